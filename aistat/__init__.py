@@ -1,0 +1,2 @@
+"""The command line."""
+__version__ = "0.1.0"

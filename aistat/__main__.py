@@ -1,0 +1,7 @@
+"""``python -m aistat``."""
+
+import sys
+
+from aistat.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The Dash app: reads released cells, formats and draws."""

@@ -1,0 +1,1 @@
+"""Sources in, releases out: contracts, methods, assets (Dagster)."""

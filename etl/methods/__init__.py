@@ -1,0 +1,1 @@
+"""Pure statistical methods; import nothing of ours."""

@@ -1,0 +1,1 @@
+"""Automatic coding of enterprises to the AI catalogue."""

@@ -1,0 +1,1 @@
+"""Storage, metadata, the read API, releases and exports."""
