@@ -1,9 +1,5 @@
 """Where the stores of one installation live."""
 
-import os
-from pathlib import Path
+from warehouse.home import home
 
-
-def home() -> Path:
-    """Absolute path of ``AISTAT_HOME`` (default ``./var``); it need not exist yet."""
-    return Path(os.environ.get("AISTAT_HOME") or "var").expanduser().resolve()
+__all__ = ["home"]

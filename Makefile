@@ -1,0 +1,52 @@
+# Two commands for a newcomer: `make up` and `make test`. Each sets itself up.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+BASE := .venv/.installed-base
+TEST := .venv/.installed-test
+PACKAGES := aistat taxonomy warehouse etl dashboard
+
+.PHONY: help setup up test check docs bench prove clean lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(BASE) ## create .venv from the hash-pinned requirements
+
+$(BASE): requirements/base.txt requirements/install.sh
+	@echo "setting up .venv (once) …"
+	@sh requirements/install.sh requirements/base.txt
+
+$(TEST): requirements/test.txt requirements/install.sh
+	@echo "setting up .venv for tests (once) …"
+	@sh requirements/install.sh requirements/test.txt
+	@touch $(BASE)
+
+up: $(BASE) ## build the demo city, run the nightly job, serve the app and Dagster
+	@$(BIN)/python -m aistat up
+
+test: $(TEST) ## run the tests
+	@$(BIN)/python -m pytest -q
+
+check: $(TEST) ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(BASE) ## regenerate docs/reference
+	@$(BIN)/python -m aistat docs
+
+bench: $(TEST) ## speed, as ratios in one run
+	@$(BIN)/python tests/benchmarks/bench.py
+
+prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
+	@$(BIN)/python tests/benchmarks/prove.py
+
+lock: ## recompile the requirement sets (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/base.in -o requirements/base.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/test.in -c requirements/base.txt -o requirements/test.txt
+
+clean: ## remove caches and build products (not the data in var/)
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,48 @@
+"""``aistat run``: the nightly job in this process, with a progress display."""
+
+import argparse
+import os
+from datetime import date
+from pathlib import Path
+
+from aistat.errors import UserError
+from aistat.home import home
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``run`` to the command line."""
+    parser = subparsers.add_parser("run", help="运行作业并发布 / run a job and publish a release")
+    parser.add_argument("--job", choices=["nightly"], default="nightly")
+    parser.add_argument("--inbox", type=Path, help="folder of received files (default: AISTAT_HOME/inbox)")
+    parser.add_argument("--as-of", help="vintage date YYYY-MM-DD (default: today in Asia/Shanghai)")
+    parser.add_argument("--full", action="store_true", help="compute everything again, changed or not")
+    parser.set_defaults(func=run)
+
+
+def _check_date(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            date.fromisoformat(text)
+        except ValueError as error:
+            raise UserError(f"--as-of {text!r} is not a date; give it as YYYY-MM-DD, for example 2026-03-31") from error
+    return text
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the job; exit 1 when an asset or a blocking check failed (the last release stays served)."""
+    from etl.instance import run_nightly
+    from etl.progress import ENABLED, say
+
+    os.environ.setdefault(ENABLED, "1")
+    root = home()
+    inbox = args.inbox.resolve() if args.inbox else None
+    folder = inbox or root / "inbox"
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: no inbox there; put the received files into one folder a source below it, "
+            "or run 'aistat init' for an empty installation, 'aistat demo' for the built-in city"
+        )
+    say(f"每晚作业 / nightly job, AISTAT_HOME={root}")
+    passed = run_nightly(root, as_of=_check_date(args.as_of), full=args.full, inbox=inbox)
+    say("完成 / done" if passed else "未完成，仍提供上一版发布 / not finished; the last release stays served")
+    return 0 if passed else 1

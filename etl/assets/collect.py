@@ -1,0 +1,109 @@
+"""One asset per source: files in, typed rows and receipts out (GSBPM phase 4)."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from etl.collect import Collected, collect_source
+from etl.contract import Contract, list_contracts, load_contract
+from etl.progress import step
+from etl.resources import Stores, as_of
+
+GROUP = "collect"
+
+
+def table_name(source_id: str) -> str:
+    """Asset and table of a source's accepted rows."""
+    return f"collect_{source_id}__rows_received"
+
+
+def receipt_table(source_id: str) -> str:
+    """Table of a source's file receipts."""
+    return f"collect_{source_id}__log_receipt"
+
+
+def receipts_frame(collected: Collected) -> pl.DataFrame:
+    """File receipts as a table: what came, what was taken, what was refused and why."""
+    schema = {
+        "source_id": pl.String,
+        "file": pl.String,
+        "sha256": pl.String,
+        "ref_period": pl.String,
+        "rows_in": pl.Int64,
+        "rows_accepted": pl.Int64,
+        "rows_quarantined": pl.Int64,
+        "status": pl.String,
+        "message": pl.String,
+    }
+    rows = [{name: getattr(receipt, name) for name in schema} for receipt in collected.receipts]
+    return pl.DataFrame(rows, schema=schema).sort("source_id", "file")
+
+
+def _check_results(
+    contract: Contract, collected: Collected, kept: pl.DataFrame, today: date
+) -> Iterable[dg.AssetCheckResult]:
+    receipts = collected.receipts
+    balanced = all(r.rows_in == r.rows_accepted + r.rows_quarantined for r in receipts)
+    yield dg.AssetCheckResult(check_name="rows_conserved", passed=balanced)
+    refused = [f"{r.file}: {r.message}" for r in receipts if r.status == "refused"]
+    yield dg.AssetCheckResult(
+        check_name="files_readable",
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(refused) or "all files readable",
+    )
+    minimum = contract.expect.rows_min
+    yield dg.AssetCheckResult(
+        check_name="enough_rows",
+        passed=kept.height >= minimum,
+        description=f"{kept.height} rows accepted, the contract of {contract.id} expects at least {minimum}",
+    )
+    survey = contract.survey
+    expired = survey is not None and survey.valid_until < today
+    yield dg.AssetCheckResult(
+        check_name="form_in_force",
+        passed=not expired,
+        description="the survey form has expired; renew its approval before use" if expired else "in force",
+    )
+
+
+def build_collect_asset(contract: Contract) -> dg.AssetsDefinition:
+    """The collect asset of one contract, with the checks the contract implies."""
+    name = table_name(contract.id)
+    specs = [
+        dg.AssetCheckSpec("rows_conserved", asset=name, blocking=True),
+        dg.AssetCheckSpec("files_readable", asset=name),
+        dg.AssetCheckSpec("enough_rows", asset=name, blocking=True),
+        dg.AssetCheckSpec("form_in_force", asset=name, blocking=True),
+    ]
+
+    @dg.asset(name=name, group_name=GROUP, check_specs=specs, description=contract.title_zh, kinds={"duckdb"})
+    def collect(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with step(name) as notes:
+            collected = collect_source(contract, stores.inbox(context) / contract.id, stores.quarantine)
+            work = stores.work
+            arrived = any(r.status == "accepted" for r in collected.receipts)
+            if arrived or not work.exists(name):
+                kept = collected.frame
+                work.write(name, kept)
+            else:
+                kept = work.read(name)
+                notes.append("没有可用的新文件，沿用上次接收的数据 / no usable file, last accepted rows kept")
+            work.write(receipt_table(contract.id), receipts_frame(collected))
+            quarantined = sum(r.rows_quarantined for r in collected.receipts)
+            notes.insert(0, f"{kept.height:,} rows, {quarantined:,} quarantined")
+            notes += [f"REFUSED {r.file}: {r.message}" for r in collected.receipts if r.status == "refused"]
+            today = date.fromisoformat(as_of(context))
+            return dg.MaterializeResult(
+                metadata={"rows": kept.height, "quarantined": quarantined},
+                check_results=list(_check_results(contract, collected, kept, today)),
+            )
+
+    return collect
+
+
+def collect_assets() -> list[dg.AssetsDefinition]:
+    """The collect assets of all contracts in ``etl/sources``."""
+    return [build_collect_asset(load_contract(source_id)) for source_id in list_contracts()]

@@ -1,0 +1,280 @@
+"""What a source promises (来源数据契约): ``etl/sources/<id>/contract.yaml`` as frozen models.
+
+A contract says who provides the data and on what legal basis, how its files are named and shaped, what each
+Chinese header means here (identifier, type, unit, check), which rows contradict themselves, and how many rows
+are to be expected. Readers (``etl.readers``) and the demo city are both written from it.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+SOURCES: Final = Path(__file__).parent / "sources"
+MONEY_FACTORS: Final = {"CNY": 1, "CNY_1000": 1_000, "CNY_10K": 10_000, "CNY_1M": 1_000_000, "CNY_100M": 100_000_000}
+"""Contract unit of a money column → yuan in one unit. Money is always stored in yuan."""
+CAPTURES: Final = {"ref_year": r"(?P<ref_year>(?:19|20)\d{2})", "month": r"(?P<month>0[1-9]|1[0-2])"}
+CHECKS: Final = ("uscc_checksum", "gbt_code", "district", "enum")
+
+Check = Literal["uscc_checksum", "gbt_code", "district", "enum"]
+Type = Literal["string", "int", "decimal", "date"]
+
+
+class ContractError(ValueError):
+    """A contract file that cannot be used: says which file, which place and what was expected."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+
+class Column(_Model):
+    """One column: ``header`` (merged heads joined by ``/``) as it stands in the file, ``to`` as we call it.
+
+    ``required``: every row must have a value. ``optional``: the whole column may be absent. ``values``: allowed
+    codes of an ``enum`` with their labels (a label in the file is read as its code). ``min``/``max`` are in the
+    stored unit (yuan, persons). A ``decimal`` without a money unit keeps two places and refuses more. ``ditto``:
+    marks that repeat the cell above (同上). ``pattern``: a regular expression a text must match.
+    """
+
+    header: str
+    to: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    type: Type
+    aliases: tuple[str, ...] = ()
+    unit: str | None = None
+    required: bool = False
+    optional: bool = False
+    min: int | None = None
+    max: int | None = None
+    pattern: str | None = None
+    ditto: tuple[str, ...] = ()
+    check: Check | None = None
+    values: Mapping[str, str] = Field(default_factory=dict)
+    identifying: bool = False
+    note: str | None = None
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _codes_are_text(cls, values: Any) -> Any:
+        return {str(code): label for code, label in values.items()} if isinstance(values, Mapping) else values
+
+    @property
+    def is_money(self) -> bool:
+        """Whether the unit is an amount of yuan."""
+        return self.unit in MONEY_FACTORS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The header and its aliases."""
+        return (self.header, *self.aliases)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.check == "enum" and not self.values:
+            raise ValueError(f"column {self.header}: check enum needs values (code: label)")
+        if self.is_money and self.type != "decimal":
+            raise ValueError(f"column {self.header}: unit {self.unit} needs type decimal, not {self.type}")
+        if (self.min is not None or self.max is not None) and self.type not in ("int", "decimal"):
+            raise ValueError(f"column {self.header}: min and max need a number, not {self.type}")
+        return self
+
+
+class RowRule(_Model):
+    """A contradiction inside one row: ``sum`` (parts add up to total) or ``le`` (left is at most right).
+
+    ``tolerance`` is in the stored unit. A missing operand is not zero: ``le`` then passes, and ``sum`` only asks
+    that the known parts do not exceed the total.
+    """
+
+    id: str
+    kind: Literal["sum", "le"]
+    expectation: str
+    total: str | None = None
+    parts: tuple[str, ...] = ()
+    left: str | None = None
+    right: str | None = None
+    tolerance: int = Field(default=0, ge=0)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Identifiers the rule reads; the first is the one blamed."""
+        names = (self.total, *self.parts) if self.kind == "sum" else (self.left, self.right)
+        return tuple(name for name in names if name)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        wanted = bool(self.total and self.parts) if self.kind == "sum" else bool(self.left and self.right)
+        if not wanted:
+            raise ValueError(f"row rule {self.id}: sum needs total and parts, le needs left and right")
+        return self
+
+
+class FileSpec(_Model):
+    """How files of the source are named and shaped.
+
+    ``pattern`` may hold ``{ref_year}`` and ``{month}``. ``pick: latest`` reads only the newest period (a full
+    register), ``all`` every file. ``same_key`` says what happens when two files bring one key.
+    """
+
+    pattern: str
+    format: Literal["csv", "xlsx"]
+    encoding: tuple[str, ...] = ("utf-8-sig", "gb18030")
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    sheet: str | None = None
+    header_rows: int = Field(default=1, ge=1, le=3)
+    header_search: int = Field(default=30, ge=1)
+    footnote: tuple[str, ...] = ("注", "说明", "备注", "资料来源", "单位负责人", "统计负责人", "填表人", "报出日期", "制表")
+    pick: Literal["latest", "all"] = "all"
+    same_key: Literal["first_wins", "later_wins"] = "first_wins"
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The pattern as a regular expression with its captures."""
+        text = re.escape(self.pattern)
+        for name, capture in CAPTURES.items():
+            text = text.replace(re.escape("{" + name + "}"), capture)
+        return re.compile(text, re.IGNORECASE)
+
+    @property
+    def example(self) -> str:
+        """A file name that would be accepted."""
+        return self.pattern.replace("{ref_year}", "2025").replace("{month}", "06")
+
+    @model_validator(mode="after")
+    def _known_captures(self) -> Self:
+        unknown = set(re.findall(r"\{(\w*)\}", self.pattern)) - set(CAPTURES)
+        if unknown:
+            raise ValueError(f"file pattern {self.pattern}: unknown capture {sorted(unknown)}, use {list(CAPTURES)}")
+        return self
+
+
+class Expect(_Model):
+    """How many accepted rows a file should hold, and how far they may move between two periods (percent)."""
+
+    rows_min: int = Field(default=1, ge=0)
+    rows_change_pct: float | None = Field(default=None, gt=0)
+
+
+class Survey(_Model):
+    """Legal identity of a survey form (表号、制定机关、批准/备案机关、批准文号、有效期至)."""
+
+    table_no: str
+    issued_by: str
+    approved_by: str
+    approval_no: str
+    valid_until: date
+
+
+class Contract(_Model):
+    """One source. ``key`` names identifiers (``ref_year`` comes from the file name)."""
+
+    id: str
+    title_zh: str
+    title_en: str
+    provider: str
+    legal_basis: tuple[str, ...] = Field(min_length=1)
+    frequency: Literal["A", "Q", "M", "irregular"]
+    key: tuple[str, ...] = Field(min_length=1)
+    file: FileSpec
+    columns: tuple[Column, ...] = Field(min_length=1)
+    rules: tuple[RowRule, ...] = ()
+    expect: Expect = Expect()
+    survey: Survey | None = None
+    retention: str
+    is_public: bool = False
+    synthetic_in_demo: bool = True
+    notes_zh: str | None = None
+    notes_en: str | None = None
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _from_mapping(cls, columns: Any) -> Any:
+        """YAML writes columns as header → spec."""
+        if isinstance(columns, Mapping):
+            return [{"header": str(header), **spec} for header, spec in columns.items()]
+        return columns
+
+    @property
+    def has_ref_year(self) -> bool:
+        """Whether rows get ``ref_year`` from the file name."""
+        return "ref_year" in self.key
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Columns of the typed frame, in order."""
+        return tuple(c.to for c in self.columns) + (("ref_year",) if self.has_ref_year else ())
+
+    @property
+    def identifying(self) -> tuple[str, ...]:
+        """Identifiers that name a unit."""
+        return tuple(c.to for c in self.columns if c.identifying)
+
+    def column(self, identifier: str) -> Column:
+        """The column stored under ``identifier``; KeyError with the known ones otherwise."""
+        for column in self.columns:
+            if column.to == identifier:
+                return column
+        raise KeyError(f"{self.id}: no column {identifier!r}; known: {', '.join(c.to for c in self.columns)}")
+
+    def is_expired(self, on: date) -> bool:
+        """Whether the survey form may no longer be used on that day (never for a source without a form)."""
+        return self.survey is not None and on > self.survey.valid_until
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = set(self.identifiers)
+        if len(known) != len(self.identifiers):
+            raise ValueError("two columns share one identifier")
+        names = [name for c in self.columns for name in c.names]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"headers or aliases used twice: {doubled}")
+        wrong = [n for n in self.key if n not in known]
+        wrong += [n for rule in self.rules for n in rule.columns if n not in known]
+        if wrong:
+            raise ValueError(f"key or rule names unknown identifiers {wrong}; known: {sorted(known)}")
+        for name in self.key:
+            if name != "ref_year" and not self.column(name).required:
+                raise ValueError(f"key column {name} must be required: true")
+        if self.has_ref_year and "{ref_year}" not in self.file.pattern:
+            raise ValueError(f"key holds ref_year, so the file pattern {self.file.pattern} must capture {{ref_year}}")
+        return self
+
+
+def parse_contract(text: str, where: str) -> Contract:
+    """A contract from YAML text; ContractError names ``where`` and each wrong place."""
+    try:
+        return Contract.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ContractError(f"{where}: not valid YAML ({error}); correct the file") from error
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'contract'}: {e['msg']}" for e in error.errors())
+        raise ContractError(f"{where}: {places}; correct the contract") from error
+
+
+@cache
+def load_contract(source_id: str) -> Contract:
+    """The contract of one source; ContractError when there is none or it is wrong."""
+    path = SOURCES / source_id / "contract.yaml"
+    if not path.is_file():
+        known = ", ".join(p.parent.name for p in sorted(SOURCES.glob("*/contract.yaml")))
+        raise ContractError(f"no source {source_id!r}: expected one of {known}, or a new {source_id}/contract.yaml")
+    contract = parse_contract(path.read_text(encoding="utf-8"), f"etl/sources/{source_id}/contract.yaml")
+    if contract.id != source_id:
+        raise ContractError(f"etl/sources/{source_id}/contract.yaml: id is {contract.id!r}, expected {source_id!r}")
+    return contract
+
+
+def list_contracts() -> tuple[Contract, ...]:
+    """Every contract, by source id."""
+    return tuple(load_contract(path.parent.name) for path in sorted(SOURCES.glob("*/contract.yaml")))
+
+
+def public_files(source_id: str) -> tuple[Path, ...]:
+    """Data files committed with a public source (``etl/sources/<id>/data``), empty for the others."""
+    return tuple(sorted((SOURCES / source_id / "data").glob("*.csv")))

@@ -1,0 +1,68 @@
+"""What an asset may touch: the stores of this installation, held under the run lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from warehouse.connect import run_lock
+from warehouse.home import home
+from warehouse.write import WorkStore
+
+AS_OF_TAG = "aistat/as_of"
+FULL_TAG = "aistat/full"
+INBOX_TAG = "aistat/inbox"
+CITY_TIME = ZoneInfo("Asia/Shanghai")
+
+
+class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The installation's folders; only one run at a time may hold them."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Stores"]:
+        """Hold the run lock from the first asset of a run to its last."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with run_lock(self.root):
+            yield self
+
+    @property
+    def root(self) -> Path:
+        """``AISTAT_HOME``."""
+        return home()
+
+    @property
+    def work(self) -> WorkStore:
+        """The restricted work store."""
+        return WorkStore(self.root)
+
+    @property
+    def quarantine(self) -> Path:
+        """Where rejected rows are kept with their reasons."""
+        return self.root / "quarantine"
+
+    @property
+    def bundles(self) -> Path:
+        """Classifier bundles by hash."""
+        return self.root / "bundles"
+
+    def inbox(self, context: dg.AssetExecutionContext) -> Path:
+        """The folder of received files: ``inbox/`` unless the run was started with another."""
+        return Path(context.run.tags.get(INBOX_TAG) or self.root / "inbox")
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this home holds the synthetic city."""
+        return (self.root / "demo.json").exists()
+
+
+def as_of(context: dg.AssetExecutionContext) -> str:
+    """The vintage of this run: its tag, else today's date in the city (ISO)."""
+    return context.run.tags.get(AS_OF_TAG) or datetime.now(CITY_TIME).date().isoformat()
+
+
+def is_full(context: dg.AssetExecutionContext) -> bool:
+    """Whether everything is to be computed again, whatever has not changed."""
+    return context.run.tags.get(FULL_TAG) == "true"

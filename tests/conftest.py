@@ -1,0 +1,49 @@
+"""Shared fixtures: one small demo city, taken through the whole pipeline once per test session."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+AS_OF = "2026-03-31"
+SEED = 7
+
+
+def aistat(*arguments: str, home: Path, check: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would, in its own process."""
+    environment: Mapping[str, str] = {**os.environ, "AISTAT_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-m", "aistat", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=540,
+        **options,  # type: ignore[call-overload]
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"aistat {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def demo_inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that holds the small demo city's files and nothing else; copy it, do not run in it."""
+    home = tmp_path_factory.mktemp("demo-inbox") / "home"
+    aistat("demo", str(home), "--size", "small", "--seed", str(SEED), home=home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def demo_home(demo_inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small demo city after one nightly job: a released home. Treat it as read-only."""
+    import shutil
+
+    home = tmp_path_factory.mktemp("demo-home") / "home"
+    shutil.copytree(demo_inbox, home)
+    aistat("run", "--as-of", AS_OF, home=home)
+    return home
