@@ -110,13 +110,14 @@ def phrase_frame(texts: pl.DataFrame, generic: frozenset[str] = frozenset()) -> 
     return phrases.select("row", "field", "start", "phrase")
 
 
-def phrases_of(text: str) -> list[str]:
-    """Phrases of one scope text, folded (the form the model is trained on)."""
-    frame = pl.DataFrame({"row": [0], "field": [1], "text": [text]}, schema=_TEXTS)
-    return phrase_frame(frame)["phrase"].to_list()
-
-
-_TEXTS: Final = {"row": pl.UInt32, "field": pl.UInt8, "text": pl.String}
+def phrases_of(texts: list[str]) -> list[list[str]]:
+    """Phrases of each scope-like text, folded (the form the model is trained on)."""
+    schema = {"row": pl.UInt32, "field": pl.UInt8, "text": pl.String}
+    frame = pl.DataFrame({"row": range(len(texts)), "field": [1] * len(texts), "text": texts}, schema=schema)
+    found: list[list[str]] = [[] for _ in texts]
+    for row, phrase in phrase_frame(frame).select("row", "phrase").iter_rows():
+        found[row].append(phrase)
+    return found
 
 
 def _no_phrases() -> pl.DataFrame:

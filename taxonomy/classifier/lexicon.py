@@ -1,0 +1,104 @@
+"""The lexicon (词典): terms that speak for AI classes, found with overlaps, the longest kept, trade phrases ruled out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import yaml
+
+from taxonomy.classifier.normalize import fold_text
+
+PHRASES: Final = Path(__file__).parent.parent / "phrases"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term, its weight (log-odds) and the class prefixes it points to (``""``: to every class alike)."""
+
+    term: str
+    weight: float
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Terms, and the endings that make a phrase one of trade rather than of research, production or service."""
+
+    terms: tuple[Term, ...]
+    trade: tuple[str, ...]
+    trade_keeps: tuple[str, ...]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The terms, folded, in order."""
+        return [fold_text(t.term) for t in self.terms]
+
+    def class_weights(self, classes: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Weight of each term for each class, shape ``(terms, classes)``."""
+        return np.array([[t.weight if c.startswith(t.to) else 0.0 for c in classes] for t in self.terms])
+
+    def is_trade(self, phrases: pl.Series) -> pl.Series:
+        """Whether each phrase ends in buying, selling, letting, installing or repairing."""
+        ends = phrases.str.contains(rf"(?:{'|'.join(self.trade)})(?:业务|服务)?$")
+        keeps = phrases.str.contains(rf"(?:{'|'.join(self.trade_keeps)})(?:业务|服务)?$")
+        return ends & ~keeps
+
+    def matches(self, phrases: pl.Series) -> pl.DataFrame:
+        """Terms found in phrases, all overlaps considered, those inside a longer one dropped.
+
+        Returns ``phrase`` (row in ``phrases``), ``term`` (index), ``start``, ``end`` (characters), sorted.
+        """
+        hits = (
+            pl.DataFrame({"text": phrases})
+            .with_row_index("phrase")
+            .with_columns(word=pl.col("text").str.extract_many(self.words, overlapping=True))
+            .with_columns(at=pl.col("text").str.find_many(self.words, overlapping=True))
+            .filter(pl.col("word").list.len() > 0)
+            .explode("word", "at")
+        )
+        hits = hits.with_columns(
+            start=pl.struct("text", "at").map_elements(
+                lambda r: len(r["text"].encode()[: r["at"]].decode()), return_dtype=pl.Int64
+            )
+        ).with_columns(
+            end=pl.col("start") + pl.col("word").str.len_chars(),
+            term=pl.col("word").replace_strict({w: i for i, w in enumerate(self.words)}, return_dtype=pl.Int64),
+        )
+        longest = hits.join(hits.select("phrase", s2="start", e2="end"), on="phrase").filter(
+            (pl.col("s2") <= pl.col("start"))
+            & (pl.col("e2") >= pl.col("end"))
+            & ((pl.col("e2") - pl.col("s2")) > (pl.col("end") - pl.col("start")))
+        )
+        kept = hits.join(longest.select("phrase", "start", "end").unique(), on=["phrase", "start", "end"], how="anti")
+        return kept.select("phrase", "term", "start", "end").sort("phrase", "start", "end")
+
+    def phrase_weights(self, phrases: pl.Series, classes: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Sum over distinct terms of their class weights, shape ``(phrases, classes)``; zero for trade phrases."""
+        found = self.matches(phrases).unique(["phrase", "term"]).sort("phrase", "term")
+        weights = self.class_weights(classes)
+        result = np.zeros((len(phrases), len(classes)))
+        np.add.at(result, found["phrase"].to_numpy(), weights[found["term"].to_numpy()])
+        result[self.is_trade(phrases).to_numpy()] = 0.0
+        return result
+
+
+def load_lexicon(path: Path = PHRASES / "lexicon.yaml") -> Lexicon:
+    """The lexicon file.
+
+    Raises
+    ------
+    ValueError
+        If a term stands twice or a weight is not positive.
+    """
+    data: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    terms = tuple(Term(t["term"], float(t["weight"]), tuple(t["to"])) for t in data["terms"])
+    words = [t.term for t in terms]
+    doubled = sorted({w for w in words if words.count(w) > 1})
+    if doubled or any(t.weight <= 0 for t in terms):
+        raise ValueError(f"{path.name}: terms must be unique with positive weight; twice: {doubled}")
+    return Lexicon(terms, tuple(data["trade"]), tuple(data["trade_keeps"]))
