@@ -1,2 +1,4 @@
 """The command line."""
-__version__ = "0.1.0"
+from warehouse.version import VERSION as __version__
+
+__all__ = ["__version__"]

@@ -134,22 +134,21 @@ def dagster(_: argparse.Namespace) -> int:
 
 def init(_: argparse.Namespace) -> int:
     """Make an empty home: an inbox folder a source, the committed public lists, a secret folder; no demo data."""
-    from etl.contract import list_contracts, load_contract
+    from etl.contract import list_contracts
     from etl.sources import copy_public_data
 
     root = home()
     if _has_files(root / "inbox"):
         raise UserError(f"{root / 'inbox'} already holds files; choose another AISTAT_HOME or empty it first")
-    for source_id in list_contracts():
-        (root / "inbox" / source_id).mkdir(parents=True, exist_ok=True)
+    for contract in list_contracts():
+        (root / "inbox" / contract.id).mkdir(parents=True, exist_ok=True)
     copy_public_data(root / "inbox")
     (root / "secret").mkdir(mode=0o700, exist_ok=True)
     for stale in (root / "demo.json",):
         stale.unlink(missing_ok=True)
     shutil.rmtree(root / "truth", ignore_errors=True)
     print(f"空库已建立 / empty home at {root}; put the files here:")
-    for source_id in list_contracts():
-        contract = load_contract(source_id)
-        print(f"  inbox/{source_id:<18} {contract.title_zh}  {contract.file.pattern}")
+    for contract in list_contracts():
+        print(f"  inbox/{contract.id:<18} {contract.title_zh}  {contract.file.pattern}")
     print("然后 / then: aistat user add NAME --role admin; aistat run; aistat serve")
     return 0

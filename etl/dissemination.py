@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import polars as pl
 
 from etl.methods.disclosure import Certificate, Pattern, Rules, audit, build_table, protect
-from etl.methods.growth import yoy
+from etl.methods.growth import yoy_expr
 from taxonomy.scheme import load_scheme
-from warehouse.catalogue import Indicator
+from warehouse.catalogue import Indicator, load_datasets, load_yaml
 
 TOTAL = "_T"
-MONEY = pl.Decimal(24, 2)
 DIMENSIONS = ("ai_class", "district", "size")
-#: dataset → the dimensions it shows (the rest are totals); ``ai_class:branch`` shows branches and the total only.
+#: dataset → the dimensions it shows (the rest are totals); ``ai_class:1`` shows branches and the total only.
 CUBES: Mapping[str, tuple[str, ...]] = {
     "core_leaf_year": ("ai_class",),
     "core_leaf_size": ("ai_class", "size"),
     "core_branch_district": ("ai_class:1", "district"),
     "core_branch_size": ("ai_class:1", "size"),
 }
+HIDDEN = ("primary", "secondary")
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,30 @@ class Cleared:
     pattern: Pattern
     certificate: Certificate
 
+    def cells(self) -> pl.DataFrame:
+        """All cells, the hidden ones with their values: restricted."""
+        return self.pattern.frame.select("table", *DIMENSIONS, "value", "n", "status").with_columns(
+            indicator=pl.lit(self.indicator), period=pl.lit(self.period)
+        )
+
 
 def hierarchies() -> Mapping[str, Mapping[str, str | None]]:
     """Parent of every code, by dimension."""
     core = {c.code: c.parent for c in load_scheme("ai_industry_2026").codes if c.segment == "core"}
     district = {c.code: None for c in load_scheme("district_sz").codes if c.level_name != "overlay_zone"}
-    size: dict[str, str | None] = dict.fromkeys("LMSW")
+    size: dict[str, str | None] = dict.fromkeys(c.code for c in load_scheme("size_2017").codes)
     return {"ai_class": core, "district": district, "size": size}
 
 
+def rules() -> Rules:
+    """The rules in force: ``warehouse/metadata/disclosure.yaml`` (demo parameters; live ones are kept apart later)."""
+    settings = load_yaml("disclosure")["rules"]
+    assert isinstance(settings, dict)
+    return Rules(**settings)
+
+
 def clear(
-    contributions: pl.DataFrame, indicators: Sequence[Indicator], rules: Rules, seed: int
+    contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: Rules, seed: int
 ) -> Iterator[Cleared]:
     """Protect and audit every indicator and year, in order.
 
@@ -56,5 +69,67 @@ def clear(
                 micro, CUBES, hierarchies(), value="value", contributor="contributor", observed="observed",
                 kind=indicator.kind,
             )  # fmt: skip
-            pattern = protect(table, rules)
-            yield Cleared(indicator.id, str(year), pattern, audit(pattern, rules, seed=seed))
+            pattern = protect(table, limits)
+            yield Cleared(indicator.id, str(year), pattern, audit(pattern, limits, seed=seed))
+
+
+def model_shares(contributions: pl.DataFrame) -> pl.DataFrame:
+    """Share of the city total that rests on a model: ``indicator, period, model_share``."""
+    modelled = pl.col("value").filter(~pl.col("observed")).sum().cast(pl.Float64)
+    return (
+        contributions.drop_nulls("value")
+        .group_by("indicator", pl.col("ref_year").cast(pl.String).alias("period"))
+        .agg((modelled / pl.col("value").sum().cast(pl.Float64)).round(4).alias("model_share"))
+        .sort("indicator", "period")
+    )
+
+
+def _with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
+    """Growth on last year, only where both years are shown."""
+    key = [*dims, "indicator"]
+    previous = cells.select(
+        *key,
+        (pl.col("period").cast(pl.Int64) + 1).cast(pl.String).alias("period"),
+        pl.col("value").alias("previous"),
+        (pl.col("conf_status") == "C").alias("previous_hidden"),
+    )
+    joined = cells.join(previous, on=[*key, "period"], how="left", maintain_order="left")
+    either = (pl.col("conf_status") == "C") | pl.col("previous_hidden").fill_null(False)
+    growth = joined.with_columns(growth=yoy_expr(pl.col("value"), pl.col("previous"), either)).unnest("growth")
+    note = pl.when(pl.col("previous").is_null() & ~either).then(pl.lit("base_missing")).otherwise("reason")
+    return growth.with_columns(yoy_ratio=pl.col("ratio"), yoy_note=note.fill_null(""))
+
+
+def cube_frames(cells: pl.DataFrame, shares: pl.DataFrame, vintage: str) -> dict[str, pl.DataFrame]:
+    """Release frames of the protected datasets from all cells of :meth:`Cleared.cells`.
+
+    Hidden cells lose value and growth here; the share resting on a model is given for city totals alone, where it
+    tells nothing about a respondent.
+    """
+    hidden = pl.col("status").is_in(HIDDEN)
+    at_total = pl.all_horizontal(pl.col(d) == TOTAL for d in DIMENSIONS)
+    shaped = cells.join(shares, on=["indicator", "period"], how="left", maintain_order="left").with_columns(
+        value=pl.when(~hidden).then(pl.col("value").cast(pl.Decimal(24, 2))),
+        obs_status=pl.when(pl.col("status") == "empty").then(pl.lit("A")).otherwise(pl.lit("E")),
+        conf_status=pl.when(hidden).then(pl.lit("C")).otherwise(pl.lit("F")),
+        model_share=pl.when(at_total & ~hidden).then("model_share"),
+        vintage=pl.lit(vintage),
+    )
+    frames = {}
+    for dataset in CUBES:
+        dims = load_datasets()[dataset].dimension_ids
+        own = _with_growth(shaped.filter(pl.col("table") == dataset), dims)
+        frames[dataset] = own.select(
+            *dims, "period", "indicator", "value", "obs_status", "conf_status", "yoy_ratio", "yoy_note", "model_share",
+            "vintage",
+        )  # fmt: skip
+    return frames
+
+
+def certificates(cleared: Sequence[Cleared]) -> dict[str, dict[str, object]]:
+    """Public certificate of each protected dataset: passed only if every indicator and year did."""
+    parts = [
+        {"indicator": c.indicator, "period": c.period, **c.certificate.public_dict()} for c in cleared
+    ]
+    passed = bool(parts) and all(p["passed"] is True for p in parts)
+    return {dataset: {"passed": passed, "jointly_with": sorted(CUBES), "tables": parts} for dataset in CUBES}

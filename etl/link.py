@@ -11,6 +11,7 @@ from taxonomy.size import size_class_expr
 LEGAL_UNIT = "1"
 SURVEY_BRANCHES = {"hardware": "A", "software": "B", "application": "C", "integration": "D"}
 RULE_R30 = 0.30
+SIZE_UNKNOWN = "W"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ def unit_year(returns: Returns, codes: pl.DataFrame) -> pl.DataFrame:
             staff_known=staff,
             revenue_known=revenue,
         )
-        .with_columns(size=size_class_expr(pl.col("gbt_code"), pl.col("staff_known"), pl.col("revenue_known")))
-        .with_columns(size=pl.col("size").fill_null("W"))
+        .with_columns(
+            size=size_class_expr(
+                pl.col("gbt_code"), pl.col("staff_known"), pl.col("revenue_known"), pl.col("total_assets_cny")
+            ).fill_null(SIZE_UNKNOWN)
+        )
         .sort("uscc", "ref_year")
     )

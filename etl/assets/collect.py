@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from etl.collect import Collected, collect_source
-from etl.contract import Contract, list_contracts, load_contract
+from etl.contract import Contract, list_contracts
 from etl.progress import step
 from etl.resources import Stores, as_of
 
@@ -106,4 +106,4 @@ def build_collect_asset(contract: Contract) -> dg.AssetsDefinition:
 
 def collect_assets() -> list[dg.AssetsDefinition]:
     """The collect assets of all contracts in ``etl/sources``."""
-    return [build_collect_asset(load_contract(source_id)) for source_id in list_contracts()]
+    return [build_collect_asset(contract) for contract in list_contracts()]
