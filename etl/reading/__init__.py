@@ -1,0 +1,125 @@
+"""Readers: one received file by its contract → accepted rows, quarantined rows, a receipt."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from etl.contract import Contract
+from etl.reading.raw import LINE, FileRefused, Raw, read_raw
+from etl.reading.typed import ROW, type_rows
+
+QUARANTINE: Final = {
+    "source_id": pl.String, "file": pl.String, "sheet": pl.String, "line": pl.Int64, "key": pl.String,
+    "column": pl.String, "identifier": pl.String, "value": pl.String, "expectation": pl.String, "reason": pl.String,
+    "row_json": pl.String,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FileReceipt:
+    """What became of one file; ``rows_in = rows_accepted + rows_quarantined``."""
+
+    source_id: str
+    file: str
+    sha256: str
+    ref_period: str | None
+    rows_in: int
+    rows_accepted: int
+    rows_quarantined: int
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Accepted rows (typed), issues of the others, receipt."""
+
+    frame: pl.DataFrame
+    quarantine: pl.DataFrame
+    receipt: FileReceipt
+
+
+def file_period(contract: Contract, path: Path) -> str | None:
+    """Period in the file name (``2025`` or ``2025-06``), if the pattern has one.
+
+    Raises
+    ------
+    FileRefused
+        If the name does not follow the pattern.
+    """
+    match = contract.file.regex.fullmatch(path.name)
+    if match is None:
+        raise FileRefused(
+            f"文件名应为 {contract.file.example} 的形式；请改名 / file names look like {contract.file.example}; rename it"
+        )
+    captured = match.groupdict()
+    if "month" in captured:
+        return f"{captured['ref_year']}-{captured['month']}"
+    return captured.get("ref_year")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _ragged(contract: Contract, raw: Raw, file: str) -> pl.DataFrame:
+    rows = [
+        {
+            "source_id": contract.id, "file": file, "sheet": raw.sheet, "line": line, "key": None, "column": None,
+            "identifier": None, "value": None, "expectation": "列数与表头一致 / as many cells as heads",
+            "reason": "单元格多于表头 / more cells than heads", "row_json": "|".join(cells),
+        }
+        for line, cells in raw.ragged
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=QUARANTINE)
+
+
+def read_file(contract: Contract, path: Path) -> ReadResult:
+    """Read one file by its contract.
+
+    Raises
+    ------
+    FileRefused
+        If the file as a whole cannot be used.
+    """
+    period = file_period(contract, path)
+    raw = read_raw(contract, path)
+    typed = type_rows(contract, raw.frame)
+    key = [k for k in contract.key if k != "ref_year"]
+    bad_rows = typed.issues[ROW].unique()
+    heads = {c.to: c.header for c in contract.columns}
+    context = raw.frame.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW),
+        pl.col(LINE).alias("line"),
+        pl.struct(pl.exclude(LINE)).alias("cells"),
+    ).filter(pl.col(ROW).is_in(bad_rows.implode()))
+    context = context.with_columns(row_json=pl.col("cells").struct.json_encode()).drop("cells")
+    keys = typed.frame.select(ROW, pl.concat_str([pl.col(k).cast(pl.String).fill_null("?") for k in key], separator="|").alias("key"))
+    issues = (
+        typed.issues.join(context, on=ROW, how="left", maintain_order="left")
+        .join(keys, on=ROW, how="left", maintain_order="left")
+        .with_columns(
+            source_id=pl.lit(contract.id),
+            file=pl.lit(path.name),
+            sheet=pl.lit(raw.sheet, pl.String),
+            column=pl.col("identifier").replace(heads),
+        )
+        .select(QUARANTINE.keys())
+    )
+    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, path.name)]).sort("line", "identifier")  # type: ignore[arg-type]
+    good = typed.frame.filter(~pl.col(ROW).is_in(bad_rows.implode())).drop(ROW)
+    if contract.has_ref_year:
+        good = good.with_columns(ref_year=pl.lit(int(str(period)), pl.Int64))
+    rows_in = raw.frame.height + len(raw.ragged)
+    receipt = FileReceipt(
+        contract.id, path.name, digest(path), period, rows_in, good.height, rows_in - good.height, "accepted", ""
+    )
+    return ReadResult(good.select(contract.identifiers), quarantine, receipt)
+
+
+__all__ = ["QUARANTINE", "FileReceipt", "FileRefused", "ReadResult", "digest", "file_period", "read_file"]

@@ -1,0 +1,219 @@
+"""Files as received → text tables with line numbers. What cannot be read is refused whole, with one sentence."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from etl.contract import Contract
+
+LINE: Final = "__line"
+CHUNK: Final = 50_000
+
+
+class FileRefused(ValueError):
+    """A file that cannot be used at all: what, where, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """All cells as text (null where empty), ``__line`` the line in the file, columns named by the contract's headers.
+
+    ``ragged`` holds rows with more cells than headers: ``(line, cells)``.
+    """
+
+    frame: pl.DataFrame
+    sheet: str | None
+    ragged: tuple[tuple[int, tuple[str, ...]], ...] = ()
+
+
+def _clean_head(text: Any) -> str:
+    import unicodedata
+
+    folded = unicodedata.normalize("NFKC", str(text or ""))
+    return "".join(folded.split()).replace("（", "(").replace("）", ")").lstrip("﻿")
+
+
+def _wanted(contract: Contract) -> dict[str, str]:
+    """Cleaned header or alias → the contract's header."""
+    return {_clean_head(name): c.header for c in contract.columns for name in c.names}
+
+
+def _place(contract: Contract, heads: Sequence[str]) -> dict[int, str]:
+    """Position → contract header, for the heads that the contract knows."""
+    wanted = _wanted(contract)
+    return {i: wanted[h] for i, h in enumerate(heads) if h in wanted}
+
+
+def _find_head(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[int, dict[int, str]]:
+    """Row number of the last head row and the columns found.
+
+    Raises
+    ------
+    FileRefused
+        If no row (or pair of rows) holds every column the contract requires; names those missing in the best one.
+    """
+    needed = {c.header for c in contract.columns if not c.optional}
+    depth = contract.file.header_rows
+    best: set[str] = set()
+    for top in range(min(len(rows), contract.file.header_search)):
+        found = _place(contract, _joined_heads(rows[top : top + depth]))
+        if needed <= set(found.values()):
+            return top + depth - 1, found
+        best = max(best, set(found.values()), key=len)
+    missing = "、".join(c.header for c in contract.columns if c.header in needed - best)
+    raise FileRefused(f"缺少列 {missing}；请按表式补齐后重报 / columns missing: {missing}; complete the form and send it again")
+
+
+def _joined_heads(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Heads of one or several rows, merged cells joined by ``/``."""
+    cleaned = [[_clean_head(cell) for cell in row] for row in rows]
+    width = max((len(row) for row in cleaned), default=0)
+    padded = [row + [""] * (width - len(row)) for row in cleaned]
+    heads = padded[0] if padded else []
+    for row in padded[1:]:
+        joined, above = [], ""
+        for head, below in zip(heads, row, strict=True):
+            above = head or above
+            joined.append(f"{above}/{below}" if below else head)
+        heads = joined
+    return heads
+
+
+def _is_footnote(contract: Contract, cells: Sequence[Any]) -> bool:
+    texts = [str(c).strip() for c in cells if c is not None and str(c).strip()]
+    return bool(texts) and len(texts) <= 2 and texts[0].startswith(contract.file.footnote)
+
+
+def _frames(contract: Contract, rows: Iterator[tuple[int, Sequence[Any]]], place: dict[int, str], width: int) -> Raw:
+    names = list(place.values())
+    schema = {LINE: pl.Int64, **dict.fromkeys(names, pl.String)}
+    parts: list[pl.DataFrame] = []
+    ragged: list[tuple[int, tuple[str, ...]]] = []
+    lines: list[int] = []
+    columns: list[list[Any]] = [[] for _ in place]
+
+    def flush() -> None:
+        if lines:
+            parts.append(pl.DataFrame([lines, *columns], schema=schema))
+            lines.clear()
+            for column in columns:
+                column.clear()
+
+    for line, cells in rows:
+        if not any(cells) or _is_footnote(contract, cells):
+            continue
+        if len(cells) > width and any(cells[width:]):
+            ragged.append((line, tuple(str(c or "") for c in cells)))
+            continue
+        lines.append(line)
+        for column, position in zip(columns, place, strict=True):
+            column.append(cells[position] or None if position < len(cells) else None)
+        if len(lines) >= CHUNK:
+            flush()
+            lines, columns = [], [[] for _ in place]
+    if lines:
+        parts.append(pl.DataFrame([lines, *columns], schema=schema))
+    frame = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    if frame.height == 0 and not ragged:
+        raise FileRefused("没有数据行；请检查是否为空表 / no data rows; check that the right file was sent")
+    return Raw(frame, None, tuple(ragged))
+
+
+def _decode(contract: Contract, path: Path) -> str:
+    data = path.read_bytes()
+    if not data.strip():
+        raise FileRefused("文件为空；请重新导出 / the file is empty; export it again")
+    for encoding in contract.file.encoding:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    expected = " / ".join(contract.file.encoding)
+    raise FileRefused(
+        f"编码既非 {expected}；请另存为其中之一 / not in the encoding {expected}; save the file in one of them"
+    )
+
+
+def _csv(contract: Contract, path: Path) -> Raw:
+    reader = csv.reader(io.StringIO(_decode(contract, path), newline=""), delimiter=contract.file.delimiter)
+    numbered: list[tuple[int, list[str]]] = []
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        last = 0
+        try:
+            for cells in reader:
+                yield last + 1, cells
+                last = reader.line_num
+        except csv.Error as error:
+            raise FileRefused(
+                f"第 {reader.line_num} 行起无法解析（{error}）；请检查引号 / unreadable from line {reader.line_num} on"
+            ) from error
+
+    stream = rows()
+    head: list[list[str]] = []
+    for line, cells in stream:
+        numbered.append((line, cells))
+        head.append(cells)
+        if len(head) >= contract.file.header_search:
+            break
+    at, place = _find_head(contract, head)
+    width = max(len(numbered[at][1]), max(place) + 1)
+
+    def data() -> Iterator[tuple[int, list[str]]]:
+        yield from numbered[at + 1 :]
+        yield from stream
+
+    return _frames(contract, data(), place, width)
+
+
+def _xlsx(contract: Contract, path: Path) -> Raw:
+    import fastexcel
+
+    if path.stat().st_size == 0:
+        raise FileRefused("文件为空；请重新导出 / the file is empty; export it again")
+    try:
+        book = fastexcel.read_excel(path)
+        name = contract.file.sheet or book.sheet_names[0]
+        if name not in book.sheet_names:
+            raise FileRefused(f"没有工作表 {name}；现有 {'、'.join(book.sheet_names)} / no sheet {name}")
+        sheet = book.load_sheet(name, header_row=None, dtypes="string", skip_rows=0)
+        table = sheet.to_polars()
+    except FileRefused:
+        raise
+    except Exception as error:
+        raise FileRefused(
+            "不是完整的 xlsx 文件（可能被截断）；请重新导出 / not a complete xlsx file (truncated?); export it again"
+        ) from error
+    rows = table.rows()
+    first = 1 + _leading_blank_rows(path, name)
+    at, place = _find_head(contract, rows)
+    numbered = ((first + i, rows[i]) for i in range(at + 1, len(rows)))
+    raw = _frames(contract, numbered, place, table.width)
+    return Raw(raw.frame, name, raw.ragged)
+
+
+def _leading_blank_rows(path: Path, sheet: str) -> int:
+    """Rows above the first used one (the reader starts there; line numbers must not)."""
+    from openpyxl import load_workbook
+
+    book = load_workbook(path, read_only=True)
+    try:
+        return max(book[sheet].min_row - 1, 0)
+    finally:
+        book.close()
+
+
+def read_raw(contract: Contract, path: Path) -> Raw:
+    """The text table of one file.
+
+    Raises
+    ------
+    FileRefused
+        Wrong encoding, missing column, not or not completely an xlsx file, no data.
+    """
+    return (_csv if contract.file.format == "csv" else _xlsx)(contract, path)
