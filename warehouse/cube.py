@@ -15,7 +15,8 @@ from warehouse.read import Release, UnknownName
 
 State = Literal["value", "zero", "missing", "withheld", "not_applicable"]
 Mode = Literal["all", "latest", "from", "fixed"]
-PERIOD = re.compile(r"^\d{4}(-\d{2}|-Q[1-4])?$")
+PERIOD = re.compile(r"[0-9]{4}(-[0-9]{2}|-Q[1-4])?")
+LATEST = re.compile(r"[0-9]{1,4}")
 MAX_LATEST = 1000
 
 
@@ -45,10 +46,10 @@ class Periods:
         mode, _, rest = text.partition(":")
         if mode == "all" and not rest:
             return cls()
-        if mode == "latest" and rest.isdigit() and 0 < int(rest) <= MAX_LATEST:
+        if mode == "latest" and LATEST.fullmatch(rest) and 0 < int(rest) <= MAX_LATEST:
             return cls("latest", int(rest))
         values = tuple(rest.split(","))
-        if mode in ("from", "fixed") and values and all(PERIOD.match(v) for v in values):
+        if mode in ("from", "fixed") and values and all(PERIOD.fullmatch(v) for v in values):
             if mode == "fixed" or len(values) == 1:
                 return cls(mode, values=values)  # type: ignore[arg-type]
         raise SelectionError(f"periods {text!r}; expected all, latest:N, from:PERIOD or fixed:PERIOD,PERIOD")
@@ -76,6 +77,9 @@ class Selection:
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
     periods: Periods = field(default_factory=Periods)
     lang: str = "zh"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filters", tuple(sorted((name, tuple(codes)) for name, codes in self.filters)))
 
     def to_query(self) -> str:
         """Canonical URL query: equal selections give equal text."""
@@ -196,6 +200,8 @@ class Cell:
 
 
 ABSENT = Cell(fmt.NOT_APPLICABLE, None, "not_applicable")
+#: Why there is no growth rate → what is shown; any other reason (no base, base zero) is *not applicable*.
+NO_GROWTH = {"withheld": Cell(fmt.WITHHELD, None, "withheld"), "missing": Cell(fmt.MISSING, None, "missing")}
 
 
 @dataclass(frozen=True)
@@ -221,11 +227,10 @@ def shown_cell(row: Mapping[str, object], indicator: Indicator, measure: str, la
     status = str(row["obs_status"])
     if state == "withheld":
         return Cell(fmt.WITHHELD, None, state, status)
-    if measure == "yoy":
+    if measure == "yoy" and state != "missing":
         ratio = row["yoy_ratio"]
         if ratio is None:
-            withheld = row["yoy_note"] == "withheld"
-            return Cell(fmt.WITHHELD, None, "withheld", status) if withheld else ABSENT
+            return NO_GROWTH.get(str(row["yoy_note"]), ABSENT)
         change = fmt.percent(float(ratio))  # type: ignore[arg-type]
         return Cell(f"{change}", change, "zero" if change == 0 else "value", status)
     if state == "missing":
@@ -250,10 +255,15 @@ def table_model(
 
     Dimensions that are neither rows nor columns nor ``fixed`` stand at their total. Rows follow the official order
     with the total first; a cell the cube does not hold is *not applicable*, never blank or zero.
+
+    Raises
+    ------
+    SelectionError
+        If rows, columns, fixed or indicator name something the cube does not have.
     """
     lang = cube.selection.lang
-    card = next(i for i in cube.indicators if i.id == indicator)
     keep = dict(fixed or {})
+    card = _checked(cube, rows, columns, indicator, keep)
     condition = pl.col("indicator") == indicator
     for name in cube.dataset.dimension_ids:
         if name not in (rows, columns):
@@ -284,6 +294,18 @@ def table_model(
         release_id=cube.release_id,
         is_synthetic=cube.is_synthetic,
     )
+
+
+def _checked(cube: Cube, rows: str, columns: str, indicator: str, fixed: Mapping[str, str]) -> Indicator:
+    """The indicator's card, if every name of the table is one the cube has."""
+    axes = (*cube.dataset.dimension_ids, "period")
+    strange = [name for name in (rows, columns, *fixed) if name not in axes]
+    if strange or rows == columns:
+        raise SelectionError(f"rows {rows!r}, columns {columns!r}, fixed {list(fixed)}; expected of {', '.join(axes)}")
+    for card in cube.indicators:
+        if card.id == indicator:
+            return card
+    raise SelectionError(f"no indicator {indicator!r}; the cube has {', '.join(i.id for i in cube.indicators)}")
 
 
 def _heads(cube: Cube, release: Release, name: str, present: set[str]) -> tuple[tuple[str, str, int], ...]:

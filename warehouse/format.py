@@ -18,7 +18,7 @@ STATUS_ZH = {"A": "正常值", "E": "估计值", "P": "初步数", "M": "暂缺"
 STATUS_EN = {"A": "normal", "E": "estimated", "P": "provisional", "M": "missing", "R": "revised"}
 YOY_NOTES_ZH = {
     "base_zero": "基期为零",
-    "base_negative": "基期为负",
+    "base_not_positive": "基期为负",
     "base_missing": "无基期",
     "withheld": "保密",
     "missing": "暂缺",
@@ -26,7 +26,7 @@ YOY_NOTES_ZH = {
 }
 YOY_NOTES_EN = {
     "base_zero": "base is zero",
-    "base_negative": "base is negative",
+    "base_not_positive": "base is negative",
     "base_missing": "no base period",
     "withheld": "confidential",
     "missing": "not available",
@@ -36,8 +36,9 @@ TIMES_FROM = Decimal(100)
 
 
 def round_half_up(value: Decimal, decimals: int) -> Decimal:
-    """四舍五入 to ``decimals`` places."""
-    return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    """四舍五入 to ``decimals`` places; what rounds to zero has no sign."""
+    rounded = value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    return rounded if rounded else abs(rounded)
 
 
 def scaled(value: Decimal, indicator: Indicator) -> Decimal:
@@ -64,13 +65,12 @@ def percent(ratio: float) -> Decimal:
 
 
 def growth_text(ratio: float, lang: str = "zh") -> str:
-    """增长12.3% / 下降5.4% / 持平 / 增长1.03倍; up 12.3 % / down 5.4 % / unchanged / up 1.03-fold."""
+    """增长12.3% / 下降5.4% / 持平 / 增长1.03倍; up 12.3 % / down 5.4 % / unchanged / up 103.0 %."""
     change = percent(ratio)
     if change == 0:
         return "持平" if lang == "zh" else "unchanged"
-    if change >= TIMES_FROM:
-        times = round_half_up(Decimal(repr(ratio)), 2)
-        return f"增长{times}倍" if lang == "zh" else f"up {times} times the base"
+    if change >= TIMES_FROM and lang == "zh":
+        return f"增长{round_half_up(Decimal(repr(ratio)), 2)}倍"
     if lang == "zh":
         return f"{'增长' if change > 0 else '下降'}{abs(change)}%"
     return f"{'up' if change > 0 else 'down'} {abs(change)} %"

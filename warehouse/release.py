@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ CELL_COLUMNS = {
     "model_share": pl.Float64(),
     "vintage": pl.String(),
 }
+CODE_COLUMNS = (
+    *("scheme", "code", "parent", "level", "level_name", "name_zh", "name_en", "definition_zh"),
+    *("includes", "excludes", "legal_basis", "segment", "sort", "status"),
+)
+PERIOD = re.compile(r"[0-9]{4}(-[0-9]{2}|-Q[1-4])?")
 REFERENCE_TABLES = frozenset(
     {"meta_code", "meta_source_run", "meta_quality", "public_published_figure", "public_filing"}
 )
@@ -101,12 +107,23 @@ def _check_cube(dataset: Dataset, frame: pl.DataFrame, codes: Mapping[str, set[s
         raise ReleaseRefused(f"{name}: a withheld cell still carries a number")
     if not set(frame["conf_status"].unique()) <= {"F", "C"}:
         raise ReleaseRefused(f"{name}: conf_status must be F or C")
+    gap = pl.col("value").is_null() & (pl.col("conf_status") == "F")
+    if frame.select((gap != (pl.col("obs_status") == "M").fill_null(False)).any()).item():
+        raise ReleaseRefused(f"{name}: a cell without value must be withheld (C) or missing (M), and only such a cell")
+    if frame.select(pl.col("yoy_ratio", "model_share").is_finite().not_().any()).row(0) != (False, False):
+        raise ReleaseRefused(f"{name}: yoy_ratio and model_share must be finite numbers or null")
+    strange_periods = [p for p in frame["period"].unique() if p is None or not PERIOD.fullmatch(p)]
+    if strange_periods:
+        raise ReleaseRefused(f"{name}: periods {strange_periods[:5]}; expected 2025, 2025-Q3 or 2025-11")
     known = {i.id for i in load_indicators().values() if name in i.datasets}
     unknown = set(frame["indicator"].unique()) - known
     if unknown:
         raise ReleaseRefused(f"{name}: indicators {sorted(unknown)} do not name this dataset")
     for dimension in dataset.dimensions:
-        strange = set(frame[dimension.id].unique()) - codes.get(dimension.scheme, set()) - {"_T"}
+        used = set(frame[dimension.id].unique())
+        if any("," in str(code) for code in used):
+            raise ReleaseRefused(f"{name}: a code of {dimension.id} holds a comma, which a selection cannot carry")
+        strange = used - codes.get(dimension.scheme, set()) - {"_T"}
         if strange:
             raise ReleaseRefused(f"{name}: codes {sorted(map(str, strange))[:5]} are not in scheme {dimension.scheme}")
 
@@ -121,6 +138,8 @@ def _check(content: ReleaseContent) -> None:
     if missing or strange:
         raise ReleaseRefused(f"reference tables: missing {sorted(missing)}, not allowed {sorted(strange)}")
     meta_code = content.reference["meta_code"]
+    if set(meta_code.columns) != set(CODE_COLUMNS):
+        raise ReleaseRefused(f"meta_code: columns are {meta_code.columns}, expected {list(CODE_COLUMNS)}")
     codes = {s: set(f["code"]) for (s,), f in meta_code.partition_by("scheme", as_dict=True).items()}
     datasets = load_datasets()
     for dataset_id, frame in content.cubes.items():
@@ -286,6 +305,8 @@ def show(home: Path, release_id: str) -> ReleaseInfo:
     """
     folder = releases_folder(home) / release_id
     try:
+        if "/" in release_id or release_id.startswith("."):
+            raise FileNotFoundError(release_id)
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise LookupError(f"no release {release_id!r}; 'aistat release list' shows those there are") from error
@@ -298,9 +319,8 @@ def list_releases(home: Path) -> list[ReleaseInfo]:
     folder = releases_folder(home)
     if not folder.is_dir():
         return []
-    found = [show(home, p.name) for p in folder.iterdir() if p.is_dir() and (p / "manifest.json").exists()]
-    visible = [info for info in found if not info.folder.name.startswith(".")]
-    return sorted(visible, key=lambda info: (info.vintage, info.created_at, info.release_id), reverse=True)
+    names = [p.name for p in folder.iterdir() if (p / "manifest.json").exists() and not p.name.startswith(".")]
+    return sorted((show(home, name) for name in names), key=lambda info: (info.vintage, info.created_at, info.release_id), reverse=True)
 
 
 def rollback(home: Path, release_id: str) -> ReleaseInfo:
