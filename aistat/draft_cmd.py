@@ -3,68 +3,87 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aistat.errors import UserError
 from aistat.home import home
+
+if TYPE_CHECKING:
+    from warehouse.report.guard import Report
+
+SHOWN = 50
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``draft`` and ``guard`` to the command line."""
     parser = subparsers.add_parser("draft", help="起草评估报告 / draft an assessment from released facts")
-    parser.add_argument("report", choices=["art67"])
-    parser.add_argument("--year", type=int, required=True)
+    parser.add_argument("report", choices=["art67"], help="第六十七条综合影响评估 / Art. 67 assessment")
+    parser.add_argument("--year", type=int, required=True, help="参考年 / reference year")
     parser.add_argument("--format", choices=["docx"], default="docx")
+    parser.add_argument("--lang", choices=["zh", "en"], default="zh")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.set_defaults(func=draft)
-    guard_parser = subparsers.add_parser("guard", help="核对文稿中的每个数字 / check every number of a finished draft")
+    guard_parser = subparsers.add_parser(
+        "guard", help="核对文稿中的每个数字 / check every number of a finished draft"
+    )
     guard_parser.add_argument("file", type=Path)
     guard_parser.set_defaults(func=guard)
 
 
 def draft(args: argparse.Namespace) -> int:
     """Write the draft of the current release, then let the guard read the finished file."""
-    from warehouse.read import open_current
-    from warehouse.report.document import render_docx
-    from warehouse.report.draft import draft_art67
+    from warehouse.read import NoRelease, open_current
+    from warehouse.report.draft import NoSuchYear, write_art67
     from warehouse.report.guard import check
 
-    release = open_current(home())
-    try:
-        data = render_docx(draft_art67(release, args.year))
-    except ValueError as error:
-        raise UserError(str(error)) from error
     if not args.output.parent.is_dir():
         raise UserError(f"{args.output.parent}: no such folder; create it or choose another -o")
+    if args.output.is_dir():
+        raise UserError(f"{args.output}: this is a folder; name a file with -o")
     temporary = args.output.with_name(f".{args.output.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    findings = check(temporary, release)
-    temporary.replace(args.output)
-    return _report(args.output, findings)
+    try:
+        release = open_current(home())
+        write_art67(release, args.year, temporary, args.lang)
+        report = check(temporary, release)
+        temporary.replace(args.output)
+    except (NoRelease, NoSuchYear) as error:
+        raise UserError(
+            f"{error}; choose one of them with --year" if isinstance(error, NoSuchYear) else str(error)
+        ) from error
+    except OSError as error:
+        raise UserError(f"{args.output}: cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _report(args.output, report)
 
 
 def guard(args: argparse.Namespace) -> int:
-    """Exit 0 when every number is supported by the release the draft cites, 1 when one is not."""
-    from warehouse.read import open_release
-    from warehouse.report.guard import NotADraft, check, cited_release
+    """Exit 0 when every number is supported by the release the draft names, 1 when one is not."""
+    from warehouse.read import NoRelease, open_release
+    from warehouse.report.guard import NotADraft, check, read_stamp
 
     if not args.file.is_file():
         raise UserError(f"{args.file}: no such file")
     try:
-        release_id = cited_release(args.file)
+        stamp = read_stamp(args.file)
+        report = check(args.file, open_release(home(), stamp.release))
     except NotADraft as error:
         raise UserError(str(error)) from error
-    try:
-        release = open_release(home(), release_id)
-    except LookupError as error:
-        raise UserError(f"{args.file.name} cites the release {release_id}, which is not in {home()}: {error}") from error
-    return _report(args.file, check(args.file, release))
+    except NoRelease as error:
+        raise UserError(f"{args.file.name} was drafted from release {stamp.release}: {error}") from error
+    return _report(args.file, report)
 
 
-def _report(path: Path, findings: list) -> int:  # type: ignore[type-arg]
-    for finding in findings:
+def _report(path: Path, report: "Report") -> int:
+    for finding in report.findings[:SHOWN]:
         print(f"{finding.where}: {finding.text!r}: {finding.reason}")
-    if findings:
-        print(f"{path.name}: {len(findings)} 处数字没有依据 / numbers without a fact")
+    if len(report.findings) > SHOWN:
+        print(f"… {len(report.findings) - SHOWN} more")
+    if report.findings:
+        print(f"{path.name}: {len(report.findings)} 处没有依据 / findings without support")
         return 1
-    print(f"{path.name}: 每个数字都有依据 / every number is supported by a released fact")
+    print(
+        f"{path.name}: {report.numbers} 个数字都有依据，其中 {report.facts} 个是发布的事实 / "
+        f"all {report.numbers} numbers supported, {report.facts} of them released facts"
+    )
     return 0

@@ -14,7 +14,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser("serve", help="提供网页应用 / serve the app")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=int(os.environ.get("AISTAT_PORT", "8050")))
-    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=4)
     parser.set_defaults(func=serve)
 
 
@@ -34,6 +34,6 @@ def serve(args: argparse.Namespace) -> int:
     os.environ["AISTAT_HOME"] = str(home())
     Granian(
         "dashboard.wsgi:server", address=args.host, port=args.port, interface=Interfaces.WSGI, workers=1,
-        blocking_threads=args.threads, log_level=LogLevels.warning, websockets=False,
+        blocking_threads=args.threads, backpressure=args.threads * 4, log_level=LogLevels.warning, websockets=False,
     ).serve()  # fmt: skip
     return 0

@@ -1,0 +1,85 @@
+"""数据质量 (first version): files received, coverage, modelled shares, coding routes, what is withheld."""
+
+from typing import Any
+
+import polars as pl
+from dash import html
+
+from dashboard.components.block import badge, plain_block
+from dashboard.components.cards import stat
+from dashboard.components.controls import page_head
+from dashboard.components.table import plain_table
+from dashboard.context import Context
+from dashboard.pages.base import Page
+from warehouse import format as fmt
+
+
+def _sources(ctx: Context) -> html.Section:
+    frame = ctx.release.table("meta_source_run")
+    title = "title" if ctx.lang == "zh" else "title_en"
+    rows = [
+        [
+            r[title], r["file"], f"{r['rows_in']:,}", f"{r['rows_accepted']:,}", f"{r['rows_quarantined']:,}",
+            html.Span(ctx.t(f"state_{r['status']}"), className=f"pill pill-{r['status']}"), r["message"],
+        ]
+        for r in frame.sort("source_id", "file").iter_rows(named=True)
+    ]  # fmt: skip
+    heads = [ctx.t(f"col_{k}") for k in ("source", "file", "rows", "accepted", "quarantined", "state", "message")]
+    return plain_block(ctx.t("quality_sources"), [plain_table(heads, rows, numeric=(2, 3, 4))], wide=True)
+
+
+def _metric(ctx: Context, name: str) -> list[tuple[str, float]]:
+    frame = ctx.release.table("meta_quality").filter(pl.col("metric") == name)
+    return [(r["scope"], r["value"]) for r in frame.iter_rows(named=True)]
+
+
+def _percent(value: float) -> str:
+    return f"{fmt.percent(value)}%"
+
+
+def _shares(ctx: Context) -> html.Section:
+    found = {tuple(scope.split("|")): value for scope, value in _metric(ctx, "model_share")}
+    periods = sorted({p for _, p in found})
+    ids = [i.id for i in ctx.release.indicators() if any(k[0] == i.id for k in found)]
+    rows = [
+        [ctx.name(ctx.release.indicator(i)), *(_percent(found[i, p]) if (i, p) in found else fmt.MISSING for p in periods)]
+        for i in ids
+    ]
+    table = plain_table([ctx.t("indicator"), *periods], rows, numeric=range(1, len(periods) + 1))
+    synthetic = badge(ctx, synthetic=ctx.release.info.is_synthetic)
+    return plain_block(ctx.t("quality_shares"), [html.P(ctx.t("model_share_hint"), className="lead"), table], extra=synthetic)
+
+
+def render(ctx: Context) -> Any:
+    """The page."""
+    synthetic = badge(ctx, synthetic=ctx.release.info.is_synthetic)
+    totals = {name: _metric(ctx, name) for name in ("register_units", "nominated_units")}
+    cards = [stat(ctx.t(name), f"{int(rows[0][1]):,}", "") for name, rows in totals.items() if rows]
+    routes = [
+        [ctx.t(f"route_{scope}"), _percent(value)]
+        for scope, value in sorted(_metric(ctx, "route_share"), key=lambda r: -r[1])
+    ]
+    coverage = [[scope, _percent(value)] for scope, value in _metric(ctx, "survey_coverage")]
+    withheld = [
+        [ctx.name(ctx.release.dataset(scope), "title"), _percent(value)] for scope, value in _metric(ctx, "withheld_share")
+    ]
+    share = ctx.t("col_share")
+    return html.Div(
+        [
+            page_head(ctx.t("page_quality"), ctx.t("quality_lead")),
+            html.Div(cards, className="stats headline"),
+            html.Div(
+                [
+                    plain_block(ctx.t("quality_routes"), [plain_table([ctx.t("col_route"), share], routes, (1,))], extra=synthetic),
+                    plain_block(ctx.t("quality_coverage"), [plain_table([ctx.t("year"), share], coverage, (1,))], extra=synthetic),
+                    _shares(ctx),
+                    plain_block(ctx.t("quality_withheld"), [plain_table([ctx.t("col_dataset"), share], withheld, (1,))], extra=synthetic),
+                    _sources(ctx),
+                ],
+                className="grid",
+            ),
+        ]
+    )
+
+
+PAGE = Page("/quality", "page:quality", "page_quality", "nav_basis", render)

@@ -1,0 +1,140 @@
+"""The frame around every page: navigation, release, language, user; and the one callback that draws a page."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from flask import abort, current_app
+from flask_wtf.csrf import generate_csrf
+
+from dashboard.auth import signed_in
+from dashboard.context import Context, parse_query
+from dashboard.registry import BY_PATH, GROUPS, PAGES
+from dashboard.text import LANGUAGES, words
+from warehouse.access import Forbidden, User, require
+from warehouse.read import NoRelease, open_current
+
+
+def base_layout() -> Any:
+    """What never changes while the reader moves about; everything else hangs on the address."""
+    return html.Div([dcc.Location(id="url", refresh="callback-nav"), html.Div(id="page")])
+
+
+def _navigation(context: Context) -> html.Nav:
+    groups = []
+    for group in GROUPS:
+        links = [
+            dcc.Link(
+                context.t(page.key), href=context.link(page.path), refresh=False,
+                className="nav-link nav-on" if page.path == context.path else "nav-link",
+            )
+            for page in PAGES
+            if page.group == group and context.may(page.permission)
+        ]  # fmt: skip
+        if links:
+            groups.append(html.Div([html.Div(context.t(group), className="nav-group"), *links]))
+    brand = html.Div([html.Div(context.t("app"), className="brand"), html.Div(context.t("app_sub"), className="brand-sub")])
+    return html.Nav([brand, *groups], className="side", **{"aria-label": context.t("nav_open")})
+
+
+def _top(context: Context) -> html.Header:
+    info = context.release.info
+    release = html.Div(
+        [html.Span(f"{context.t('vintage')} {info.vintage}"), html.Span(f"{context.t('release')} {info.release_id}")],
+        className="top-release",
+    )
+    other = "English" if context.lang == "zh" else "中文"
+    # A form of its own: logging out changes state, so it is a POST with a token.
+    leave = html.Form(
+        [
+            dcc.Input(type="hidden", name="csrf_token", value=generate_csrf()),
+            html.Button(context.t("logout"), type="submit", className="link-button"),
+        ],
+        action="/logout",
+        method="POST",
+    )
+    user = html.Div(
+        [html.Span(context.user.name, className="who"), dcc.Link(other, href=context.other_language(), refresh=False, className="lang"), leave],
+        className="top-user",
+    )
+    return html.Header([release, user], className="top")
+
+
+def frame(context: Context, content: Any, *, real: bool = False) -> html.Div:
+    """A page in its frame, with the banner that simulated figures carry everywhere."""
+    banner = []
+    if context.release.info.is_synthetic:
+        text = context.t("simulated_elsewhere" if real else "simulated_text")
+        label = context.t("real" if real else "simulated")
+        banner = [html.Div([html.B(label), f" · {text}"], className="banner banner-real" if real else "banner", role="note")]
+    return html.Div(
+        [
+            html.A(context.t("skip"), href="#content", className="skip"),
+            _navigation(context),
+            html.Div([_top(context), *banner, html.Main(content, id="content")], className="main"),
+        ],
+        className="shell",
+        lang="zh-CN" if context.lang == "zh" else "en",
+    )
+
+
+def _message(lang: str, title: str, text: str) -> html.Div:
+    return html.Div([html.H1(words(lang)[title]), html.P(words(lang)[text])], className="message")
+
+
+def draw(user: User | None, path: str, search: str | None) -> Any:
+    """The page of an address for a user.
+
+    Raises
+    ------
+    Forbidden
+        If the user's role may not see it; checked here, below every callback.
+    """
+    params = parse_query(search)
+    lang = params.get("lang", "zh")
+    lang = lang if lang in LANGUAGES else "zh"
+    page = BY_PATH.get(path.rstrip("/") or "/")
+    if page is None:
+        return _message(lang, "not_found", "not_found")
+    allowed = require(user, page.permission)
+    try:
+        release = open_current(current_app.config["AISTAT_HOME"])
+    except NoRelease:
+        return _message(lang, "no_release", "no_release_text")
+    context = Context(release, allowed, lang, page.path, params)
+    return frame(context, page.render(context), real=page.real)
+
+
+def register_callbacks(app: Dash) -> None:
+    """Two callbacks: the address draws the page, controls change the address."""
+
+    @app.callback(Output("page", "children"), Input("url", "pathname"), Input("url", "search"))  # type: ignore[untyped-decorator]
+    def _draw(path: str | None, search: str | None) -> Any:
+        user = signed_in()
+        if user is None:
+            abort(401)
+        try:
+            return draw(user, path or "/", search)
+        except Forbidden:
+            abort(403)
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("url", "search"),
+        Input({"type": "param", "name": ALL}, "value"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def _address(_values: list[Any], search: str | None) -> Any:
+        if signed_in() is None:
+            abort(401)
+        params = parse_query(search)
+        before = dict(params)
+        for item in ctx.inputs_list[0]:
+            name, value = item["id"]["name"], item.get("value")
+            if value in (None, ""):
+                params.pop(name, None)
+            elif name in params or item["id"] == ctx.triggered_id:
+                params[name] = str(value)
+        if params == before:
+            return no_update
+        return f"?{urlencode(sorted(params.items()))}" if params else ""
