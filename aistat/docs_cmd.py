@@ -63,12 +63,11 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Ar
 
 
 def _sources() -> Iterator[str]:
-    from etl.contract import list_contracts, load_contract
+    from etl.contract import list_contracts
 
     yield GENERATED + "# Sources / 数据来源\n"
-    for source_id in list_contracts():
-        contract = load_contract(source_id)
-        yield f"## {contract.title_zh} `{source_id}`\n"
+    for contract in list_contracts():
+        yield f"## {contract.title_zh} `{contract.id}`\n"
         yield f"{contract.provider} · {contract.frequency} · `{contract.file.pattern}` · key: {', '.join(contract.key)}\n"
         yield "| 表头 | 标识 | 类型 | 单位 | 必填 |\n|---|---|---|---|---|"
         for column in contract.columns:

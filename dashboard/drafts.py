@@ -5,9 +5,9 @@ from warehouse.read import Release
 
 def section_titles(lang: str) -> list[str]:
     """Headings of the Art. 67 assessment."""
-    from warehouse.report.draft import load_template, template_name
+    from warehouse.report.template import load_template
 
-    return [str(section["heading"]) for section in load_template(template_name(lang))["sections"]]
+    return [str(section["heading"]) for section in load_template("art67", lang)["sections"]]
 
 
 def art67(release: Release, year: int, lang: str) -> bytes:
