@@ -1,4 +1,4 @@
-"""``aistat draft`` and ``aistat guard``: assessments made of released facts, and the check of a finished file."""
+"""``aistat draft`` and ``aistat guard``: a report made of released facts, and the check of a finished file."""
 
 import argparse
 import os
@@ -23,9 +23,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--lang", choices=["zh", "en"], default="zh")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.set_defaults(func=draft)
-    guard_parser = subparsers.add_parser(
-        "guard", help="核对文稿中的每个数字 / check every number of a finished draft"
-    )
+    guard_parser = subparsers.add_parser("guard", help="核对文稿中的每个数字 / check every number of a finished draft")
     guard_parser.add_argument("file", type=Path)
     guard_parser.set_defaults(func=guard)
 

@@ -17,9 +17,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--format", choices=FORMATS, required=True)
     parser.add_argument("--period", help="a period (2025, 2025-11) or a year of months; default all")
     parser.add_argument("--lang", choices=["zh", "en"], default="zh")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="a file, or a folder for the usual name"
-    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a file, or a folder for the usual name")
     parser.set_defaults(func=export_dataset)
 
 

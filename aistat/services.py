@@ -1,5 +1,6 @@
 """Child processes of ``aistat up``: start, watch, stop cleanly."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -72,9 +73,7 @@ class Supervisor:
         for service in self._services:
             service.log.parent.mkdir(parents=True, exist_ok=True)
             with service.log.open("ab") as log:
-                child = subprocess.Popen(
-                    service.command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
+                child = subprocess.Popen(service.command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
             self._children.append((service, child))
         return self
 
@@ -108,19 +107,15 @@ class Supervisor:
             _signal_group(child, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
         for _, child in self._children:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             _signal_group(child, signal.SIGKILL)
             child.wait()
 
 
 def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def wait_for_http(service: Service, running: Supervisor) -> None:
@@ -130,7 +125,7 @@ def wait_for_http(service: Service, running: Supervisor) -> None:
         if running.dead() is service:
             raise UserError(f"{service.name} did not start; see {service.log}")
         try:
-            with urllib.request.urlopen(service.health_url or "", timeout=2):
+            with urllib.request.urlopen(service.health_url or "", timeout=2):  # noqa: S310 - our own loopback address
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

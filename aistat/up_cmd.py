@@ -36,7 +36,16 @@ def dagster_services(root: Path) -> list[Service]:
     port = port_from_env("AISTAT_DAGSTER_PORT", 3000)
     binaries = Path(sys.executable).parent
     workspace = ["-w", str(REPOSITORY / "workspace.yaml")]
-    web = [str(binaries / "dagster-webserver"), *workspace, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
+    web = [
+        str(binaries / "dagster-webserver"),
+        *workspace,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
     daemon = [str(binaries / "dagster-daemon"), "run", *workspace, "--log-level", "warning"]
     logs = root / "logs"
     return [

@@ -12,7 +12,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add ``user`` to the command line."""
     parser = subparsers.add_parser("user", help="用户 / users")
     commands = parser.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("add", help="新增（密码从终端或标准输入读取） / add; the password is asked for or read from stdin")
+    add = commands.add_parser(
+        "add", help="新增（密码从终端或标准输入读取） / add; the password is asked for or read from stdin"
+    )
     add.add_argument("name")
     add.add_argument("--role", required=True)
     add.add_argument("--organisation", default="")

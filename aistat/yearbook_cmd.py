@@ -23,9 +23,7 @@ def yearbook(args: argparse.Namespace) -> int:
     from warehouse.read import NoRelease, open_current
 
     if args.output.suffix.lower() != ".xlsx":
-        raise UserError(
-            f"{args.output.name}: the yearbook is an Excel workbook; expected a name ending in .xlsx"
-        )
+        raise UserError(f"{args.output.name}: the yearbook is an Excel workbook; expected a name ending in .xlsx")
     try:
         release = open_current(home())
         content = build_yearbook(release, args.year, args.lang)

@@ -50,10 +50,10 @@ def _file(content: bytes, name: str, media_type: str) -> Response:
 
 
 def _format_of(extension: str) -> str:
-    for name, exporter in exporters().items():
-        if extension in (name, exporter.extension):
-            return name
-    abort(404)
+    found = [name for name, exporter in exporters().items() if extension in (name, exporter.extension)]
+    if not found:
+        abort(404)
+    return found[0]
 
 
 @blueprint.get("/api/v1/health")

@@ -33,7 +33,9 @@ def _navigation(context: Context) -> html.Nav:
         ]  # fmt: skip
         if links:
             groups.append(html.Div([html.Div(context.t(group), className="nav-group"), *links]))
-    brand = html.Div([html.Div(context.t("app"), className="brand"), html.Div(context.t("app_sub"), className="brand-sub")])
+    brand = html.Div(
+        [html.Div(context.t("app"), className="brand"), html.Div(context.t("app_sub"), className="brand-sub")]
+    )
     return html.Nav([brand, *groups], className="side", **{"aria-label": context.t("nav_open")})
 
 
@@ -54,7 +56,11 @@ def _top(context: Context) -> html.Header:
         method="POST",
     )
     user = html.Div(
-        [html.Span(context.user.name, className="who"), dcc.Link(other, href=context.other_language(), refresh=False, className="lang"), leave],
+        [
+            html.Span(context.user.name, className="who"),
+            dcc.Link(other, href=context.other_language(), refresh=False, className="lang"),
+            leave,
+        ],
         className="top-user",
     )
     return html.Header([release, user], className="top")
@@ -66,7 +72,9 @@ def frame(context: Context, content: Any, *, real: bool = False) -> html.Div:
     if context.release.info.is_synthetic:
         text = context.t("simulated_elsewhere" if real else "simulated_text")
         label = context.t("real" if real else "simulated")
-        banner = [html.Div([html.B(label), f" · {text}"], className="banner banner-real" if real else "banner", role="note")]
+        banner = [
+            html.Div([html.B(label), f" · {text}"], className="banner banner-real" if real else "banner", role="note")
+        ]
     return html.Div(
         [
             html.A(context.t("skip"), href="#content", className="skip"),

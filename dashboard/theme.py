@@ -7,9 +7,18 @@ import plotly.graph_objects as go
 
 INK, MUTED, LINE, PAPER = "#1b2733", "#5c6b7a", "#dfe5ec", "#ffffff"
 ACCENT, ACCENT_SOFT = "#1f5fa8", "#cfe0f3"
-BRANCH: Mapping[str, str] = {"A": "#1f5fa8", "B": "#e08a1e", "C": "#2a9d8f", "D": "#9b5fa8", "E": "#8a95a1", "R": "#6b7a34"}
+BRANCH: Mapping[str, str] = {
+    "A": "#1f5fa8",
+    "B": "#e08a1e",
+    "C": "#2a9d8f",
+    "D": "#9b5fa8",
+    "E": "#8a95a1",
+    "R": "#6b7a34",
+}
 SERIES = ("#1f5fa8", "#e08a1e", "#2a9d8f", "#9b5fa8", "#c0504d", "#6b7a34", "#8a95a1")
-FONT = '"PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", system-ui, sans-serif'
+FONT = (
+    '"PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", system-ui, sans-serif'
+)
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "locale": "en"}
 
 
@@ -23,9 +32,23 @@ def figure(*traces: Any, height: int = 300, **layout: Any) -> go.Figure:
         "font": {"family": FONT, "size": 12, "color": INK},
         "colorway": SERIES,
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": LINE, "font": {"family": FONT, "size": 12, "color": INK}},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 12}, "traceorder": "normal"},
+        "legend": {
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "font": {"size": 12},
+            "traceorder": "normal",
+        },
         "xaxis": {"showgrid": False, "linecolor": LINE, "ticks": "", "automargin": True, "fixedrange": True},
-        "yaxis": {"gridcolor": LINE, "zerolinecolor": LINE, "ticks": "", "automargin": True, "fixedrange": True, "rangemode": "tozero"},
+        "yaxis": {
+            "gridcolor": LINE,
+            "zerolinecolor": LINE,
+            "ticks": "",
+            "automargin": True,
+            "fixedrange": True,
+            "rangemode": "tozero",
+        },
         "bargap": 0.32,
         "template": "none",
         "dragmode": False,

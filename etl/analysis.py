@@ -25,9 +25,7 @@ class Strata:
 
     def ratio(self, numerator: pl.Series, denominator: pl.Series) -> StratumRatio:
         """Ratio of ``numerator`` to ``denominator`` (float, null where unknown) by stratum with fall-back."""
-        return ratio_by_strata(
-            _floats(numerator), _floats(denominator), self.labels, min_respondents=MIN_RESPONDENTS
-        )
+        return ratio_by_strata(_floats(numerator), _floats(denominator), self.labels, min_respondents=MIN_RESPONDENTS)
 
 
 def _floats(series: pl.Series) -> np.ndarray:

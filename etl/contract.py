@@ -128,7 +128,17 @@ class FileSpec(_Model):
     sheet: str | None = None
     header_rows: int = Field(default=1, ge=1, le=3)
     header_search: int = Field(default=30, ge=1)
-    footnote: tuple[str, ...] = ("注", "说明", "备注", "资料来源", "单位负责人", "统计负责人", "填表人", "报出日期", "制表")
+    footnote: tuple[str, ...] = (
+        "注",
+        "说明",
+        "备注",
+        "资料来源",
+        "单位负责人",
+        "统计负责人",
+        "填表人",
+        "报出日期",
+        "制表",
+    )
     pick: Literal["latest", "all"] = "all"
     same_key: Literal["first_wins", "later_wins"] = "first_wins"
 

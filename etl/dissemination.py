@@ -53,9 +53,7 @@ def rules() -> Rules:
     return Rules(**settings)
 
 
-def clear(
-    contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: Rules, seed: int
-) -> Iterator[Cleared]:
+def clear(contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: Rules, seed: int) -> Iterator[Cleared]:
     """Protect and audit every indicator and year, in order.
 
     ``contributions`` as :func:`etl.analysis.contributions` returns them; gaps (null) are left out and counted there.
@@ -128,8 +126,6 @@ def cube_frames(cells: pl.DataFrame, shares: pl.DataFrame, vintage: str) -> dict
 
 def certificates(cleared: Sequence[Cleared]) -> dict[str, dict[str, object]]:
     """Public certificate of each protected dataset: passed only if every indicator and year did."""
-    parts = [
-        {"indicator": c.indicator, "period": c.period, **c.certificate.public_dict()} for c in cleared
-    ]
+    parts = [{"indicator": c.indicator, "period": c.period, **c.certificate.public_dict()} for c in cleared]
     passed = bool(parts) and all(p["passed"] is True for p in parts)
     return {dataset: {"passed": passed, "jointly_with": sorted(CUBES), "tables": parts} for dataset in CUBES}

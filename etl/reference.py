@@ -74,5 +74,14 @@ def quality_table(
 
 def filing_list(received: pl.DataFrame) -> pl.DataFrame:
     """Shenzhen's filings as announced (public)."""
-    columns = ["batch", "filing_type", "company", "algorithm_name", "role_or_class", "filing_no", "district", "source_url"]
+    columns = [
+        "batch",
+        "filing_type",
+        "company",
+        "algorithm_name",
+        "role_or_class",
+        "filing_no",
+        "district",
+        "source_url",
+    ]
     return received.filter(pl.col("is_shenzhen") == "1").select(columns).sort("batch", "filing_no", descending=True)

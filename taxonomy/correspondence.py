@@ -40,7 +40,9 @@ def load_correspondence(correspondence_id: str) -> tuple[Link, ...]:
     """
     path = FOLDER / f"{correspondence_id}.csv"
     if not path.is_file():
-        raise CorrespondenceError(f"no correspondence {correspondence_id!r}; known: {', '.join(list_correspondences())}")
+        raise CorrespondenceError(
+            f"no correspondence {correspondence_id!r}; known: {', '.join(list_correspondences())}"
+        )
     links = []
     with path.open(encoding="utf-8", newline="") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):

@@ -71,7 +71,10 @@ def _by_bounds(criteria: dict[str, tuple[int, int, int]], values: dict[str, pl.E
 
 
 def size_class(
-    gbt_code: str, employed_persons: int | None, operating_revenue_cny: float | None, total_assets_cny: float | None = None
+    gbt_code: str,
+    employed_persons: int | None,
+    operating_revenue_cny: float | None,
+    total_assets_cny: float | None = None,
 ) -> str | None:
     """Size class of one enterprise; see :func:`size_class_expr`."""
     row = pl.DataFrame(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-READER_CONFIG = {
+READER_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": "2",
     "memory_limit": "1GB",
     "enable_external_access": "false",

@@ -49,9 +49,9 @@ class Periods:
         if mode == "latest" and LATEST.fullmatch(rest) and 0 < int(rest) <= MAX_LATEST:
             return cls("latest", int(rest))
         values = tuple(rest.split(","))
-        if mode in ("from", "fixed") and values and all(PERIOD.fullmatch(v) for v in values):
-            if mode == "fixed" or len(values) == 1:
-                return cls(mode, values=values)  # type: ignore[arg-type]
+        valid = bool(values) and all(PERIOD.fullmatch(v) for v in values)
+        if valid and (mode == "fixed" or (mode == "from" and len(values) == 1)):
+            return cls(mode, values=values)  # type: ignore[arg-type]
         raise SelectionError(f"periods {text!r}; expected all, latest:N, from:PERIOD or fixed:PERIOD,PERIOD")
 
     def pick(self, known: Sequence[str]) -> list[str]:
@@ -275,9 +275,7 @@ def table_model(
     row_heads = _heads(cube, release, rows, {k[0] for k in found})
     column_heads = _heads(cube, release, columns, {k[1] for k in found})
     cells = tuple(
-        tuple(
-            shown_cell(found[r, c], card, measure, lang) if (r, c) in found else ABSENT for c, _, _ in column_heads
-        )
+        tuple(shown_cell(found[r, c], card, measure, lang) if (r, c) in found else ABSENT for c, _, _ in column_heads)
         for r, _, _ in row_heads
     )
     name = card.name_en if lang == "en" else card.name_zh

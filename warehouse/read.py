@@ -1,6 +1,5 @@
 """The questions others may ask of a release. One :class:`Release` is one immutable view; resolve it once per request."""
 
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -320,7 +320,11 @@ def list_releases(home: Path) -> list[ReleaseInfo]:
     if not folder.is_dir():
         return []
     names = [p.name for p in folder.iterdir() if (p / "manifest.json").exists() and not p.name.startswith(".")]
-    return sorted((show(home, name) for name in names), key=lambda info: (info.vintage, info.created_at, info.release_id), reverse=True)
+    return sorted(
+        (show(home, name) for name in names),
+        key=lambda info: (info.vintage, info.created_at, info.release_id),
+        reverse=True,
+    )
 
 
 def rollback(home: Path, release_id: str) -> ReleaseInfo:

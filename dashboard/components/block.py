@@ -41,9 +41,7 @@ def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *,
         + _downloads(ctx, selection),
         className="facts",
     )
-    notes = html.Details(
-        [html.Summary(ctx.t("notes")), html.Ol([html.Li(n) for n in model.notes])], className="notes"
-    )
+    notes = html.Details([html.Summary(ctx.t("notes")), html.Ol([html.Li(n) for n in model.notes])], className="notes")
     return html.Footer([line, notes] if model.notes else [line])
 
 

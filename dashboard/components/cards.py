@@ -43,7 +43,9 @@ def headline(ctx: Context, indicator: Indicator, period: str) -> html.Div:
         return stat(ctx.name(indicator), fmt.NOT_APPLICABLE, fmt.unit(indicator, ctx.lang))
     cell = shown_cell(row, indicator, "value", ctx.lang)
     course: Sequence[float | None] = [
-        None if r["value"] is None else float(r["value"]) for p, r in rows.items() if p <= period  # type: ignore[arg-type]
+        None if r["value"] is None else float(r["value"])
+        for p, r in rows.items()
+        if p <= period  # type: ignore[arg-type]
     ]
     under: list[object] = [_growth(ctx, row)]
     if row["model_share"] is not None:

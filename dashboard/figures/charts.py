@@ -61,11 +61,21 @@ def ranked_bars(pairs: Sequence[tuple[str, str, Cell]], unit: str, limit: int = 
     )  # fmt: skip
 
 
-def months_and_stock(months: Sequence[str], flow: Mapping[str, Sequence[float]], stock: Sequence[float], stock_name: str) -> go.Figure:
+def months_and_stock(
+    months: Sequence[str], flow: Mapping[str, Sequence[float]], stock: Sequence[float], stock_name: str
+) -> go.Figure:
     """Monthly flows stacked by series (bars, left) and the stock (line, right)."""
-    bars = [go.Bar(name=name, x=list(months), y=list(values), marker_color=SERIES[i]) for i, (name, values) in enumerate(flow.items())]
+    bars = [
+        go.Bar(name=name, x=list(months), y=list(values), marker_color=SERIES[i])
+        for i, (name, values) in enumerate(flow.items())
+    ]
     line = go.Scatter(
-        name=stock_name, x=list(months), y=list(stock), yaxis="y2", mode="lines", line={"width": 2.5, "color": "#1b2733", "shape": "hv"}
+        name=stock_name,
+        x=list(months),
+        y=list(stock),
+        yaxis="y2",
+        mode="lines",
+        line={"width": 2.5, "color": "#1b2733", "shape": "hv"},
     )
     return figure(
         *bars, line, barmode="stack", height=340,

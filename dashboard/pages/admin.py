@@ -24,7 +24,10 @@ def render(ctx: Context) -> Any:
     ]  # fmt: skip
     entries = [[e["at"], e["user"], e["action"], e["detail"]] for e in journal.audit(200)]
     intact = journal.audit_is_intact()
-    mark = html.Span(ctx.t("admin_intact" if intact else "admin_broken"), className=f"pill pill-{'accepted' if intact else 'refused'}")
+    mark = html.Span(
+        ctx.t("admin_intact" if intact else "admin_broken"),
+        className=f"pill pill-{'accepted' if intact else 'refused'}",
+    )
     user_heads = [ctx.t(f"col_{k}") for k in ("name", "user_role", "org", "since", "disabled")]
     audit_heads = [ctx.t(f"col_{k}") for k in ("at", "name", "action", "detail")]
     return html.Div(

@@ -98,7 +98,9 @@ def render(ctx: Context) -> Any:
     search = html.Label(
         [
             html.Span(ctx.t("catalogue_search")),
-            dcc.Input(id={"type": "param", "name": "q"}, value=query, debounce=True, type="search", className="search-box"),
+            dcc.Input(
+                id={"type": "param", "name": "q"}, value=query, debounce=True, type="search", className="search-box"
+            ),
         ],
         className="control",
     )

@@ -37,7 +37,10 @@ def _datasets(ctx: Context) -> html.Section:
             badge(ctx, synthetic=ctx.release.is_synthetic(d.id), real=not d.is_demo_data),
             f"{ctx.release.cube_frame(d.id).height:,}",
             ctx.t("yes") if d.protected else ctx.t("no"),
-            html.Span([_link(f, f"/export/{d.id}.{e.extension}?lang={ctx.lang}") for f, e in formats.items()], className="link-row"),
+            html.Span(
+                [_link(f, f"/export/{d.id}.{e.extension}?lang={ctx.lang}") for f, e in formats.items()],
+                className="link-row",
+            ),
         ]
         for d in ctx.release.datasets()
     ]
@@ -50,11 +53,14 @@ def render(ctx: Context) -> Any:
     blocks = [_yearbooks(ctx)]
     if ctx.may("draft"):
         blocks.append(_drafts(ctx))
-    api = html.Ul([html.Li(html.Code(a)) for a in ("GET /api/v1/health", "GET /api/v1/datasets", "GET /api/v1/datasets/{id}?format=json-stat")])
-    blocks += [_datasets(ctx), plain_block(ctx.t("exports_api"), [api], wide=True)]
-    return html.Div(
-        [page_head(ctx.t("page_exports"), ctx.t("exports_lead")), html.Div(blocks, className="grid")]
+    api = html.Ul(
+        [
+            html.Li(html.Code(a))
+            for a in ("GET /api/v1/health", "GET /api/v1/datasets", "GET /api/v1/datasets/{id}?format=json-stat")
+        ]
     )
+    blocks += [_datasets(ctx), plain_block(ctx.t("exports_api"), [api], wide=True)]
+    return html.Div([page_head(ctx.t("page_exports"), ctx.t("exports_lead")), html.Div(blocks, className="grid")])
 
 
 PAGE = Page("/exports", "page:exports", "page_exports", "nav_output", render)

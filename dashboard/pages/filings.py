@@ -67,11 +67,15 @@ def _districts(ctx: Context) -> list[html.Section]:
     one = Periods("latest", 1)
     found = cube(ctx, "filings_district_month", "filings_cumulated", {"filing_type": (TOTAL,)}, one)
     model = two_way(ctx, found, "district", "period")
-    pairs = [(c, label, cells[0]) for (c, label, _), cells in zip(model.row_heads, model.cells, strict=True) if c != TOTAL]
+    pairs = [
+        (c, label, cells[0]) for (c, label, _), cells in zip(model.row_heads, model.cells, strict=True) if c != TOTAL
+    ]
     roles = cube(ctx, "filings_type_role", "filings_cumulated", None, one)
     role_model = two_way(ctx, roles, "role", "filing_type")
     role_pairs = [
-        ("", label, cells[0]) for (c, label, _), cells in zip(role_model.row_heads, role_model.cells, strict=True) if c != TOTAL
+        ("", label, cells[0])
+        for (c, label, _), cells in zip(role_model.row_heads, role_model.cells, strict=True)
+        if c != TOTAL
     ]
     return [
         block(ctx, ctx.t("filings_districts"), [graph(ranked_bars(pairs, model.unit), ctx.t("filings_districts"))],
@@ -86,12 +90,24 @@ def _list(ctx: Context) -> html.Section:
     grid = dag.AgGrid(
         rowData=frame.to_dicts(),
         columnDefs=[
-            {"field": f, "headerName": ctx.t(key), "flex": width, "minWidth": width, "filter": True, "sortable": True, "resizable": True}
+            {
+                "field": f,
+                "headerName": ctx.t(key),
+                "flex": width,
+                "minWidth": width,
+                "filter": True,
+                "sortable": True,
+                "resizable": True,
+            }
             for f, key, width in COLUMNS
         ],
         dashGridOptions={
-            "pagination": True, "paginationPageSize": 20, "paginationPageSizeSelector": False,
-            "animateRows": False, "enableCellTextSelection": True, "localeText": LOCALE if ctx.lang == "zh" else {},
+            "pagination": True,
+            "paginationPageSize": 20,
+            "paginationPageSizeSelector": False,
+            "animateRows": False,
+            "enableCellTextSelection": True,
+            "localeText": LOCALE if ctx.lang == "zh" else {},
         },
         className="ag-theme-quartz list",
         style={"height": "640px"},

@@ -33,9 +33,15 @@ def render(ctx: Context) -> Any:
             page_head(ctx.t("page_help"), ctx.t("help_lead")),
             html.Div(
                 [
-                    plain_block(ctx.t("help_symbols"), [plain_table([ctx.t("legend"), ctx.t("col_definition")], symbols)]),
+                    plain_block(
+                        ctx.t("help_symbols"), [plain_table([ctx.t("legend"), ctx.t("col_definition")], symbols)]
+                    ),
                     plain_block(ctx.t("help_use"), [html.P(ctx.t("help_use_text"))]),
-                    plain_block(ctx.t("help_terms"), [plain_table([ctx.t("col_term"), ctx.t("col_definition")], terms)], wide=True),
+                    plain_block(
+                        ctx.t("help_terms"),
+                        [plain_table([ctx.t("col_term"), ctx.t("col_definition")], terms)],
+                        wide=True,
+                    ),
                     plain_block(ctx.t("help_indicators"), [plain_table(heads, indicators)], wide=True),
                 ],
                 className="grid",

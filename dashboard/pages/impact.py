@@ -15,7 +15,12 @@ from dashboard.pages.base import Page
 def render(ctx: Context) -> Any:
     """The page."""
     links = [
-        html.A(f"{ctx.t('impact_make')} · {y}", href=f"/draft/art67/{y}.docx?lang={ctx.lang}", className="download", download="")
+        html.A(
+            f"{ctx.t('impact_make')} · {y}",
+            href=f"/draft/art67/{y}.docx?lang={ctx.lang}",
+            className="download",
+            download="",
+        )
         for y in years(ctx)
     ]
     sections = html.Ol([html.Li(title) for title in section_titles(ctx.lang)])
@@ -25,7 +30,11 @@ def render(ctx: Context) -> Any:
             page_head(ctx.t("page_impact"), ctx.t("impact_lead")),
             html.Div(
                 [
-                    plain_block(ctx.t("impact_make"), [html.P(ctx.t("impact_guard"), className="lead"), html.Div(links, className="link-row")], extra=synthetic),
+                    plain_block(
+                        ctx.t("impact_make"),
+                        [html.P(ctx.t("impact_guard"), className="lead"), html.Div(links, className="link-row")],
+                        extra=synthetic,
+                    ),
                     plain_block(ctx.t("impact_sections"), [html.P(ctx.t("impact_none"), className="lead"), sections]),
                 ],
                 className="grid",

@@ -39,7 +39,9 @@ def _published(ctx: Context) -> html.Section:
         ]
         for r in frame.sort("period", "indicator", descending=[True, False]).iter_rows(named=True)
     ]  # fmt: skip
-    heads = [ctx.t(f"col_{k}") for k in ("period", "region", "indicator", "value", "unit", "kind", "source", "reliability")]
+    heads = [
+        ctx.t(f"col_{k}") for k in ("period", "region", "indicator", "value", "unit", "kind", "source", "reliability")
+    ]
     switch = tabs(ctx, "region", [("sz", ctx.t("only_shenzhen")), ("all", ctx.t("all_regions"))], scope)
     body = [html.P(ctx.t("published_text"), className="lead"), switch, plain_table(heads, rows, numeric=(3,))]
     return plain_block(ctx.t("published"), body, extra=badge(ctx, synthetic=False, real=True), wide=True)
@@ -65,7 +67,9 @@ def _filings(ctx: Context) -> html.Section:
     )
     more = dcc.Link(ctx.t("see_more"), href=ctx.link("/filings"), className="more")
     note = html.P(ctx.t("filings_caveat"), className="lead")
-    return plain_block(ctx.t("filings_short"), [cards, note, more], extra=badge(ctx, synthetic=False, real=True), wide=True)
+    return plain_block(
+        ctx.t("filings_short"), [cards, note, more], extra=badge(ctx, synthetic=False, real=True), wide=True
+    )
 
 
 def render(ctx: Context) -> Any:

@@ -42,12 +42,17 @@ def _shares(ctx: Context) -> html.Section:
     periods = sorted({p for _, p in found})
     ids = [i.id for i in ctx.release.indicators() if any(k[0] == i.id for k in found)]
     rows = [
-        [ctx.name(ctx.release.indicator(i)), *(_percent(found[i, p]) if (i, p) in found else fmt.MISSING for p in periods)]
+        [
+            ctx.name(ctx.release.indicator(i)),
+            *(_percent(found[i, p]) if (i, p) in found else fmt.MISSING for p in periods),
+        ]
         for i in ids
     ]
     table = plain_table([ctx.t("indicator"), *periods], rows, numeric=range(1, len(periods) + 1))
     synthetic = badge(ctx, synthetic=ctx.release.info.is_synthetic)
-    return plain_block(ctx.t("quality_shares"), [html.P(ctx.t("model_share_hint"), className="lead"), table], extra=synthetic)
+    return plain_block(
+        ctx.t("quality_shares"), [html.P(ctx.t("model_share_hint"), className="lead"), table], extra=synthetic
+    )
 
 
 def render(ctx: Context) -> Any:
@@ -61,7 +66,8 @@ def render(ctx: Context) -> Any:
     ]
     coverage = [[scope, _percent(value)] for scope, value in _metric(ctx, "survey_coverage")]
     withheld = [
-        [ctx.name(ctx.release.dataset(scope), "title"), _percent(value)] for scope, value in _metric(ctx, "withheld_share")
+        [ctx.name(ctx.release.dataset(scope), "title"), _percent(value)]
+        for scope, value in _metric(ctx, "withheld_share")
     ]
     share = ctx.t("col_share")
     return html.Div(
@@ -70,10 +76,22 @@ def render(ctx: Context) -> Any:
             html.Div(cards, className="stats headline"),
             html.Div(
                 [
-                    plain_block(ctx.t("quality_routes"), [plain_table([ctx.t("col_route"), share], routes, (1,))], extra=synthetic),
-                    plain_block(ctx.t("quality_coverage"), [plain_table([ctx.t("year"), share], coverage, (1,))], extra=synthetic),
+                    plain_block(
+                        ctx.t("quality_routes"),
+                        [plain_table([ctx.t("col_route"), share], routes, (1,))],
+                        extra=synthetic,
+                    ),
+                    plain_block(
+                        ctx.t("quality_coverage"),
+                        [plain_table([ctx.t("year"), share], coverage, (1,))],
+                        extra=synthetic,
+                    ),
                     _shares(ctx),
-                    plain_block(ctx.t("quality_withheld"), [plain_table([ctx.t("col_dataset"), share], withheld, (1,))], extra=synthetic),
+                    plain_block(
+                        ctx.t("quality_withheld"),
+                        [plain_table([ctx.t("col_dataset"), share], withheld, (1,))],
+                        extra=synthetic,
+                    ),
                     _sources(ctx),
                 ],
                 className="grid",

@@ -25,7 +25,10 @@ def _leaves(ctx: Context, indicator: str, year: str, branch: str) -> html.Sectio
     leaves = tuple(c for c in _codes(ctx, branch) if len(c) == 3)
     found = cube(ctx, "core_leaf_year", indicator, {"ai_class": leaves}, Periods("fixed", values=(year,)))
     model = two_way(ctx, found, "ai_class", "period")
-    pairs = [(code, f"{code} {label}", cells[0]) for (code, label, _), cells in zip(model.row_heads, model.cells, strict=True)]
+    pairs = [
+        (code, f"{code} {label}", cells[0])
+        for (code, label, _), cells in zip(model.row_heads, model.cells, strict=True)
+    ]
     hidden = sum(cell.state == "withheld" for _, _, cell in pairs)
     body: list[Any] = [graph(ranked_bars(pairs, model.unit), ctx.t("structure_leaves"))]
     if hidden:

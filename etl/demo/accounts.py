@@ -95,16 +95,12 @@ def _statements(rng: np.random.Generator, paths: _Path) -> dict[str, np.ndarray]
     return {name: np.rint(values).astype(np.int64) for name, values in parts.items()}
 
 
-def _people(
-    rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame, paths: _Path
-) -> dict[str, np.ndarray]:
+def _people(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame, paths: _Path) -> dict[str, np.ndarray]:
     shape, staff = paths.staff.shape, paths.staff
     rd_rate = _parameter(scenario, units["letter"].to_numpy(), "rd")[:, None] * rng.uniform(0.5, 1.5, shape)
     share = paths.ai / np.maximum(paths.main, 1)
     return {
-        "average_employed_persons": np.maximum(np.rint(staff * rng.uniform(0.93, 1.03, shape)), 1).astype(
-            np.int64
-        ),
+        "average_employed_persons": np.maximum(np.rint(staff * rng.uniform(0.93, 1.03, shape)), 1).astype(np.int64),
         "female_persons": np.floor(staff * rng.uniform(0.2, 0.5, shape)).astype(np.int64),
         "rd_staff_persons": np.floor(staff * np.minimum(rd_rate, 0.9)).astype(np.int64),
         "ai_employed_persons": np.floor(staff * share * rng.uniform(0.8, 1.0, shape)).astype(np.int64),

@@ -15,9 +15,7 @@ from etl.demo.scenario import LABEL, Scenario, Size, load_scenario, stream
 from etl.demo.units import AI, BRANCH, LOOK, build_units
 
 Progress = Callable[[str], None]
-FAULT_SCHEMA = dict.fromkeys(
-    ("source_id", "file", "uscc", "column", "kind", "original", "written"), pl.String
-)
+FAULT_SCHEMA = dict.fromkeys(("source_id", "file", "uscc", "column", "kind", "original", "written"), pl.String)
 
 
 def _silent(_: str) -> None:

@@ -76,15 +76,11 @@ def register_rows(units: pl.DataFrame, accounts: pl.DataFrame, scenario: Scenari
     """Rows of the monthly register, sorted by code; registered capital in 万元."""
     rng = stream(seed, "register")
     n = units.height
-    last = (
-        accounts.filter("alive").group_by("uscc").agg(pl.col("employed_persons").sort_by("ref_year").last())
-    )
+    last = accounts.filter("alive").group_by("uscc").agg(pl.col("employed_persons").sort_by("ref_year").last())
     units = units.join(last, on="uscc", how="left", maintain_order="left")
     noise = pl.Series(rng.uniform(0.85, 1.1, n))
     small = pl.Series(np.maximum(np.rint(5 * np.exp(rng.normal(0, 1.0, n))), 1))
-    small = pl.select(
-        pl.when(pl.lit(units["unit_kind"]) == "3").then(small.clip(1, 6)).otherwise(small)
-    ).to_series()
+    small = pl.select(pl.when(pl.lit(units["unit_kind"]) == "3").then(small.clip(1, 6)).otherwise(small)).to_series()
     capital = np.rint(np.exp(rng.normal(4.6, 1.3, n)) / 10) * 10 + 10
     types = np.array(common()["registration_types"])[rng.integers(0, len(common()["registration_types"]), n)]
     is_sole = pl.col("unit_kind") == "3"

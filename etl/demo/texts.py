@@ -41,14 +41,10 @@ def _join(columns: list[pl.Series], separator: str) -> pl.Expr:
 
 def _pools() -> list[Sequence[str]]:
     words = common()
-    return [a.scope for a in activities()] + [
-        words[k] for k in ("vague_scope", "weak_scope", "side", "licensed")
-    ]
+    return [a.scope for a in activities()] + [words[k] for k in ("vague_scope", "weak_scope", "side", "licensed")]
 
 
-def _scopes(
-    rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario
-) -> pl.Series:
+def _scopes(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario) -> pl.Series:
     """Business scopes: main phrases, one or two of another sort, side business, licensed items."""
     n, mode, limits = units.height, units["mode"].to_numpy(), scenario["scope_phrases"]
     astray = (mode == "vague") | (mode == "weak")
@@ -60,9 +56,7 @@ def _scopes(
     second = np.where(mode == "claims", leaves[rng.integers(0, leaves.size, n)], second)
     extra = np.where(astray, 1, np.where(is_ai, rng.integers(0, SECOND + 1, n), 0))
     extra = np.where(mode == "claims", rng.integers(2, SECOND + 2, n), extra)
-    main = np.where(
-        units["unit_kind"].to_numpy() == "3", 3, rng.integers(limits["min"], limits["max"] + 1, n)
-    )
+    main = np.where(units["unit_kind"].to_numpy() == "3", 3, rng.integers(limits["min"], limits["max"] + 1, n))
     columns = pick(rng, pools, first, np.minimum(main, MAIN)) + pick(rng, pools, second, extra)
     columns += pick(rng, pools, np.full(n, SIDE_POOL), rng.integers(0, SIDE + 1, n))
     licensed = pick(rng, pools, np.full(n, LICENSED_POOL), np.maximum(rng.integers(-3, LICENSED + 1, n), 0))
@@ -76,9 +70,7 @@ def _scopes(
     ).to_series()  # fmt: skip
 
 
-def _products(
-    rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario
-) -> pl.Series:
+def _products(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario) -> pl.Series:
     chance = np.full(units.height, float(scenario["products_share"]))
     mode = units["mode"].to_numpy()
     chance[mode == "weak"] = 0.3
@@ -120,9 +112,7 @@ def _names(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray) 
         if not again.any():
             return names
         stem = pl.select(pl.when(pl.Series(again)).then(_stems(rng, n)).otherwise(stem)).to_series()
-    raise RuntimeError(
-        "names of the demo city do not become distinct; add syllables to etl/demo/phrases/common.yaml"
-    )
+    raise RuntimeError("names of the demo city do not become distinct; add syllables to etl/demo/phrases/common.yaml")
 
 
 def add_texts(units: pl.DataFrame, activity: np.ndarray, scenario: Scenario, seed: int) -> pl.DataFrame:

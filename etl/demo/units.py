@@ -24,9 +24,7 @@ def ai_cohorts(scenario: Scenario) -> tuple[list[int], list[int]]:
     for rate in reversed(growth[1:]):
         alive.insert(0, round(alive[0] / (1 + rate)))
     closed = [0] + [round(scenario["ai_closing_rate"] * n) for n in alive[:-1]]
-    born = [alive[0]] + [
-        now - before + gone for before, now, gone in zip(alive, alive[1:], closed[1:], strict=False)
-    ]
+    born = [alive[0]] + [now - before + gone for before, now, gone in zip(alive, alive[1:], closed[1:], strict=False)]
     return born, closed
 
 
@@ -59,14 +57,10 @@ def _weight(activity: Activity, scenario: Scenario) -> float:
     return float(scenario["leaf_weights"][activity.id]) if activity.kind == "ai" else activity.weight
 
 
-def _unit_kind(
-    rng: np.random.Generator, scenario: Scenario, roles: np.ndarray, activity: np.ndarray
-) -> np.ndarray:
+def _unit_kind(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray, activity: np.ndarray) -> np.ndarray:
     sole = np.array([a.sole for a in activities()])[activity]
     drawn = np.where(rng.random(len(roles)) < sole, "3", "1")
-    drawn = np.where(
-        (drawn == "1") & (rng.random(len(roles)) < scenario["ordinary_kinds"]["branch"]), "2", drawn
-    )
+    drawn = np.where((drawn == "1") & (rng.random(len(roles)) < scenario["ordinary_kinds"]["branch"]), "2", drawn)
     drawn = np.where(roles == ORDINARY, drawn, "1")
     return np.where(roles == BRANCH, "2", drawn)
 
@@ -100,16 +94,12 @@ def _life(
         closing[rng.choice(able, gone, replace=False)] = _days(rng, years[position], years[position], gone)
     rates = {LOOK: scenario["lookalike_closing_rate"] * 4, ORDINARY: scenario["ordinary_closing_share"]}
     for role, rate in rates.items():
-        hit = np.flatnonzero(
-            (roles == role) & (rng.random(n) < rate) & (opening < _days(rng, years[0], years[0], n))
-        )
+        hit = np.flatnonzero((roles == role) & (rng.random(n) < rate) & (opening < _days(rng, years[0], years[0], n)))
         closing[hit] = _days(rng, years[0], years[-1], hit.size)
     return opening, np.where(closing < opening, np.nan, closing)
 
 
-def _districts(
-    rng: np.random.Generator, scenario: Scenario, letter: np.ndarray
-) -> tuple[pl.Series, pl.Series]:
+def _districts(rng: np.random.Generator, scenario: Scenario, letter: np.ndarray) -> tuple[pl.Series, pl.Series]:
     shares = scenario["district_shares"]
     codes = np.array(shares["codes"])
     registered = np.zeros(len(letter), dtype=np.int64)
@@ -120,9 +110,7 @@ def _districts(
         operating[rows] = weighted(rng, shares[key], rows.size)
     moved = rng.random(len(letter)) < scenario["elsewhere_share"]
     operating = np.where(moved, operating, registered)
-    return pl.Series("registered_district", codes[registered]), pl.Series(
-        "operating_district", codes[operating]
-    )
+    return pl.Series("registered_district", codes[registered]), pl.Series("operating_district", codes[operating])
 
 
 def _declared(rng: np.random.Generator, activity: np.ndarray, mode: np.ndarray) -> np.ndarray:
@@ -143,9 +131,7 @@ def _groups(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame) -
     rows = np.flatnonzero((units["role"] == AI).to_numpy())
     odds = np.where(units["z"].to_numpy()[rows] > 0.8, spec["large_odds"], 1.0)
     members = rng.choice(rows, round(spec["share"] * rows.size), replace=False, p=odds / odds.sum())
-    offices = np.flatnonzero(
-        (units["activity"] == "holding").to_numpy() & (units["unit_kind"] == "1").to_numpy()
-    )
+    offices = np.flatnonzero((units["activity"] == "holding").to_numpy() & (units["unit_kind"] == "1").to_numpy())
     offices = offices[units["closing_date"].is_null().to_numpy()[offices]]
     codes, z = units["uscc"].to_list(), units["z"].to_numpy()
     group: list[str | None] = [None] * units.height

@@ -99,7 +99,9 @@ def read_file(contract: Contract, path: Path) -> ReadResult:
         pl.struct(pl.exclude(LINE)).alias("cells"),
     ).filter(pl.col(ROW).is_in(bad_rows.implode()))
     context = context.with_columns(row_json=pl.col("cells").struct.json_encode()).drop("cells")
-    keys = typed.frame.select(ROW, pl.concat_str([pl.col(k).cast(pl.String).fill_null("?") for k in key], separator="|").alias("key"))
+    keys = typed.frame.select(
+        ROW, pl.concat_str([pl.col(k).cast(pl.String).fill_null("?") for k in key], separator="|").alias("key")
+    )
     issues = (
         typed.issues.join(context, on=ROW, how="left", maintain_order="left")
         .join(keys, on=ROW, how="left", maintain_order="left")

@@ -66,7 +66,9 @@ def _find_head(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[int, 
             return top + depth - 1, found
         best = max(best, set(found.values()), key=len)
     missing = "、".join(c.header for c in contract.columns if c.header in needed - best)
-    raise FileRefused(f"缺少列 {missing}；请按表式补齐后重报 / columns missing: {missing}; complete the form and send it again")
+    raise FileRefused(
+        f"缺少列 {missing}；请按表式补齐后重报 / columns missing: {missing}; complete the form and send it again"
+    )
 
 
 def _joined_heads(rows: Sequence[Sequence[Any]]) -> list[str]:

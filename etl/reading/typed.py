@@ -14,7 +14,13 @@ from taxonomy.scheme import load_scheme
 ROW: Final = "__row"
 MONEY: Final = pl.Decimal(20, 2)
 MISSING_MARKS: Final = ("", "-", "--", "—", "－", "…", "..", "...", "......", "/", "N/A", "n/a", "NA", "无")
-ISSUE: Final = {ROW: pl.Int64, "identifier": pl.String, "value": pl.String, "expectation": pl.String, "reason": pl.String}
+ISSUE: Final = {
+    ROW: pl.Int64,
+    "identifier": pl.String,
+    "value": pl.String,
+    "expectation": pl.String,
+    "reason": pl.String,
+}
 DATE_FORMATS: Final = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y年%m月%d日", "%Y-%m-%d %H:%M:%S")
 
 
@@ -83,7 +89,11 @@ def _checked_text(column: Column, text: pl.Series) -> tuple[pl.Series, pl.Series
         problems = pl.Series(uscc.problem_codes(codes.fill_null("")))
         return codes, problems == 0, "18 位统一社会信用代码，校验位正确 / a valid unified social credit code"
     if column.check == "gbt_code":
-        return text, text.is_in(_codes("gbt4754_2017", 4)), "GB/T 4754-2017 四位小类代码 / a 4-digit GB/T 4754-2017 class"
+        return (
+            text,
+            text.is_in(_codes("gbt4754_2017", 4)),
+            "GB/T 4754-2017 四位小类代码 / a 4-digit GB/T 4754-2017 class",
+        )
     if column.check == "district":
         value = text.replace(_district_names())
         return value, value.is_in(_codes("district_sz", None)), "深圳区划代码或区名 / a district code or name"
@@ -131,7 +141,13 @@ def _rule(rule: RowRule, frame: pl.DataFrame) -> pl.DataFrame:
     """Rows that contradict themselves; a missing operand is not zero."""
     if rule.kind == "le":
         broken = frame.select(pl.col(str(rule.left)) > _plus(str(rule.right), frame, rule.tolerance)).to_series()
-        return _issues(broken, rule.columns[0], frame[rule.columns[0]].cast(pl.String), rule.expectation, "行内矛盾 / contradiction")
+        return _issues(
+            broken,
+            rule.columns[0],
+            frame[rule.columns[0]].cast(pl.String),
+            rule.expectation,
+            "行内矛盾 / contradiction",
+        )
     parts = pl.sum_horizontal(pl.col(list(rule.parts)))
     complete = pl.all_horizontal(pl.col(list(rule.parts)).is_not_null())
     over = parts - pl.col(str(rule.total)) > rule.tolerance

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,8 @@ def _candidates(p: F64, leaves: tuple[str, ...], count: int) -> pl.Series:
 
 def _route(kind_sums: Mapping[str, I64]) -> npt.NDArray[np.str_]:
     stacked = np.stack([kind_sums[k] for k in KIND_ORDER], axis=1)
-    return np.array([ROUTE_OF[k] for k in KIND_ORDER])[stacked.argmax(axis=1)]
+    names: npt.NDArray[np.str_] = np.array([ROUTE_OF[k] for k in KIND_ORDER])
+    return np.asarray(names[stacked.argmax(axis=1)])
 
 
 def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
@@ -85,7 +86,7 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     uncodable = silent | (strange & ~evidence & ~known)
     leaf_name = np.array(scored.leaves)[scored.best]
     class_name, branch_name = np.array(classes)[p_class.argmax(axis=1)], np.array(branches)[p_branch.argmax(axis=1)]
-    tests = [
+    tests: list[tuple[Any, Any, Any, Any]] = [
         (uncodable, "", "uncodable", p_core * np.nan),
         (p_best >= rule.coded_at, leaf_name, _route(scored.kind_sums), p_best),
         (p_class.max(axis=1) >= rule.coded_at, class_name, "parent", p_class.max(axis=1)),

@@ -20,12 +20,16 @@ _BOILER: Final = (
     r"凭有效|资质证书|自主开展经营|取得许可|国家禁止|国家法律|法律法规"
 )
 _EXCLUDED_BRACKET: Final = rf"[(\[【][^()\[\]【】]*(?:{_CUE}|除外|以外|{_BOILER})[^()\[\]【】]*(?:[)\]】]|$)"
-_CLAUSE: Final = r"(?:依法须经批准的项目|法律、?(?:行政)?法规|国务院决定|凭许可证|一般经营项目|许可经营项目|一般项目|许可项目)"
+_CLAUSE: Final = (
+    r"(?:依法须经批准的项目|法律、?(?:行政)?法规|国务院决定|凭许可证|一般经营项目|许可经营项目|一般项目|许可项目)"
+)
 _TILE: Final = (
     rf"{_EXCLUDED_BRACKET}|{_CLAUSE}(?:[^;。:()\[\]【】]*)|[{_BREAKS}\s]+"
     rf"|[^{_BREAKS}\s]+(?: [a-z0-9][^{_BREAKS}\s]*)*"
 )
-_LEGAL_FORM: Final = r"(?:股份有限责任公司|集团股份有限公司|股份有限公司|有限责任公司|集团有限公司|有限公司|分公司|合伙企业|股份公司)+$"
+_LEGAL_FORM: Final = (
+    r"(?:股份有限责任公司|集团股份有限公司|股份有限公司|有限责任公司|集团有限公司|有限公司|分公司|合伙企业|股份公司)+$"
+)
 _LETTERS: Final = re.compile(r"[一-鿿a-z]")
 
 
@@ -121,9 +125,7 @@ def phrases_of(texts: list[str]) -> list[list[str]]:
 
 
 def _no_phrases() -> pl.DataFrame:
-    return pl.DataFrame(
-        schema={"row": pl.UInt32, "field": pl.UInt8, "start": pl.UInt32, "phrase": pl.String}
-    )
+    return pl.DataFrame(schema={"row": pl.UInt32, "field": pl.UInt8, "start": pl.UInt32, "phrase": pl.String})
 
 
 def _offsets(text_id: np.ndarray, kinds: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

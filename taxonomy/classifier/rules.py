@@ -40,10 +40,10 @@ def build_code_rule(weights: Mapping[str, float]) -> CodeRule:
         if link.coverage == "full":
             full[link.to_code] = index[link.from_code]
     values = {}
-    for code in scheme.codes:
-        row = np.full(len(index), 0.0 if code.code in below else weights["other"])
-        row[sorted(below.get(code.code, ()))] = weights["partial"]
-        if code.code in full:
-            row[full[code.code]] = weights["full"]
-        values[code.code] = row
+    for entry in scheme.codes:
+        row = np.full(len(index), 0.0 if entry.code in below else weights["other"])
+        row[sorted(below.get(entry.code, ()))] = weights["partial"]
+        if entry.code in full:
+            row[full[entry.code]] = weights["full"]
+        values[entry.code] = row
     return CodeRule(values, frozenset(values))

@@ -172,7 +172,9 @@ def test_kill_nine_at_ten_random_moments_leaves_no_partial_release(demo_home: Pa
         process.wait()
         after = current(home)
         if after != before:
-            assert json.loads((home / "releases" / after / "manifest.json").read_text())["vintage"].startswith("2026-05")
+            assert json.loads((home / "releases" / after / "manifest.json").read_text())["vintage"].startswith(
+                "2026-05"
+            )
         served.add(after)
         for folder in (home / "releases").iterdir():
             if folder.is_dir() and not folder.name.startswith("."):

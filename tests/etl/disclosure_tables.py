@@ -17,9 +17,7 @@ GOOD = ["30", "30", "30"]
 COUNT_ONLY = Rules(frequency_only=True, singletons=False)
 
 
-def contributions(
-    rows: Iterable[tuple[Any, ...]], dims: Sequence[str] = ("region", "activity")
-) -> pl.DataFrame:
+def contributions(rows: Iterable[tuple[Any, ...]], dims: Sequence[str] = ("region", "activity")) -> pl.DataFrame:
     """Rows of (codes…, contributor, value, observed)."""
     schema = {
         **dict.fromkeys(dims, pl.String),
@@ -37,12 +35,8 @@ def groups(region: str, activity: str, values: Sequence[object], prefix: str = "
     return [(region, activity, f"{prefix}-{region}{activity}{i}", v, True) for i, v in enumerate(values)]
 
 
-def table_of(
-    rows: Iterable[tuple[Any, ...]], tables: Mapping[str, Sequence[str]] | None = None, **kw: Any
-) -> Table:
-    return build_table(
-        contributions(rows), tables or LINKED, HIERARCHIES, "value", "contributor", "observed", **kw
-    )
+def table_of(rows: Iterable[tuple[Any, ...]], tables: Mapping[str, Sequence[str]] | None = None, **kw: Any) -> Table:
+    return build_table(contributions(rows), tables or LINKED, HIERARCHIES, "value", "contributor", "observed", **kw)
 
 
 def status(pattern: Pattern, **codes: str) -> str:

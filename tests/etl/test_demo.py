@@ -78,9 +78,7 @@ def clean(city: Path, source: str, year: int) -> pl.DataFrame:
     logged = faults(city).filter(pl.col("file") == file)
     bad = {*logged["uscc"], *logged.filter(pl.col("kind") == "broken_uscc")["written"]}
     frame = table(city, source, year).filter(~pl.col("uscc").is_in(list(bad)))
-    numbers = [
-        c.to for c in load_contract(source).columns if c.type in ("int", "decimal") and source != "register"
-    ]
+    numbers = [c.to for c in load_contract(source).columns if c.type in ("int", "decimal") and source != "register"]
     return frame.with_columns(pl.col(numbers).cast(pl.Int64))
 
 

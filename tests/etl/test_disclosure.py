@@ -31,9 +31,7 @@ from etl.methods.disclosure.primary import dominated, find_primary
 from etl.methods.disclosure.secondary import suppress
 
 
-def one_cell(
-    values: Sequence[object], observed: Sequence[bool] | None = None, names: str = "ABCDEFGH"
-) -> pl.DataFrame:
+def one_cell(values: Sequence[object], observed: Sequence[bool] | None = None, names: str = "ABCDEFGH") -> pl.DataFrame:
     """A single region filled with the contributions given; everything else is empty."""
     flags = observed or [True] * len(values)
     return contributions(("N1", "a", name, v, o) for name, v, o in zip(names, values, flags, strict=False))
@@ -47,9 +45,7 @@ def cell_status(micro: pl.DataFrame, rules: Rules, **kw: Any) -> str:
 # ---- primary rules ----
 
 
-@pytest.mark.parametrize(
-    ("rest", "expected"), [("9.99", "primary"), ("10.00", "published"), ("10.01", "published")]
-)
+@pytest.mark.parametrize(("rest", "expected"), [("9.99", "primary"), ("10.00", "published"), ("10.01", "published")])
 def test_p_percent_rule_at_its_limit(rest: str, expected: str) -> None:
     # X - x1 - x2 < p/100 x1 with x1 = 100, x2 = 60, p = 10: the limit is 10.00 exactly
     assert cell_status(one_cell(["100.00", "60.00", rest]), Rules()) == expected
@@ -93,9 +89,7 @@ def test_zeros_and_gaps_are_no_contributions() -> None:
         contributions([("N1", "a", "Z", "1", True)]).with_columns(value=pl.lit(None, dtype=MONEY))
     )
     assert cell_status(micro, COUNT_ONLY) == "primary"
-    table = build_table(
-        one_cell(["0", "0", "0"]), {"t": ("region",)}, HIERARCHIES, "value", "contributor", "observed"
-    )
+    table = build_table(one_cell(["0", "0", "0"]), {"t": ("region",)}, HIERARCHIES, "value", "contributor", "observed")
     pattern = protect(table, Rules())
     assert pattern.frame.select("value", "n", "status").unique().rows() == [(Decimal("0.00"), 0, "empty")]
     assert audit(pattern).passed
@@ -158,10 +152,7 @@ def test_a_group_alone_in_one_cell_cannot_compute_another() -> None:
     # N1 and N2 hold one group each: with N and N3 published, each of the two would learn the other's value
     hierarchies = {"region": {**REGION, "N3": "N"}}
     micro = contributions(
-        groups("N1", "a", ["50"])
-        + groups("N2", "a", ["60"])
-        + groups("N3", "a", GOOD)
-        + groups("S1", "a", GOOD)
+        groups("N1", "a", ["50"]) + groups("N2", "a", ["60"]) + groups("N3", "a", GOOD) + groups("S1", "a", GOOD)
     )
 
     def found(frame: pl.DataFrame, singletons: bool) -> Pattern:
@@ -279,9 +270,7 @@ def test_nothing_more_could_be_published(rows: list[tuple[Any, ...]]) -> None:
     shown = suppress(table, primary, primary.unsafe, singletons=False)
     pattern = protect(table, COUNT_ONLY)
     by_variable = np.where(primary.unsafe, "primary", np.where(shown, "published", "secondary")).tolist()
-    cells = [
-        (m, by_variable[v]) for m, v in zip(members(pattern), table.cells["variable"], strict=True) if v >= 0
-    ]
+    cells = [(m, by_variable[v]) for m, v in zip(members(pattern), table.cells["variable"], strict=True) if v >= 0]
     published = sorted({m for m, s in cells if s == "published"}, key=sorted)
     unsafe = {m for m, s in cells if s == "primary"}
     for extra in {m for m, s in cells if s == "secondary"}:

@@ -32,7 +32,9 @@ def register_row(uscc: str, **changes: str) -> str:
     return ",".join('"' + cells.get(h, "").replace('"', '""') + '"' for h in HEADS)
 
 
-def write_register(folder: Path, rows: list[str], name: str = "register_2025-12.csv", encoding: str = "gb18030") -> Path:
+def write_register(
+    folder: Path, rows: list[str], name: str = "register_2025-12.csv", encoding: str = "gb18030"
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_bytes(("\r\n".join([",".join(HEADS), *rows]) + "\r\n").encode(encoding))
@@ -216,7 +218,10 @@ def test_no_row_is_ever_lost(tmp_path: Path, cells: list[tuple[str, str]]) -> No
     path = tmp_path / "labour_annual_2025.csv"
     heads = [c.header for c in LABOUR.columns]
     lines = [",".join(heads)]
-    lines += [",".join({"统一社会信用代码": u, "单位详细名称": "甲", "从业人员期末人数": n}.get(h, "") for h in heads) for u, n in cells]
+    lines += [
+        ",".join({"统一社会信用代码": u, "单位详细名称": "甲", "从业人员期末人数": n}.get(h, "") for h in heads)
+        for u, n in cells
+    ]
     path.write_text("\n".join(lines), encoding="utf-8")
     result = read_file(LABOUR, path)
     receipt = result.receipt

@@ -12,9 +12,7 @@ def test_hand_calculation_with_fall_back() -> None:
     # stratum a: respondents (3, 10), (1, 10) -> 4/20; stratum b has one respondent only -> coarse 9/30
     numerator = np.array([3.0, 1.0, np.nan, 5.0, np.nan])
     denominator = np.array([10.0, 10.0, 7.0, 10.0, np.nan])
-    result = ratio_by_strata(
-        numerator, denominator, [list("aaabb"), ["all"] * 5], min_respondents=2
-    )
+    result = ratio_by_strata(numerator, denominator, [list("aaabb"), ["all"] * 5], min_respondents=2)
     assert result.ratio.tolist() == pytest.approx([0.2, 0.2, 0.2, 0.3, 0.3])
     assert result.level.tolist() == [0, 0, 0, 1, 1]
     assert result.respondents.tolist() == [2, 2, 2, 3, 3]

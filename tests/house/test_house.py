@@ -103,7 +103,15 @@ def test_every_contract_of_a_source_has_a_provenance_page_for_committed_data() -
 
 
 def test_committed_public_data_hold_no_column_the_licence_forbids() -> None:
-    forbidden = {"business_scope", "经营范围", "ai_boards", "hardware_boards", "csrc_industry", "ai_board_label", "phone"}
+    forbidden = {
+        "business_scope",
+        "经营范围",
+        "ai_boards",
+        "hardware_boards",
+        "csrc_industry",
+        "ai_board_label",
+        "phone",
+    }
     for file in (ROOT / "etl" / "sources").glob("*/data/*.csv"):
         header = file.open(encoding="utf-8-sig").readline().strip().split(",")
         assert not forbidden & set(header), file

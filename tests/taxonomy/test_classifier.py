@@ -83,7 +83,11 @@ def test_exclusions_and_trade_do_not_speak_for_ai(bundle: Bundle) -> None:
     scope = "软件开发（不含人工智能芯片设计）；餐饮服务"
     row = coded([("x", "深圳市某某有限公司", scope, None, None)], bundle).row(0, named=True)
     assert row["p_ai"] < 0.10
-    assert load_lexicon().is_trade(pl.Series(["机器人销售", "智能算力租赁", "机器人制造"])).to_list() == [True, False, False]
+    assert load_lexicon().is_trade(pl.Series(["机器人销售", "智能算力租赁", "机器人制造"])).to_list() == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_longest_match_wins_with_overlaps() -> None:
@@ -95,7 +99,22 @@ def test_longest_match_wins_with_overlaps() -> None:
 
 def test_rows_are_decided_alone(bundle: Bundle) -> None:
     """Any order, any neighbours, any batch size: the same decision, bit for bit."""
-    pieces = ["人工智能", "软件开发", "；", "，", "机器人", "销售", "（不含", "）", "ＡＩ", "x", "餐饮", "\n", "𠀀", "①"]
+    pieces = [
+        "人工智能",
+        "软件开发",
+        "；",
+        "，",
+        "机器人",
+        "销售",
+        "（不含",
+        "）",
+        "ＡＩ",
+        "x",
+        "餐饮",
+        "\n",
+        "𠀀",
+        "①",
+    ]
     text = st.one_of(st.none(), st.lists(st.sampled_from(pieces), max_size=8).map("".join))
     row = st.tuples(text, text, text, st.sampled_from([None, "6513", "39", "C", "3963", "abc", ""]))
 
@@ -161,8 +180,10 @@ def test_command_line_reads_every_format_alike(tmp_path: Path, bundle: Bundle) -
         write_cases(tmp_path / name)
         target = tmp_path / f"{name}.parquet"
         aistat("classify", str(tmp_path / name), "-o", str(target), home=tmp_path)
-        assert pl.read_parquet(target).select("ai_class", "route", "p_ai").equals(
-            expected.select("ai_class", "route", "p_ai")
+        assert (
+            pl.read_parquet(target)
+            .select("ai_class", "route", "p_ai")
+            .equals(expected.select("ai_class", "route", "p_ai"))
         ), name
     aistat("classify", str(tmp_path / "a.csv"), "-o", str(tmp_path / "o.csv"), "--evidence", home=tmp_path)
     with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:

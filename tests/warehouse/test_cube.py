@@ -110,9 +110,7 @@ def test_growth_cells_say_what_they_are(release: Release) -> None:
     cube = read_cube(release, Selection("core_leaf_year"))
     found = {}
     for indicator in ("ai_revenue", "rd_staff"):
-        table = table_model(
-            cube, release, rows="ai_class", columns="period", indicator=indicator, measure="yoy"
-        )
+        table = table_model(cube, release, rows="ai_class", columns="period", indicator=indicator, measure="yoy")
         assert table.unit == "%"
         found |= {(indicator, c): row for (c, _, _), row in zip(table.row_heads, table.cells, strict=True)}
     assert [c.text for c in found["ai_revenue", "_T"]] == ["—", "10.0", "-10.0"]
@@ -123,15 +121,11 @@ def test_growth_cells_say_what_they_are(release: Release) -> None:
 
 
 def test_dimensions_left_out_stand_at_their_total_and_gaps_are_not_applicable(release: Release) -> None:
-    cube = read_cube(
-        release, Selection("filings_district_month", periods=Periods("fixed", values=("2025-11",)))
-    )
+    cube = read_cube(release, Selection("filings_district_month", periods=Periods("fixed", values=("2025-11",))))
     table = table_model(cube, release, rows="district", columns="filing_type", indicator="filings")
     assert [code for code, _, _ in table.row_heads] == ["_T", "440303", "440305"]
     assert table.column_heads == ("合计", "深度合成", "推荐算法")
-    only = read_cube(
-        release, Selection("core_leaf_size", filters=(("ai_class", ("A", "B21")), ("size", ("S", "L"))))
-    )
+    only = read_cube(release, Selection("core_leaf_size", filters=(("ai_class", ("A", "B21")), ("size", ("S", "L")))))
     crossed = table_model(
         only, release, rows="ai_class", columns="size", indicator="rd_staff", fixed={"period": "2024"}
     )

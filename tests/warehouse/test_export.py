@@ -201,9 +201,7 @@ def test_formula_starts_are_disarmed_and_numbers_are_not(text: str, safe: str) -
 def test_a_year_means_its_months(release: Release) -> None:
     rows = csv_rows(export(release, "filings_district_month", "csv", "2025").content)
     assert {r["period"] for r in rows} == {"2025-03", "2025-11"}
-    assert {r["period"] for r in csv_rows(export(release, "core_leaf_year", "csv", "2025").content)} == {
-        "2025"
-    }
+    assert {r["period"] for r in csv_rows(export(release, "core_leaf_year", "csv", "2025").content)} == {"2025"}
 
 
 def test_english_words(release: Release) -> None:
@@ -238,15 +236,11 @@ def test_what_cannot_be_made_is_said(arguments: tuple[Any, ...], message: str, r
 def test_the_command_line(tmp_path: Path) -> None:
     home = tmp_path / "home"
     publish_sample(home)
-    done = aistat(
-        "export", "core_leaf_year", "--format", "csv", "--period", "2025", "-o", str(tmp_path), home=home
-    )
+    done = aistat("export", "core_leaf_year", "--format", "csv", "--period", "2025", "-o", str(tmp_path), home=home)
     assert "模拟数据" in done.stdout
     files = list(tmp_path.glob("模拟数据_*.csv"))
     assert len(csv_rows(files[0].read_bytes())) == 55
-    wrong = aistat(
-        "export", "nothing", "--format", "csv", "-o", str(tmp_path / "a.csv"), home=home, check=False
-    )
+    wrong = aistat("export", "nothing", "--format", "csv", "-o", str(tmp_path / "a.csv"), home=home, check=False)
     assert (wrong.returncode, "no dataset 'nothing'" in wrong.stderr) == (2, True)
     lost = aistat(
         "export",

@@ -68,9 +68,7 @@ class Book:
         """Text, always typed as text: a spreadsheet never takes it for a formula or a link."""
         sheet.write_string(row, column, text, self.style(**properties))
 
-    def paragraph(
-        self, sheet: Any, row: int, cells: Mapping[int, tuple[str, float]], **properties: Any
-    ) -> None:
+    def paragraph(self, sheet: Any, row: int, cells: Mapping[int, tuple[str, float]], **properties: Any) -> None:
         """Wrapped texts of one row, column → (text, column width); the row is made high enough."""
         for column, (text, _) in cells.items():
             self.text(sheet, row, column, text, text_wrap=True, valign="top", **properties)

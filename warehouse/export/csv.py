@@ -17,9 +17,7 @@ def _text(cell: str | Decimal | float | None) -> str:
     return safe_text(cell) if isinstance(cell, str) else repr(cell)
 
 
-@exporter(
-    "csv", media_type="text/csv; charset=utf-8", extension="csv", name_zh="CSV 长表", name_en="CSV, long form"
-)
+@exporter("csv", media_type="text/csv; charset=utf-8", extension="csv", name_zh="CSV 长表", name_en="CSV, long form")
 def write_csv(data: Extract) -> bytes:
     """Header, then one line per cell; empty value = withheld or missing, ``symbol`` says which."""
     stream = io.StringIO(newline="")

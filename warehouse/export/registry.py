@@ -105,9 +105,7 @@ def export_selection(release: Release, selection: Selection, fmt: str) -> Export
     return Exported(filename(data, chosen.extension), chosen.media_type, chosen.write(data))
 
 
-def export(
-    release: Release, dataset_id: str, fmt: str, period: str | None = None, lang: str = "zh"
-) -> Exported:
+def export(release: Release, dataset_id: str, fmt: str, period: str | None = None, lang: str = "zh") -> Exported:
     """A whole dataset, or one period of it, as a file.
 
     Raises

@@ -55,11 +55,7 @@ class Extract:
         """Title with the mark of simulated data before it and the periods behind it."""
         name = pick(self.lang, self.dataset.title_zh, self.dataset.title_en)
         mark = f"【{kind_text(self.kind, self.lang)}】" if self.kind == "simulated" else ""
-        return (
-            f"{mark}{name}{pick(self.lang, f'（{self.span}）', f' ({self.span})')}"
-            if self.span
-            else f"{mark}{name}"
-        )
+        return f"{mark}{name}{pick(self.lang, f'（{self.span}）', f' ({self.span})')}" if self.span else f"{mark}{name}"
 
     @property
     def span(self) -> str:

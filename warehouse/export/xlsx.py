@@ -50,9 +50,7 @@ def headings(datasets: Iterable[Dataset], lang: str) -> dict[str, str]:
 
 def units_text(data: Extract) -> str:
     """Units of the indicators, each once: 元、人、家."""
-    return pick(data.lang, "、", ", ").join(
-        dict.fromkeys(stored_unit(i, data.lang) for i in data.cube.indicators)
-    )
+    return pick(data.lang, "、", ", ").join(dict.fromkeys(stored_unit(i, data.lang) for i in data.cube.indicators))
 
 
 def _table(book: Book, data: Extract) -> None:
@@ -65,9 +63,7 @@ def _table(book: Book, data: Extract) -> None:
     heads = headings([data.dataset], data.lang)
     widths = {}
     for column, name in enumerate(data.columns):
-        book.text(
-            sheet, HEAD_ROW, column, heads[name], bold=True, bg_color=HEAD_FILL, border=1, text_wrap=True
-        )
+        book.text(sheet, HEAD_ROW, column, heads[name], bold=True, bg_color=HEAD_FILL, border=1, text_wrap=True)
         widths[column] = text_width(heads[name]) + 3
     last = HEAD_ROW
     for last, row in enumerate(data.rows(), HEAD_ROW + 1):
@@ -80,9 +76,7 @@ def _table(book: Book, data: Extract) -> None:
     sheet.repeat_rows(HEAD_ROW)
 
 
-def write_cell(
-    book: Book, sheet: Any, row: int, column: int, name: str, cell: str | Decimal | float | None
-) -> float:
+def write_cell(book: Book, sheet: Any, row: int, column: int, name: str, cell: str | Decimal | float | None) -> float:
     """One tidy cell: numbers as numbers, text as text, nothing as blank; returns its width."""
     if cell is None:
         sheet.write_blank(row, column, None, book.style())

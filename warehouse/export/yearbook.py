@@ -91,9 +91,7 @@ def _cover(edition: _Edition) -> None:
     for row, (head, text) in enumerate(lines, 12):
         book.text(sheet, row, 0, f"{head}{edition.word('：', ': ')}{text}", font_size=12, **centre)
         sheet.set_row(row, 24)
-    sheet.write_url(
-        18, 0, f"internal:'{edition.contents}'!A1", book.style(align="center", **LINK), edition.contents
-    )
+    sheet.write_url(18, 0, f"internal:'{edition.contents}'!A1", book.style(align="center", **LINK), edition.contents)
 
 
 def _banner(edition: _Edition, sheet: Any, style: dict[str, Any]) -> None:
@@ -123,9 +121,7 @@ def _contents(edition: _Edition) -> None:
             book.text(sheet, row, 0, table.number.split("-")[0], bold=True)
             book.text(sheet, row, 1, chapter, bold=True)
             row += 1
-        row = _entry(
-            edition, sheet, row, table.number, table.number, table.title, kind_text(table.kind, edition.lang)
-        )
+        row = _entry(edition, sheet, row, table.number, table.number, table.title, kind_text(table.kind, edition.lang))
     for name in (edition.word("数据", "Data"), edition.word("元数据", "Metadata")):
         row = _entry(edition, sheet, row, name, "", name, "")
     sheet.set_column(0, 0, 8)
@@ -136,9 +132,7 @@ def _contents(edition: _Edition) -> None:
 
 def _entry(edition: _Edition, sheet: Any, row: int, target: str, number: str, text: str, kind: str) -> int:
     edition.book.text(sheet, row, 0, number)
-    sheet.write_url(
-        row, 1, f"internal:'{target}'!A1", edition.book.style(indent=1, text_wrap=True, **LINK), text
-    )
+    sheet.write_url(row, 1, f"internal:'{target}'!A1", edition.book.style(indent=1, text_wrap=True, **LINK), text)
     edition.book.text(sheet, row, 2, kind)
     return row + 1
 

@@ -73,25 +73,19 @@ def _heads(book: Book, sheet: Any, table: BookTable) -> int:
     return bottom + 1
 
 
-def _cell(
-    book: Book, sheet: Any, row: int, column: int, cell: Cell, decimals: int, style: dict[str, Any]
-) -> None:
+def _cell(book: Book, sheet: Any, row: int, column: int, cell: Cell, decimals: int, style: dict[str, Any]) -> None:
     """A number with the indicator's places, or a symbol; never a blank."""
     if cell.value is None or cell.text == fmt.TOO_SMALL:
         book.text(sheet, row, column, cell.text, align="right", **style)
     else:
         form = f"0.{'0' * decimals}" if decimals and cell.text != "0" else "0"
-        sheet.write_number(
-            row, column, float(cell.value), book.style(num_format=form, align="right", **style)
-        )
+        sheet.write_number(row, column, float(cell.value), book.style(num_format=form, align="right", **style))
 
 
 def _foot(book: Book, sheet: Any, table: BookTable, info: Info, row: int, lang: str) -> None:
     symbols = "　".join(f"{k} {v}" for k, v in fmt.symbols(lang).items())
     notes = [kind_warning(table.kind, lang), *table.notes, f"{pick(lang, '符号：', 'Symbols: ')}{symbols}"]
-    lines = [
-        f"{pick(lang, '注', 'Note ')}{n}{pick(lang, '：', ': ')}{note}" for n, note in enumerate(notes, 1)
-    ]
+    lines = [f"{pick(lang, '注', 'Note ')}{n}{pick(lang, '：', ': ')}{note}" for n, note in enumerate(notes, 1)]
     lines.append(f"{pick(lang, '资料来源：', 'Source: ')}{table.source}")
     words = ("数据时点 {}，发布批次 {}", "Vintage {}, release {}")
     lines.append(pick(lang, *words).format(info.vintage, info.release_id))
@@ -106,9 +100,7 @@ def _extracts(release: Release, plan: Plan, year: int, lang: str) -> list[Extrac
     """Every cell of the year, dataset by dataset, and of the periods shown in tables of the newest data."""
     found = {}
     for item in (t for chapter in plan.chapters for t in chapter.tables):
-        if item.dataset in {d.id for d in release.datasets()} and (
-            periods := periods_for(release, item, year)
-        ):
+        if item.dataset in {d.id for d in release.datasets()} and (periods := periods_for(release, item, year)):
             selection = Selection(item.dataset, periods=Periods("fixed", values=tuple(periods)), lang=lang)
             found[item.dataset] = extract(release, read_cube(release, selection))
     return list(found.values())
@@ -121,9 +113,7 @@ def write_data(book: Book, sheet: Any, release: Release, plan: Plan, year: int, 
     dimensions = [name for name in heads if name not in CELL_COLUMNS]
     columns = ["dataset", *dimensions, *CELL_COLUMNS]
     heads["dataset"] = pick(lang, "数据集", "Dataset")
-    title = pick(
-        lang, f"{year}年全部单元格（原始计量单位，未舍入）", f"Every cell of {year} (stored units, unrounded)"
-    )
+    title = pick(lang, f"{year}年全部单元格（原始计量单位，未舍入）", f"Every cell of {year} (stored units, unrounded)")
     _title(book, sheet, title, release, lang)
     for n, name in enumerate(columns):
         book.text(sheet, TOP, n, heads[name], bold=True, bg_color=HEAD_FILL, border=1, text_wrap=True)

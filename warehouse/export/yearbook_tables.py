@@ -107,9 +107,7 @@ def check_year(release: Release, year: int) -> None:
     known = years(release)
     if year not in known:
         there = ", ".join(map(str, known)) or "none"
-        raise YearbookError(
-            f"release {release.info.release_id} has no figures for {year}; years there: {there}"
-        )
+        raise YearbookError(f"release {release.info.release_id} has no figures for {year}; years there: {there}")
 
 
 def periods_for(release: Release, plan: TablePlan, year: int) -> list[str]:
@@ -174,24 +172,18 @@ class _Maker:
             models = [(values, y) for y in ((year, str(int(year) - 1)) if growth else (year,))]
             group = f"{self.name(card)}{pick(self.lang, '（', ' (')}{values.unit}{pick(self.lang, '）', ')')}"
             columns += [
-                Column(group if growth else "", self._head(group, y, growth), card.display.decimals)
-                for _, y in models
+                Column(group if growth else "", self._head(group, y, growth), card.display.decimals) for _, y in models
             ]
             if growth:
                 models.append((self.model(card, "period", "yoy"), year))
                 columns.append(Column(group, pick(self.lang, "增长（%）", "Change (%)"), 1))
             start = len(columns) - len(models)
             for n, (model, period) in enumerate(models, start):
-                place = {head: i for i, head in enumerate(model.column_heads)}.get(
-                    fmt.period_text(period, self.lang)
-                )
+                place = {head: i for i, head in enumerate(model.column_heads)}.get(fmt.period_text(period, self.lang))
                 for (code, label, depth), cells in zip(model.row_heads, model.cells, strict=True):
                     heads.setdefault(code, (label, depth))
                     found.setdefault(code, {})[n] = ABSENT if place is None else cells[place]
-        rows = [
-            (*heads[c], tuple(found[c].get(n, ABSENT) for n in range(len(columns))))
-            for c in self._order(heads)
-        ]
+        rows = [(*heads[c], tuple(found[c].get(n, ABSENT) for n in range(len(columns)))) for c in self._order(heads)]
         return Body(self.title(None), "", tuple(columns), tuple(rows))
 
     def _head(self, group: str, period: str, growth: bool) -> str:
@@ -232,9 +224,7 @@ def _maker(release: Release, plan: TablePlan, year: int, lang: str) -> _Maker | 
         wanted |= {str(year - 1)} & set(release.periods(plan.dataset))
     held = {i.id for i in release.indicators(plan.dataset)}
     indicators = tuple(i for i in plan.indicators if i in held)
-    selection = Selection(
-        plan.dataset, indicators, periods=Periods("fixed", values=tuple(sorted(wanted))), lang=lang
-    )
+    selection = Selection(plan.dataset, indicators, periods=Periods("fixed", values=tuple(sorted(wanted))), lang=lang)
     return _Maker(release, plan, read_cube(release, selection), tuple(shown), lang)
 
 

@@ -57,9 +57,7 @@ class Attacker:
             self._solver.setOptionValue(option, setting)
         size, rows = atoms.shape[0], published.shape[0]
         zeros, empty = np.zeros(size), np.array([], dtype=np.int32)
-        self._solver.addCols(
-            size, zeros, zeros, zeros, 0, np.zeros(size, dtype=np.int32), empty, np.array([])
-        )
+        self._solver.addCols(size, zeros, zeros, zeros, 0, np.zeros(size, dtype=np.int32), empty, np.array([]))
         row, column = np.nonzero(published)
         starts = np.searchsorted(row, np.arange(rows)).astype(np.int32)
         self._solver.addRows(

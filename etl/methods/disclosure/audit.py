@@ -123,9 +123,7 @@ def _values(view: _View) -> Check:
     cents = view.table.atoms["cents"].to_list()
     sums = [sum(cents[i] for i in np.flatnonzero(row)) for row in view.members]
     values = view.frame["value"].to_list()
-    wrong = [
-        i for i, (v, s) in enumerate(zip(values, sums, strict=True)) if v is None or v != Decimal(s) / 100
-    ]
+    wrong = [i for i, (v, s) in enumerate(zip(values, sums, strict=True)) if v is None or v != Decimal(s) / 100]
     empty = np.flatnonzero((view.status == "empty") == view.members.any(axis=1))
     bad = np.union1d(np.array(wrong, dtype=np.int64), empty)
     return {"passed": bad.size == 0, "cells": view.frame.height, "wrong": view.names(bad)}
@@ -134,9 +132,7 @@ def _values(view: _View) -> Check:
 def _unsafe(view: _View, rules: Rules) -> tuple[BoolArray, list[str | None]]:
     """The rules applied afresh, cell by cell, on whole numbers; and the only contributor, if one."""
     by_atom: dict[int, list[tuple[str, int]]] = {}
-    for atom, contributor, cents in (
-        view.table.parts.filter("observed").select("atom", "contributor", "cents").rows()
-    ):
+    for atom, contributor, cents in view.table.parts.filter("observed").select("atom", "contributor", "cents").rows():
         by_atom.setdefault(atom, []).append((contributor, cents))
     unsafe, owners = np.zeros(view.frame.height, dtype=np.bool_), []
     for cell, row in enumerate(view.members):
@@ -216,9 +212,7 @@ def _singletons(
     found = []
     for i in np.flatnonzero([owners[c] is not None for c in cells]):
         across = np.abs(unit - np.sign(unit @ unit[i])[:, None] * unit[i]).max(axis=1)
-        found += [
-            int(cells[j]) for j in np.flatnonzero(across < MOVED) if owners[cells[j]] != owners[cells[i]]
-        ]
+        found += [int(cells[j]) for j in np.flatnonzero(across < MOVED) if owners[cells[j]] != owners[cells[i]]]
     return {"passed": not found, "exposed": view.names(np.unique(np.array(found, dtype=np.int64)))}
 
 
@@ -229,9 +223,7 @@ def _bounds(view: _View, rules: Rules, seed: int) -> Check:
     if cells.size == 0:
         return {"passed": True, "primaries": 0}
     merged, position = np.unique(np.vstack([published, targets]), axis=1, return_inverse=True)
-    cents = np.bincount(
-        position.ravel(), weights=view.table.atoms["cents"].to_numpy(), minlength=merged.shape[1]
-    )
+    cents = np.bincount(position.ravel(), weights=view.table.atoms["cents"].to_numpy(), minlength=merged.shape[1])
     attacker = Attacker(merged[: published.shape[0]], cents.astype(np.float64))
     enough = max(rules.min_width_percent / 100, LEAST_WIDTH)
     width, _ = widths(attacker, merged[published.shape[0] :], enough, seed)

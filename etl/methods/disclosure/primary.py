@@ -29,12 +29,8 @@ class Rules:
     singletons: bool = True
 
     def __post_init__(self) -> None:
-        if self.min_contributors < 1 or not (
-            0 <= self.p_percent <= 100 and 0 <= self.min_width_percent <= 100
-        ):
-            raise ValueError(
-                f"expected min_contributors of 1 or more and percentages within 0-100, got {self}"
-            )
+        if self.min_contributors < 1 or not (0 <= self.p_percent <= 100 and 0 <= self.min_width_percent <= 100):
+            raise ValueError(f"expected min_contributors of 1 or more and percentages within 0-100, got {self}")
 
     def as_dict(self) -> Mapping[str, Any]:
         """The parameters, for the restricted certificate."""

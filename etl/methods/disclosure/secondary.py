@@ -75,9 +75,7 @@ class Elimination:
     ``owner`` is the group alone in an unsafe row (-1 for others), or None to leave singletons out.
     """
 
-    def __init__(
-        self, incidence: BoolArray, hidden: BoolArray, unsafe: BoolArray, owner: IntArray | None
-    ) -> None:
+    def __init__(self, incidence: BoolArray, hidden: BoolArray, unsafe: BoolArray, owner: IntArray | None) -> None:
         count, atoms = incidence.shape
         weights = np.random.default_rng(atoms).integers(1, PRIME, size=(atoms, 2), dtype=np.int64)
         self.rows: IntArray = np.empty((count, atoms + 2), dtype=np.int64)
@@ -223,9 +221,9 @@ def protect(table: Table, rules: Rules) -> Pattern:
     cents, n = [*table.cents.tolist(), 0], [*primary.n.tolist(), 0]
     variable = table.cells["variable"].to_list()
     frame = table.cells.select("table", *table.dims).with_columns(
-        value=(
-            pl.Series("cents", [cents[v] for v in variable], dtype=pl.Int64).cast(pl.Decimal(38, 2)) / 100
-        ).cast(MONEY),
+        value=(pl.Series("cents", [cents[v] for v in variable], dtype=pl.Int64).cast(pl.Decimal(38, 2)) / 100).cast(
+            MONEY
+        ),
         n=pl.Series([n[v] for v in variable], dtype=pl.Int64),
         status=pl.Series([names[v] for v in variable], dtype=pl.String),
     )

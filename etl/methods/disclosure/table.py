@@ -55,9 +55,7 @@ def _split(item: str) -> tuple[str, int | None]:
     """``"ai_class:1"`` → ("ai_class", 1): show the codes down to depth 1; without a suffix all levels."""
     dim, _, level = item.partition(":")
     if level and not level.isdigit():
-        raise ValueError(
-            f"dimension {item!r}: expected name or name:level with a whole number after the colon"
-        )
+        raise ValueError(f"dimension {item!r}: expected name or name:level with a whole number after the colon")
     return dim, int(level) if level else None
 
 
@@ -105,9 +103,7 @@ def _cents(micro: pl.DataFrame, value: str | None) -> pl.Expr:
         return pl.lit(100, dtype=pl.Int64)
     dtype = micro.schema[value]
     if not (dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale <= 2)):
-        raise ValueError(
-            f"column {value!r} is {dtype}; expected whole numbers or Decimal with at most 2 places"
-        )
+        raise ValueError(f"column {value!r} is {dtype}; expected whole numbers or Decimal with at most 2 places")
     return (pl.col(value).cast(pl.Decimal(36, 2)) * 100).cast(pl.Int64)
 
 
@@ -122,17 +118,13 @@ def _parts(
         cents=_cents(micro, value),
     ).drop_nulls("cents")
     if rows["observed"].null_count() or rows.filter("observed")["contributor"].null_count():
-        raise ValueError(
-            "every observed contribution needs a contributor, and every contribution a known 'observed'"
-        )
+        raise ValueError("every observed contribution needs a contributor, and every contribution a known 'observed'")
     if rows.height and int(rows["cents"].min()) < 0:  # type: ignore[arg-type]
         raise ValueError("a contribution is negative; this rule set is for magnitudes of zero or more")
     if rows.height and float(rows["cents"].cast(pl.Float64).sum()) >= CENTS_LIMIT:
         raise ValueError("the total exceeds 46 million billion: values seem to be in the wrong unit")
     key = [*dims, "contributor", "observed"]
-    return (
-        rows.filter(pl.col("cents") > 0).group_by(key).agg(pl.col("cents").sum()).sort(key, nulls_last=True)
-    )
+    return rows.filter(pl.col("cents") > 0).group_by(key).agg(pl.col("cents").sum()).sort(key, nulls_last=True)
 
 
 def _grid(
@@ -166,9 +158,7 @@ def _members(
     )
 
 
-def _variables(
-    cells: pl.DataFrame, members: pl.DataFrame, atoms: int
-) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
+def _variables(cells: pl.DataFrame, members: pl.DataFrame, atoms: int) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
     """Number the distinct sets of atoms in order of first cell; empty cells get -1."""
     incidence = np.zeros((cells.height, atoms), dtype=np.bool_)
     incidence[members["cell"].to_numpy(), members["atom"].to_numpy()] = True
@@ -243,17 +233,11 @@ def build_table(
     _check_micro(micro, dims, hierarchies)
     parts = _parts(micro, dims, value, contributor, observed)
     atoms = (
-        parts.group_by(dims).agg(pl.col("cents").sum()).sort(dims).with_row_index("atom")
-        if dims
-        else _single(parts)
+        parts.group_by(dims).agg(pl.col("cents").sum()).sort(dims).with_row_index("atom") if dims else _single(parts)
     )
     atoms = atoms.with_columns(pl.col("atom").cast(pl.Int64))
     cells, incidence = _cells(shown, atoms, dims, hierarchies)
-    linked = (
-        parts.join(atoms.select("atom", *dims), on=dims)
-        if dims
-        else parts.with_columns(atom=pl.lit(0, pl.Int64))
-    )
+    linked = parts.join(atoms.select("atom", *dims), on=dims) if dims else parts.with_columns(atom=pl.lit(0, pl.Int64))
     digest = _hash(tables, kind, parts, dims)
     return Table(dims, cells, atoms, linked.drop(dims), incidence, hierarchies, kind, digest)
 
