@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
+import yaml
 
 from etl.methods.disclosure import Certificate, Pattern, Rules, audit, build_table, protect
 from etl.methods.growth import yoy_expr
@@ -46,11 +48,19 @@ def hierarchies() -> Mapping[str, Mapping[str, str | None]]:
     return {"ai_class": core, "district": district, "size": size}
 
 
-def rules() -> Rules:
-    """The rules in force: ``warehouse/metadata/disclosure.yaml`` (demo parameters; live ones are kept apart later)."""
-    settings = load_yaml("disclosure")["rules"]
-    assert isinstance(settings, dict)
-    return Rules(**settings)
+def rules(live: Path) -> Rules:
+    """The rules in force: ``live`` (``secret/disclosure.yaml`` of the installation) if it is there, else the demo parameters.
+
+    Raises
+    ------
+    ValueError
+        If the live file does not hold ``rules:`` with known parameters.
+    """
+    settings = yaml.safe_load(live.read_text(encoding="utf-8")) if live.is_file() else load_yaml("disclosure")
+    try:
+        return Rules(**settings["rules"])  # type: ignore[arg-type]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{live.name}: expected 'rules:' with parameters such as min_contributors, p_percent") from error
 
 
 def clear(contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: Rules, seed: int) -> Iterator[Cleared]:
