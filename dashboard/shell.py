@@ -128,7 +128,7 @@ def register_callbacks(app: Dash) -> None:
 
     @app.callback(  # type: ignore[untyped-decorator]
         Output("url", "search"),
-        Input({"type": "param", "name": ALL}, "value"),
+        Input({"type": "param", "name": ALL, "now": ALL}, "value"),
         State("url", "search"),
         prevent_initial_call=True,
     )
@@ -138,10 +138,12 @@ def register_callbacks(app: Dash) -> None:
         params = parse_query(search)
         before = dict(params)
         for item in ctx.inputs_list[0]:
-            name, value = item["id"]["name"], item.get("value")
-            if value in (None, ""):
-                params.pop(name, None)
-            elif name in params or item["id"] == ctx.triggered_id:
+            name, value = item["id"]["name"], item.get("value") or ""
+            # A control that was only just drawn reports the value it was drawn with: nothing to write.
+            if value == item["id"]["now"]:
+                continue
+            params.pop(name, None)
+            if value:
                 params[name] = str(value)
         if params == before:
             return no_update

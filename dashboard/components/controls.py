@@ -13,7 +13,7 @@ def select(ctx: Context, key: str, label: str, options: Sequence[tuple[str, str]
         [
             html.Span(label),
             dcc.Dropdown(
-                id={"type": "param", "name": key},
+                id={"type": "param", "name": key, "now": value},
                 options=[{"value": code, "label": name} for code, name in options],
                 value=value,
                 clearable=False,
