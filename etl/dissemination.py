@@ -60,7 +60,9 @@ def rules(live: Path) -> Rules:
     try:
         return Rules(**settings["rules"])  # type: ignore[arg-type]
     except (TypeError, KeyError) as error:
-        raise ValueError(f"{live.name}: expected 'rules:' with parameters such as min_contributors, p_percent") from error
+        raise ValueError(
+            f"{live.name}: expected 'rules:' with parameters such as min_contributors, p_percent"
+        ) from error
 
 
 def clear(contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: Rules, seed: int) -> Iterator[Cleared]:

@@ -34,7 +34,9 @@ def aistat(*arguments: str, home: Path, check: bool = True, **options: object) -
 def demo_inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that holds the small demo city's files and nothing else; copy it, do not run in it."""
     home = tmp_path_factory.mktemp("demo-inbox") / "home"
-    build = "from pathlib import Path; from aistat.demo_cmd import build_demo; build_demo(Path({!r}), 'small', {}, print)"
+    build = (
+        "from pathlib import Path; from aistat.demo_cmd import build_demo; build_demo(Path({!r}), 'small', {}, print)"
+    )
     subprocess.run([sys.executable, "-c", build.format(str(home), SEED)], cwd=ROOT, check=True, capture_output=True)
     return home
 

@@ -99,7 +99,11 @@ def render(ctx: Context) -> Any:
         [
             html.Span(ctx.t("catalogue_search")),
             dcc.Input(
-                id={"type": "param", "name": "q", "now": query}, value=query, debounce=True, type="search", className="search-box"
+                id={"type": "param", "name": "q", "now": query},
+                value=query,
+                debounce=True,
+                type="search",
+                className="search-box",
             ),
         ],
         className="control",

@@ -36,7 +36,14 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
     """Every cell with its status (restricted), and the certificates."""
     with step(PROTECTED) as notes:
         work = stores.work
-        cleared = list(clear(work.read(CONTRIBUTION), core_indicators(), rules(stores.root / "secret" / "disclosure.yaml"), AUDIT_SEED))
+        cleared = list(
+            clear(
+                work.read(CONTRIBUTION),
+                core_indicators(),
+                rules(stores.root / "secret" / "disclosure.yaml"),
+                AUDIT_SEED,
+            )
+        )
         cells = pl.concat([c.cells() for c in cleared])
         work.write(PROTECTED, cells)
         public = certificates(cleared)

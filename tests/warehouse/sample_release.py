@@ -148,9 +148,7 @@ def public_cubes() -> dict[str, pl.DataFrame]:
     ]
     listed = [
         {"city": c, "period": "2024", "indicator": n, "value": Decimal(i * 10)}
-        for i, (c, n) in enumerate(
-            product([TOTAL, "深圳", "广州"], ("listed_companies", "listed_employees")), 1
-        )
+        for i, (c, n) in enumerate(product([TOTAL, "深圳", "广州"], ("listed_companies", "listed_employees")), 1)
     ]
     frames = {"filings_district_month": months, "filings_type_role": roles, "listed_city": listed}
     return {name: cells(name, rows) for name, rows in frames.items()}

@@ -24,8 +24,7 @@ def changed(where: pl.Expr, **values: object) -> pl.DataFrame:
     """The leaf cube with columns set in the cells of a condition."""
     frame = leaf()
     return frame.with_columns(
-        pl.when(where).then(pl.lit(v).cast(frame.schema[c])).otherwise(pl.col(c)).alias(c)
-        for c, v in values.items()
+        pl.when(where).then(pl.lit(v).cast(frame.schema[c])).otherwise(pl.col(c)).alias(c) for c, v in values.items()
     )
 
 
@@ -90,9 +89,7 @@ def test_a_bad_cube_is_refused_and_nothing_is_written(message: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("certificate", [None, {"passed": False}, {"passed": "yes"}, {}])
-def test_a_protected_cube_needs_a_passed_certificate(
-    certificate: dict[str, object] | None, tmp_path: Path
-) -> None:
+def test_a_protected_cube_needs_a_passed_certificate(certificate: dict[str, object] | None, tmp_path: Path) -> None:
     content = sample_content()
     others = {k: v for k, v in content.certificates.items() if k != LEAF}
     given = others if certificate is None else {**others, LEAF: certificate}
@@ -151,9 +148,7 @@ def test_unknown_releases_are_named(name: str, tmp_path: Path) -> None:
         show(tmp_path, name)
 
 
-def test_the_pointer_moves_only_after_the_release_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pointer_moves_only_after_the_release_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publish_sample(tmp_path)
     later = replace(sample_content(), vintage="2026-04-30")
 

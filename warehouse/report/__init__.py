@@ -1,1 +1,1 @@
-"""Drafts made of released facts only: every number in a document is a fact of one release, and a guard checks it."""
+"""Drafts made of released facts only: every number is a fact of one release, and a guard checks the file."""

@@ -1,247 +1,288 @@
 """Write the Art. 67 assessment draft from a template and the facts of one release."""
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from warehouse import format as fmt
+from warehouse.catalogue import TOTAL
+from warehouse.cube import labels_of
 from warehouse.read import Release
-from warehouse.report.document import Block, Draft, FactRun, Heading, Paragraph, Part_, Style, Table
-from warehouse.report.facts import TOTAL, FactBook, FactKey, FactUnavailable, Kind
-from warehouse.report.numerals import find_numerals
+from warehouse.report.annex import annex
+from warehouse.report.document import BAR, Block, Draft, FactRun, Heading, Paragraph, Piece, Table
+from warehouse.report.docx_file import render_docx
+from warehouse.report.facts import FactBook, FactKey, FactUnavailable, Kind, Style
+from warehouse.report.template import CALL, LANGUAGES, TemplateError, load_template
 
-TEMPLATES = Path(__file__).parent / "templates"
-CALL = re.compile(r"⟦(level|growth|share):([a-z_0-9]+)((?:\|[a-z_]+=[A-Za-z0-9_-]+)*)⟧")
+REPORT = "art67"
 DEFAULT_DATASET = "core_leaf_year"
-FIVE_BLOCKS = ("现状", "变化", "影响证据", "分组差异", "不能得出的结论")
-SYMBOL = {"保密": "x", "暂缺": "..", "无该项": "—"}
+FIVE = ("current", "change", "evidence", "groups", "cannot")
+FULL_BAR = 20
 
 
-class TemplateError(ValueError):
-    """The template holds a number of its own or a call that does not parse; says where."""
-
-
-def load_template(name: str) -> dict[str, Any]:
-    """A template by id, linted: outside ⟦…⟧ and {year} it may hold no quantity.
-
-    Raises
-    ------
-    TemplateError
-        If a text of the template contains a literal quantity.
-    """
-    template: dict[str, Any] = yaml.safe_load((TEMPLATES / f"{name}.yaml").read_text(encoding="utf-8"))
-    for text in _texts(template):
-        numerals = find_numerals(CALL.sub("", text).replace("{year}年度", "").replace("{year}年", ""))
-        if numerals:
-            raise TemplateError(
-                f"templates/{name}.yaml: {text[:40]!r} holds the literal {numerals[0].text!r}; use a ⟦…⟧ call instead"
-            )
-    return template
-
-
-def _texts(node: object) -> list[str]:
-    if isinstance(node, str):
-        return [node]
-    if isinstance(node, Mapping):
-        return [t for key, value in node.items() if key != "dataset" for t in _texts(value)]
-    if isinstance(node, Sequence):
-        return [t for value in node for t in _texts(value)]
-    return []
+class NoSuchYear(ValueError):
+    """The release holds no data of that year; names the years it holds."""
 
 
 @dataclass
-class _Writer:
+class Writer:
+    """Turns template blocks into document blocks; collects what could not be said."""
+
     release: Release
     book: FactBook
     template: Mapping[str, Any]
     year: str
-    gaps: list[str]
+    lang: str
+    gaps: list[str] = field(default_factory=list)
+    _labels: dict[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
-    def call(self, kind: str, indicator: str, options: str) -> FactRun:
-        fixed = dict(o.split("=") for o in options.split("|") if o)
-        dataset = fixed.pop("dataset", DEFAULT_DATASET)
-        return self.fact(kind, dataset, indicator, fixed)  # type: ignore[arg-type]
+    @property
+    def words(self) -> Mapping[str, Any]:
+        """Fixed words of the template."""
+        return self.template["words"]  # type: ignore[no-any-return]
+
+    def indicator_name(self, indicator: str) -> str:
+        """Name of an indicator in the language of the draft."""
+        card = self.release.indicator(indicator)
+        return card.name_en if self.lang == "en" else card.name_zh
+
+    def origin(self, dataset: str) -> str:
+        """Simulated, trial or real public data."""
+        if self.release.is_synthetic(dataset):
+            return str(self.words["simulated"])
+        return str(self.words["trial" if self.release.dataset(dataset).is_demo_data else "public"])
+
+    def last_period(self, dataset: str) -> str:
+        """The last period of a dataset within the reference year, or the year itself if there is none."""
+        periods = [p for p in self.release.periods(dataset) if p[:4] == self.year]
+        return periods[-1] if periods else self.year
 
     def fact(
         self, kind: Kind, dataset: str, indicator: str, fixed: Mapping[str, str], style: Style = "text"
     ) -> FactRun:
-        key = FactKey(kind, dataset, indicator, self.year, tuple(sorted(fixed.items())))
-        return FactRun(self.book.get(key), style)
+        """One fact as it is printed; ``fixed`` may name the period besides dimensions."""
+        rest = dict(fixed)
+        period = rest.pop("period", self.year)
+        if period == "last":
+            period = self.last_period(dataset)
+        key = FactKey(kind, dataset, indicator, period, tuple(sorted(rest.items())))
+        return FactRun(self.book.get(key), style, self.lang)
+
+    def _call(self, kind: str, name: str, options: str) -> Piece:
+        if kind == "period":
+            return fmt.period_text(self.last_period(name), self.lang)
+        fixed = dict(o.split("=", 1) for o in options.split("|") if o)
+        return self.fact(kind, fixed.pop("dataset", DEFAULT_DATASET), name, fixed)  # type: ignore[arg-type]
+
+    def _gap(self, name: str, reason: FactUnavailable) -> str:
+        """The statement that a fact cannot be given; kept for the list of gaps."""
+        pattern = self.words["sentence_withheld" if reason.withheld else "sentence_missing"]
+        text = str(pattern.format(name=name, reason=reason.text(self.lang)))
+        self.gaps.append(text)
+        return text
 
     def sentence(self, text: str) -> Paragraph:
-        """A paragraph with its facts, or the statement that a fact is not available."""
+        """A paragraph with its facts; what the release does not show is said in its place, never left to be guessed."""
         text = text.replace("{year}", self.year)
-        parts: list[Part_] = []
-        position = 0
+        parts: list[Piece] = []
+        position = missed = calls = 0
+        statement = ""
         for match in CALL.finditer(text):
             parts.append(text[position : match.start()])
-            try:
-                parts.append(self.call(*match.groups()))
-            except FactUnavailable as reason:
-                name = self.release.indicator(match.group(2)).name_zh
-                self.gaps.append(f"{name}：{reason}")
-                return Paragraph((f"{name}：数据不足（{reason}）。",))
             position = match.end()
+            calls += match.group(1) != "period"
+            try:
+                parts.append(self._call(*match.groups()))
+            except FactUnavailable as reason:
+                missed += 1
+                statement = self._gap(self._call_name(*match.groups()), reason)
+                pattern = self.words["withheld" if reason.withheld else "missing"]
+                parts.append(pattern.format(reason=reason.text(self.lang)))
+        if calls and missed == calls:
+            return Paragraph((statement,))
         parts.append(text[position:])
         return Paragraph(tuple(p for p in parts if p != ""))
 
-    def table(self, spec: Mapping[str, Any]) -> Table:
-        """Indicators of one year side by side with their growth, by the members of one dimension."""
-        dataset = self.release.dataset(spec["dataset"])
-        rows: list[tuple[Part_, ...]] = []
-        for code, label in self._members(spec):
-            row: list[Part_] = [label]
-            for indicator in spec["indicators"]:
-                for kind, style in (("level", "number"), ("growth", "signed")):
-                    row.append(self._cell(kind, spec["dataset"], indicator, {spec["rows"]: code}, style))  # type: ignore[arg-type]
-            rows.append(tuple(row))
-        head = ["项目"]
-        for indicator in spec["indicators"]:
-            card = self.release.indicator(indicator)
-            head += [f"{card.name_zh}（{card.display.unit_zh}）", "比上年（%）"]
-        return Table(
-            caption=spec["caption"].replace("{year}", self.year),
-            unit="见表头",
-            head=tuple(head),
-            rows=tuple(rows),
-            source=f"资料来源：{dataset.source_zh}。x 保密；.. 暂缺；— 无该项。{self.stamp()}",
-        )
+    def labels(self, dataset: str) -> Mapping[str, Mapping[str, str]]:
+        """dimension → code → name."""
+        if dataset not in self._labels:
+            self._labels[dataset] = labels_of(self.release, self.release.dataset(dataset), self.lang)
+        return self._labels[dataset]
 
-    def _members(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def _call_name(self, kind: str, indicator: str, options: str) -> str:
+        name = self.indicator_name(indicator)
+        fixed = dict(o.split("=", 1) for o in options.split("|") if o)
+        labels = labels_of(self.release, self.release.dataset(fixed.get("dataset", DEFAULT_DATASET)), self.lang)
+        places = [labels[d][c] for d, c in fixed.items() if d in labels and c in labels[d]]
+        what = [] if kind == "level" else [self.words["kinds"][kind]]
+        return " · ".join([name, *places, *what])
+
+    def members(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """(code, label) of the rows of a table, the total first; periods up to the reference year."""
         dataset = self.release.dataset(spec["dataset"])
-        scheme = next(d.scheme for d in dataset.dimensions if d.id == spec["rows"])
-        level = spec.get("level")
-        frame = self.release.cube_frame(spec["dataset"])
-        present = set(frame[spec["rows"]].unique().to_list())
-        members = [(TOTAL, "合计")]
-        for code in self.release.codes(scheme):
-            if code.code in present and (level is None or code.level == level):
-                members.append((code.code, code.name_zh))
+        if spec["rows"] == "period":
+            periods = [p for p in self.release.periods(dataset.id) if p <= self.year]
+            return [(p, fmt.period_text(p, self.lang)) for p in periods]
+        present = set(self.release.cube_frame(dataset.id)[spec["rows"]].unique())
+        labels = self.labels(dataset.id)[spec["rows"]]
+        members = [(TOTAL, labels[TOTAL])]
+        for code in self.release.codes(dataset.dimension(spec["rows"]).scheme):
+            if code.code in present and spec.get("level") in (None, code.level):
+                members.append((code.code, labels[code.code]))
         return members
 
-    def _cell(
-        self, kind: Kind, dataset: str, indicator: str, fixed: Mapping[str, str], style: Style
-    ) -> Part_:
+    def _cell(self, kind: Kind, spec: Mapping[str, Any], indicator: str, code: str) -> Piece:
         try:
-            return self.fact(kind, dataset, indicator, fixed, style)
+            return self.fact(kind, spec["dataset"], indicator, {spec["rows"]: code}, "number")
         except FactUnavailable as reason:
-            return SYMBOL.get(str(reason).split(" ")[-1], "—")
+            return reason.symbol
 
-    def stamp(self) -> str:
+    def _head(self, indicator: str) -> str:
+        unit = fmt.unit(self.release.indicator(indicator), self.lang)
+        return f"{self.indicator_name(indicator)}{f'（{unit}）' if self.lang == 'zh' else f' ({unit})'}"
+
+    def source(self, dataset: str) -> str:
+        """The line below a table: source, symbols, vintage, release, kind of data."""
+        card = self.release.dataset(dataset)
+        name = card.source_en if self.lang == "en" else card.source_zh
+        end = "。" if self.lang == "zh" else ". "
+        return f"{self.words['source']}{name}{end}{self.words['symbols']} {self.stamp(dataset)}"
+
+    def table(self, spec: Mapping[str, Any]) -> Table:
+        """Indicators side by side with their growth, by the members of one dimension or by year."""
+        kinds: tuple[Kind, ...] = ("level", "growth")
+        rows = [
+            (label, *(self._cell(kind, spec, i, code) for i in spec["indicators"] for kind in kinds))
+            for code, label in self.members(spec)
+        ]
+        head = [self.words["years" if spec["rows"] == "period" else "items"]]
+        for indicator in spec["indicators"]:
+            head += [self._head(indicator), self.words["growth"]]
+        caption = spec["caption"].replace("{year}", self.year)
+        widths = (5, *([4, 3] * len(spec["indicators"])))
+        return Table(caption, tuple(head), tuple(rows), self.source(spec["dataset"]), widths)
+
+    def bars(self, spec: Mapping[str, Any]) -> Table:
+        """One indicator as bars of text; the longest bar stands for the largest published value."""
+        cells = [(label, self._cell("level", spec, spec["indicator"], code)) for code, label in self.members(spec)]
+        cells = cells[1:]
+        largest = max((c.fact.value for _, c in cells if isinstance(c, FactRun)), default=Decimal(0))
+        rows: list[tuple[Piece, ...]] = []
+        for label, cell in cells:
+            length = 0
+            if isinstance(cell, FactRun) and largest > 0 and cell.fact.value > 0:
+                length = max(1, int(fmt.round_half_up(cell.fact.value / largest * FULL_BAR, 0)))
+            rows.append((label, BAR * length, cell))
+        head = (self.words["items"], self.words["bar"], self._head(spec["indicator"]))
+        caption = spec["caption"].replace("{year}", self.year)
+        return Table(caption, head, tuple(rows), self.source(spec["dataset"]), (4, 7, 4), left=(0, 1))
+
+    def stamp(self, dataset: str = DEFAULT_DATASET) -> str:
+        """Vintage, release and kind of data in one line."""
         info = self.release.info
-        return f"数据截止：{info.vintage}；发布编号：{info.release_id}；{'模拟数据' if info.is_synthetic else '试行数据'}。"
+        line = f"{self.words['vintage']}：{info.vintage}；{self.words['release']}：{info.release_id}；{self.origin(dataset)}。"
+        return line if self.lang == "zh" else line.replace("：", ": ").replace("；", "; ").replace("。", ".")
 
     def block(self, block: Mapping[str, Any]) -> list[Block]:
+        """One template block."""
         if "sub" in block:
             return [Heading(2, block["sub"])]
         if "text" in block:
             return [self.sentence(block["text"])]
         if "table" in block:
             return [self.table(block["table"])]
+        if "bars" in block:
+            return [self.bars(block["bars"])]
         if "insufficient" in block:
-            self.gaps.append(block["insufficient"].rstrip("。"))
-            return [Paragraph((f"{block['insufficient']}{self.template['insufficient']}",))]
-        if "quality" in block:
-            return [Paragraph((f"{self.stamp()}各来源的接收、退回和推算情况见系统“数据质量”页。",))]
-        if "list_insufficient" in block:
-            return [Paragraph((f"（{_hanzi(i)}）{gap}。",)) for i, gap in enumerate(dict.fromkeys(self.gaps), 1)]
+            return [self.insufficient(block["insufficient"])]
+        if "stamp" in block:
+            return [Paragraph((self.stamp(),))]
+        if "gaps" in block:
+            return [Paragraph((f"{i}. {gap}",)) for i, gap in enumerate(dict.fromkeys(self.gaps), 1)] or [
+                Paragraph((self.words["gap_none"],))
+            ]
         raise TemplateError(f"unknown block {sorted(block)}")
 
-    def five_blocks(self, section: Mapping[str, Any]) -> list[Block]:
-        """现状 → 变化 → 影响证据 → 分组差异 → 不能得出的结论, each filled or said to be insufficient."""
-        blocks: list[Block] = []
-        for number, (title, key) in enumerate(
-            zip(FIVE_BLOCKS, ("current", "change", "evidence", "groups", "cannot"), strict=True), 1
-        ):
-            blocks.append(Heading(2, f"（{_hanzi(number)}）{title}"))
-            content = section.get(key)
-            if isinstance(content, str):
-                blocks.append(Paragraph((content,)))
-            elif content:
-                blocks += [b for block in content for b in self.block(block)]
+    def insufficient(self, reason: str) -> Paragraph:
+        """数据不足 with its reason; kept for the list of gaps."""
+        self.gaps.append(f"{reason}{'。' if self.lang == 'zh' else '.'}")
+        return Paragraph((self.words["insufficient"].format(reason=reason),))
+
+    def section(self, section: Mapping[str, Any]) -> Iterator[Block]:
+        """A section: its blocks, or the five blocks 现状 → 变化 → 影响证据 → 分组差异 → 不能得出的结论."""
+        yield Heading(1, section["heading"])
+        for block in section.get("blocks", ()):
+            yield from self.block(block)
+        if "five" not in section:
+            return
+        for title, key in zip(self.template["five"], FIVE, strict=True):
+            yield Heading(2, title)
+            content = section["five"].get(key)
+            if content:
+                for block in content:
+                    yield from self.block(block)
             elif key == "cannot":
-                blocks.append(Paragraph(("在没有数据的情况下，不能得出“有影响”或者“没有影响”的结论。",)))
+                yield Paragraph((self.template["cannot"],))
+            elif key == "evidence":
+                yield self.insufficient(self.template["no_evidence"])
+            elif key == "current" or section["five"].get("current"):
+                yield self.insufficient(section["missing"])
             else:
-                blocks.append(Paragraph((self.template["insufficient"],)))
-        if not section.get("current"):
-            heading = re.sub(r"^.*?、", "", section["heading"])
-            self.gaps.append(f"{heading}：指标（{section['dimension']}）尚无数据")
-        return blocks
+                yield Paragraph((self.words["same"],))
 
 
-def _hanzi(number: int) -> str:
-    digits = "零一二三四五六七八九十"
-    if number <= 10:
-        return digits[number]
-    tens, ones = divmod(number, 10)
-    return (digits[tens] if tens > 1 else "") + "十" + (digits[ones] if ones else "")
-
-
-def draft_art67(release: Release, year: int) -> Draft:
-    """The draft of the Art. 67 comprehensive assessment for one reference year (impact.md §6a).
+def draft_art67(release: Release, year: int, lang: str = "zh") -> Draft:
+    """The draft of the Art. 67 comprehensive assessment for one reference year.
 
     Every number in it is a fact of ``release``; where the release holds nothing the section says 数据不足.
 
     Raises
     ------
-    ValueError
+    NoSuchYear
         If the release holds no data of that year.
+    ValueError
+        If there is no template in that language.
     """
-    template = load_template("art67")
-    periods = release.cube_frame(DEFAULT_DATASET)["period"].unique().to_list()
-    if str(year) not in periods:
-        raise ValueError(f"the release {release.info.release_id} holds the years {', '.join(sorted(periods))}, not {year}")
-    writer = _Writer(release, FactBook(release), template, str(year), [])
-    blocks: list[Block] = []
-    for section in template["sections"]:
-        blocks.append(Heading(1, section["heading"]))
-        if "dimension" in section:
-            blocks += writer.five_blocks(section)
-        else:
-            for block in section["blocks"]:
-                blocks += writer.block(block)
-    info = release.info
-    draft = Draft(
-        title=template["title"],
-        subtitle=template["subtitle"].replace("{year}", str(year)),
-        cover=tuple((name, value) for name, value in template["cover"])
-        + (("数据截止", info.vintage), ("发布编号", info.release_id)),
-        blocks=blocks,
-        is_synthetic=info.is_synthetic,
-        dated=info.vintage,
-        release_id=info.release_id,
-    )
-    draft.blocks += _appendix(draft, writer)
+    if lang not in LANGUAGES:
+        raise ValueError(f"language {lang!r}; expected {' or '.join(LANGUAGES)}")
+    template = load_template(REPORT, lang)
+    info, years = release.info, release.periods(DEFAULT_DATASET)
+    if str(year) not in years:
+        raise NoSuchYear(f"release {info.release_id} holds the years {', '.join(years)}, not {year}")
+    writer = Writer(release, FactBook(release), template, str(year), lang)
+    draft = _front(writer)
+    draft.blocks = [block for section in template["sections"] for block in writer.section(section)]
+    draft.blocks += annex(writer, draft)
     return draft
 
 
-def _appendix(draft: Draft, writer: _Writer) -> list[Block]:
-    facts = draft.facts()
-    blocks: list[Block] = [Heading(1, writer.template["appendix"]["definitions"])]
-    for indicator in dict.fromkeys(f.key.indicator for f in facts):
-        card = writer.release.indicator(indicator)
-        blocks.append(Paragraph((f"{card.name_zh}：{_without_quantities(card.definition_zh)}",), note=True))
-    blocks.append(Heading(1, writer.template["appendix"]["trace"]))
-    rows: list[tuple[Part_, ...]] = []
-    for fact in facts:
-        where = "、".join(f"{d}={c}" for d, c in fact.key.dimensions) or "全市"
-        rows.append((fact.id, f"{fact.key.dataset} {fact.key.indicator} {where}", FactRun(fact), fact.obs_status))
-    blocks.append(
-        Table(
-            caption="数字溯源表",
-            unit="见各行",
-            head=("事实编号", "数据集、指标与范围", "数值", "状态"),
-            rows=tuple(rows),
-            source=f"每个数字均可由发布编号和事实编号复核：aistat guard。{writer.stamp()}",
-        )
+def _front(writer: Writer) -> Draft:
+    """Everything before the first section."""
+    template, words, info = writer.template, writer.words, writer.release.info
+    synthetic = writer.release.is_synthetic(DEFAULT_DATASET)
+    return Draft(
+        title=template["title"],
+        subtitle=template["subtitle"].replace("{year}", writer.year),
+        banner=template["banner"] if synthetic else "",
+        cover=(
+            *((name, value) for name, value in template["cover"]),
+            (words["vintage"], info.vintage),
+            (words["release"], info.release_id),
+            (words["template"], f"{REPORT}.{writer.lang} {template['hash']}"),
+        ),
+        header=template["header_synthetic" if synthetic else "header"],
+        stamp=f"aistat {REPORT} {writer.lang} {writer.year} {info.release_id} {template['hash']}",
+        lang=writer.lang,
+        dated=info.vintage,
+        is_synthetic=synthetic,
+        manual_heading=template["manual_heading"],
     )
-    return blocks
 
 
-def _without_quantities(text: str) -> str:
-    """A definition as printed in the appendix: thresholds stay in the indicator card, which the text refers to."""
-    sentences = [s for s in re.split(r"(?<=[。；])", text) if s and not find_numerals(s)]
-    return "".join(sentences) or "见系统“指标解释”。"
+def write_art67(release: Release, year: int, path: Path, lang: str = "zh") -> Draft:
+    """Write the draft as a DOCX file; see :func:`draft_art67`."""
+    draft = draft_art67(release, year, lang)
+    path.write_bytes(render_docx(draft))
+    return draft

@@ -1,32 +1,57 @@
-"""Facts: the only numbers a draft may contain, each read from one cell (or two) of one release."""
+"""Facts: the only numbers a draft may contain, each read from a cell (or two) of one release."""
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Literal
 
 import polars as pl
 
-from warehouse.catalogue import Indicator
+from warehouse import format as fmt
+from warehouse.catalogue import TOTAL, Indicator
 from warehouse.read import Release
 
-Kind = Literal["level", "growth", "share"]
-TOTAL = "_T"
-GRADE_DESCRIPTIVE = "D"
+Kind = Literal["level", "growth", "share", "model", "cells"]
+Style = Literal["text", "number"]
+KINDS: tuple[Kind, ...] = ("level", "growth", "share", "model", "cells")
+SYMBOL = {"withheld": fmt.WITHHELD, "missing": fmt.MISSING}
+REASONS = {
+    "zh": {**fmt.YOY_NOTES_ZH, "absent": "本次发布无该项", "whole_not_positive": "合计不为正", "no_share": "未列示"},
+    "en": {**fmt.YOY_NOTES_EN, "absent": "not in this release", "whole_not_positive": "total is not positive",
+           "no_share": "not shown"},
+}  # fmt: skip
 
 
 class FactUnavailable(LookupError):
-    """A number the release does not hold: withheld (保密), missing (暂缺) or not applicable; says which."""
+    """A number the release does not show; ``reason`` is withheld, missing, absent, base_zero, …"""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def withheld(self) -> bool:
+        """Whether it exists but is confidential."""
+        return self.reason == "withheld"
+
+    @property
+    def symbol(self) -> str:
+        """What stands in a table instead: x, .. or —."""
+        return SYMBOL.get(self.reason, fmt.NOT_APPLICABLE)
+
+    def text(self, lang: str) -> str:
+        """The reason in words."""
+        return REASONS[lang].get(self.reason, self.reason)
 
 
 @dataclass(frozen=True)
 class FactKey:
     """What a fact states, enough to read it again from its release.
 
-    ``kind`` level: the value of a cell; growth: its ratio to the same cell a year before, minus one; share: the cell
-    over the cell of the same indicator whose ``of`` dimensions are totals.
+    ``kind`` level: the value of a cell; growth: its ratio to the same cell a year before, minus one; share:
+    the cell over the cell with every dimension at its total; model: the part of the cell that rests on
+    estimation; cells: how many cells of a dataset and period are published (``conf_status`` F) or withheld (C).
     """
 
     kind: Kind
@@ -41,73 +66,56 @@ class FactKey:
         body = json.dumps([self.kind, self.dataset, self.indicator, self.period, list(self.dimensions)])
         return "F" + hashlib.sha256(body.encode()).hexdigest()[:10]
 
-    def to_json(self) -> dict[str, object]:
-        """Plain data for the trace part of a document."""
-        return {
-            "kind": self.kind,
-            "dataset": self.dataset,
-            "indicator": self.indicator,
-            "period": self.period,
-            "dimensions": [list(d) for d in self.dimensions],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> "FactKey":
-        """The inverse of :meth:`to_json`.
-
-        Raises
-        ------
-        ValueError
-            If a field is missing or of the wrong shape.
-        """
-        try:
-            dimensions = tuple((str(a), str(b)) for a, b in data["dimensions"])  # type: ignore[attr-defined]
-            kind = str(data["kind"])
-            if kind not in ("level", "growth", "share"):
-                raise ValueError(f"unknown kind of fact {kind!r}")
-            return cls(kind, str(data["dataset"]), str(data["indicator"]), str(data["period"]), dimensions)  # type: ignore[arg-type]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a fact key: {data!r}") from error
-
 
 @dataclass(frozen=True)
 class Fact:
-    """One number with everything that stands behind it; ``value`` is in display units, already rounded."""
+    """One number with everything that stands behind it; ``value`` is as stored (ratios as ratios)."""
 
     key: FactKey
     value: Decimal
-    decimals: int
-    unit_zh: str
+    card: Indicator | None
     obs_status: str
     vintage: str
     release_id: str
-    source_zh: str
     is_synthetic: bool
-    grade: str = GRADE_DESCRIPTIVE
 
     @property
     def id(self) -> str:
         """Name of the fact."""
         return self.key.id
 
-    @property
-    def number(self) -> str:
-        """Digits as printed, without unit."""
-        return f"{abs(self.value) if self.key.kind == 'growth' else self.value:.{self.decimals}f}"
+    def unit(self, lang: str) -> str:
+        """Unit of what is printed."""
+        if self.key.kind == "level" and self.card is not None:
+            return fmt.unit(self.card, lang)
+        return ("个" if lang == "zh" else "cells") if self.key.kind == "cells" else "%"
 
-    @property
-    def text(self) -> str:
-        """The wording: 3120家, 增长20.4%, 下降5.4%, 持平, 24.1%."""
-        if self.key.kind == "growth":
-            if self.value == 0:
-                return "持平"
-            return f"{'增长' if self.value > 0 else '下降'}{self.number}%"
-        return f"{self.number}{self.unit_zh}"
+    def printed(self, style: Style, lang: str) -> str:
+        """The exact characters: 3120家, 增长20.4%, 下降5.4%, 持平, 24.1% in text; bare digits in tables."""
+        kind = self.key.kind
+        if kind == "growth" and style == "text":
+            return fmt.growth_text(float(self.value), lang)
+        if kind in ("growth", "share", "model"):
+            digits = f"{fmt.percent(float(self.value))}"
+            return digits if style == "number" else f"{digits}{'%' if lang == 'zh' else ' %'}"
+        if kind == "cells" or self.card is None:
+            return f"{self.value:.0f}" if style == "number" else f"{self.value:.0f}{self.unit(lang)}"
+        return self._level(self.card, style, lang)
 
-
-def round_half_up(value: Decimal, decimals: int) -> Decimal:
-    """四舍五入 to ``decimals`` places."""
-    return value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    def _level(self, card: Indicator, style: Style, lang: str) -> str:
+        if self.value == 0:
+            digits = "0"
+        else:
+            digits = fmt.value_text(self.value, card, grouping=style == "number" or lang == "en")
+        if style == "number":
+            return digits
+        if digits == fmt.TOO_SMALL:
+            least = Decimal(1).scaleb(-card.display.decimals)
+            digits = f"{'不足' if lang == 'zh' else 'less than '}{least}"
+        unit = self.unit(lang)
+        if lang == "zh":
+            return f"{digits}{unit}"
+        return f"{digits} {'× ' if unit[:1].isdigit() else ''}{unit}"
 
 
 @dataclass
@@ -116,33 +124,40 @@ class FactBook:
 
     release: Release
     used: dict[str, Fact] = field(default_factory=dict)
-    _frames: dict[str, pl.DataFrame] = field(default_factory=dict)
+    _cells: dict[str, dict[tuple[str, ...], dict[str, object]]] = field(default_factory=dict)
 
     def _cell(self, key: FactKey) -> dict[str, object]:
-        frame = self._frames.get(key.dataset)
-        if frame is None:
-            frame = self._frames[key.dataset] = self.release.cube_frame(key.dataset)
+        names = self.release.dataset(key.dataset).dimension_ids
+        index = self._cells.get(key.dataset)
+        if index is None:
+            rows = self.release.cube_frame(key.dataset).iter_rows(named=True)
+            index = {(r["indicator"], r["period"], *(r[n] for n in names)): r for r in rows}
+            self._cells[key.dataset] = index
         fixed = dict(key.dimensions)
-        condition = (pl.col("indicator") == key.indicator) & (pl.col("period") == key.period)
-        for dimension in self.release.dataset(key.dataset).dimension_ids:
-            condition &= pl.col(dimension) == fixed.get(dimension, TOTAL)
-        rows = frame.filter(condition)
-        if rows.height != 1:
-            raise FactUnavailable(f"{key.dataset}: {key.indicator} {key.period} {fixed or ''} 无该项")
-        return rows.row(0, named=True)
+        cell = index.get((key.indicator, key.period, *(fixed.get(n, TOTAL) for n in names)))
+        if cell is None or set(fixed) - set(names):
+            raise FactUnavailable("absent")
+        return cell
 
-    def _number(self, key: FactKey) -> tuple[Decimal, str]:
+    def _level(self, key: FactKey) -> tuple[Decimal, dict[str, object]]:
         cell = self._cell(key)
         if cell["conf_status"] == "C":
-            raise FactUnavailable("保密")
-        if key.kind == "growth":
-            ratio = cell["yoy_ratio"]
-            if ratio is None:
-                raise FactUnavailable(str(cell["yoy_note"] or "无可比基期"))
-            return Decimal(repr(ratio)) * 100, str(cell["obs_status"])
+            raise FactUnavailable("withheld")
         if cell["value"] is None:
-            raise FactUnavailable("暂缺")
-        return Decimal(str(cell["value"])), str(cell["obs_status"])
+            raise FactUnavailable("missing")
+        return Decimal(str(cell["value"])), cell
+
+    def _ratio(self, key: FactKey) -> tuple[Decimal, dict[str, object]]:
+        value, cell = self._level(key)
+        if key.kind == "share":
+            whole, _ = self._level(FactKey("level", key.dataset, key.indicator, key.period))
+            if whole <= 0:
+                raise FactUnavailable("whole_not_positive")
+            return value / whole, cell
+        ratio = cell["yoy_ratio" if key.kind == "growth" else "model_share"]
+        if ratio is None:
+            raise FactUnavailable(str(cell["yoy_note"] or "base_missing") if key.kind == "growth" else "no_share")
+        return Decimal(repr(ratio)), cell
 
     def get(self, key: FactKey) -> Fact:
         """The fact a key names.
@@ -155,32 +170,20 @@ class FactBook:
         known = self.used.get(key.id)
         if known is not None:
             return known
-        indicator = self.release.indicator(key.indicator)
-        value, status = self._number(key)
-        if key.kind == "share":
-            whole, _ = self._number(FactKey("level", key.dataset, key.indicator, key.period))
-            if whole <= 0:
-                raise FactUnavailable("合计不为正")
-            value = value / whole * 100
-        fact = self._fact(key, indicator, value, status)
+        card, status = None, "A"
+        if key.kind == "cells":
+            value = self._count(key)
+        else:
+            card = self.release.indicator(key.indicator)
+            value, cell = self._level(key) if key.kind == "level" else self._ratio(key)
+            status = str(cell["obs_status"])
+        info = self.release.info
+        synthetic = self.release.is_synthetic(key.dataset)
+        fact = Fact(key, value, card, status, info.vintage, info.release_id, synthetic)
         self.used[fact.id] = fact
         return fact
 
-    def _fact(self, key: FactKey, indicator: Indicator, value: Decimal, status: str) -> Fact:
-        if key.kind == "level":
-            decimals, unit = indicator.display.decimals, indicator.display.unit_zh
-            value = value / Decimal(str(indicator.display.factor))
-        else:
-            decimals, unit = 1, "%"
-        info = self.release.info
-        return Fact(
-            key=key,
-            value=round_half_up(value, decimals),
-            decimals=decimals,
-            unit_zh=unit,
-            obs_status=status,
-            vintage=info.vintage,
-            release_id=info.release_id,
-            source_zh=self.release.dataset(key.dataset).source_zh,
-            is_synthetic=self.release.dataset(key.dataset).is_synthetic,
-        )
+    def _count(self, key: FactKey) -> Decimal:
+        frame = self.release.cube_frame(key.dataset).filter(pl.col("period") == key.period)
+        wanted = dict(key.dimensions)["conf_status"]
+        return Decimal(frame.filter(pl.col("conf_status") == wanted).height)

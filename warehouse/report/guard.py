@@ -1,29 +1,50 @@
-"""Numeral guard: every number in a finished DOCX must be a fact of the release it cites.
+"""Numeral guard: every number in a finished DOCX must be one the release supports, in the place where it belongs.
 
-It reads the finished file with its own XML walk and shares no code with the renderer except the fact reader.
+The file says which report, language, year and release it is. The guard drafts that report again from the
+release (the document model, not the renderer), and reads the file by its own walk. A paragraph or table row that
+shows any number must be, letter for letter, one the draft holds; so a forged digit, unit, direction word, label,
+caption or a number in another's place is found, and article numbers, dates and thresholds pass only as part of a
+text of the template. Text without numbers may be written freely. In the section for countermeasures people may
+use a number by naming its fact.
 """
 
-import json
+import difflib
 import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from xml.etree import ElementTree
 
 from warehouse.read import Release
-from warehouse.report.facts import Fact, FactBook, FactKey, FactUnavailable
-from warehouse.report.numerals import blank_structure, find_numerals
+from warehouse.report.document import Draft, Heading, Paragraph, Table, normal, plain
+from warehouse.report.draft import NoSuchYear, draft_art67
+from warehouse.report.facts import Fact
+from warehouse.report.numerals import find_numerals
+from warehouse.report.reader import Unit, opaque_parts, read_units
 
-W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-TRACE = "{urn:aistat:trace:1}trace"
-TEXT_PARTS = re.compile(r"^word/(document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml$")
-CHART_PARTS = re.compile(r"^word/(charts|embeddings|media|diagrams)/")
-SYNTHETIC_LABEL = "模拟数据"
+STAMP = re.compile(r"aistat art67 (?P<lang>zh|en) (?P<year>\d{4}) (?P<release>r[0-9a-z-]+) (?P<template>[0-9a-f]{12})")
+CORE = "docProps/core.xml"
+CITED = re.compile(r"[〔\[（(]\s*(F[0-9a-f]{10})\s*[〕\]）)]")
+FACT_ID = re.compile(r"\bF[0-9a-f]{10}\b")
+
+Key = tuple[str, str, str]
 
 
 class NotADraft(ValueError):
     """The file cannot be checked: not a DOCX, or not one written by ``aistat draft``."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a file says of itself."""
+
+    lang: str
+    year: int
+    release: str
+    template: str
 
 
 @dataclass(frozen=True)
@@ -35,135 +56,202 @@ class Finding:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Piece:
-    text: str
-    tag: str | None
+@dataclass
+class Report:
+    """What the guard found, and how much it looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    numbers: int = 0
+    facts: int = 0
 
 
-def _pieces(element: ElementTree.Element, tag: str | None = None) -> Iterator[_Piece]:
-    for child in element:
-        if child.tag == f"{W}sdt":
-            mark = child.find(f"{W}sdtPr/{W}tag")
-            yield from _pieces(child, mark.get(f"{W}val") if mark is not None else tag)
-        elif child.tag == f"{W}t":
-            yield _Piece(child.text or "", tag)
-        elif child.tag in (f"{W}tab", f"{W}br"):
-            yield _Piece(" ", tag)
-        elif child.tag == f"{W}delText" or child.tag == f"{W}instrText" or child.tag == f"{W}p":
-            continue
-        else:
-            yield from _pieces(child, tag)
-
-
-def _paragraphs(root: ElementTree.Element) -> Iterator[list[_Piece]]:
-    for paragraph in root.iter(f"{W}p"):
-        yield list(_pieces(paragraph))
-
-
-def _trace(package: zipfile.ZipFile) -> tuple[str, dict[str, FactKey]]:
-    for name in package.namelist():
-        if name.startswith("customXml/") and name.endswith(".xml"):
-            root = ElementTree.fromstring(package.read(name))  # noqa: S314 (no external entities in stdlib)
-            if root.tag == TRACE:
-                data = json.loads(root.text or "{}")
-                return str(data["release"]), {k: FactKey.from_json(v) for k, v in data["facts"].items()}
-    raise NotADraft("the file carries no fact trace; it was not written by 'aistat draft', or the trace was removed")
-
-
-def cited_release(path: Path) -> str:
-    """The id of the release a draft was made from.
+def read_stamp(path: Path) -> Stamp:
+    """Report, language, year and release of a draft.
 
     Raises
     ------
     NotADraft
-        If the file is no DOCX or carries no trace.
+        If the file is no DOCX or carries no stamp.
     """
     try:
         with zipfile.ZipFile(path) as package:
-            return _trace(package)[0]
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, json.JSONDecodeError, ValueError) as error:
-        raise NotADraft(f"{path.name}: {error}") from error
+            text = "".join(ElementTree.fromstring(package.read(CORE)).itertext())  # noqa: S314
+    except (OSError, zipfile.BadZipFile, ElementTree.ParseError, KeyError) as error:
+        raise NotADraft(f"{path.name}: not a DOCX file that can be read ({error})") from error
+    match = STAMP.search(text)
+    if match is None:
+        raise NotADraft(
+            f"{path.name}: the file property 'keywords' names no report and release; it was not written by "
+            "'aistat draft', or the property was removed"
+        )
+    return Stamp(match["lang"], int(match["year"]), match["release"], match["template"])
 
 
-def check(path: Path, release: Release) -> list[Finding]:
-    """Findings of the guard on a finished DOCX; empty means that every number is supported.
+def check(path: Path, release: Release) -> Report:
+    """Check a finished DOCX against the release it names.
 
-    Facts are read again from ``release`` (the one the draft cites); what the file itself says of them is not believed.
+    Facts are read again from ``release``; what the file itself says of them is not believed.
+
+    Raises
+    ------
+    NotADraft
+        If the file cannot be read as a draft.
     """
-    cited = cited_release(path)
-    if cited != release.info.release_id:
-        return [Finding("trace", cited, f"the draft cites another release than {release.info.release_id}")]
-    with zipfile.ZipFile(path) as package:
-        keys = _trace(package)[1]
-        facts, findings = _read_again(keys, FactBook(release))
-        texts = []
-        for name in sorted(package.namelist()):
-            if CHART_PARTS.match(name) and not name.endswith(".rels"):
-                findings.append(Finding(name, "", "a picture, chart or embedded file: its numbers cannot be traced"))
-            if not TEXT_PARTS.match(name):
-                continue
-            root = ElementTree.fromstring(package.read(name))  # noqa: S314
-            for number, pieces in enumerate(_paragraphs(root), 1):
-                texts.append("".join(p.text for p in pieces))
-                findings += _check_paragraph(f"{name} ¶{number}", pieces, facts)
-    if any(f.is_synthetic for f in facts.values()) and not any(SYNTHETIC_LABEL in t for t in texts):
-        findings.append(Finding("document", "", f"facts are simulated but the label {SYNTHETIC_LABEL} is missing"))
-    return findings
+    stamp = read_stamp(path)
+    report = Report()
+    if stamp.release != release.info.release_id:
+        reason = f"draft of another release than {release.info.release_id}"
+        report.findings.append(Finding(CORE, stamp.release, reason))
+        return report
+    try:
+        draft = draft_art67(release, stamp.year, stamp.lang)
+    except NoSuchYear as error:
+        report.findings.append(Finding(CORE, str(stamp.year), str(error)))
+        return report
+    if not draft.stamp.endswith(stamp.template):
+        reason = f"the template is now {draft.stamp[-12:]}; texts with numbers may differ: draft again"
+        report.findings.append(Finding(CORE, stamp.template, reason))
+    try:
+        with zipfile.ZipFile(path) as package:
+            units = list(read_units(package))
+            opaque = opaque_parts(package)
+    except (zipfile.BadZipFile, ElementTree.ParseError) as error:
+        raise NotADraft(f"{path.name}: {error}") from error
+    report.findings += [Finding(n, "", "a picture or embedded file: its numbers cannot be read") for n in opaque]
+    _check_units(report, units, draft)
+    report.findings += _label_findings(units, draft)
+    return report
 
 
-def _read_again(keys: dict[str, FactKey], book: FactBook) -> tuple[dict[str, Fact], list[Finding]]:
-    facts, findings = {}, []
-    for name, key in keys.items():
-        if key.id != name:
-            findings.append(Finding("trace", name, "the trace entry does not belong to this fact id"))
+def expected(draft: Draft) -> dict[Key, int]:
+    """Every text the draft holds, by (caption, head row, text), with the number of facts in it."""
+    found: dict[Key, int] = {("", "", normal(line)): 0 for line in draft.cover_lines()}
+    found |= {("", "", normal(text)): 0 for text in (draft.header, draft.stamp)}
+    for block in draft.blocks:
+        if isinstance(block, Heading):
+            found["", "", normal(block.text)] = 0
+        elif isinstance(block, Paragraph):
+            found["", "", normal(plain(block.parts))] = sum(not isinstance(p, str) for p in block.parts)
+        elif isinstance(block, Table):
+            caption, head = normal(block.caption), normal(" | ".join(block.head))
+            found |= {("", "", caption): 0, ("", "", normal(block.source)): 0, (caption, "", head): 0}
+            for row in block.rows:
+                text = normal(" | ".join(plain((cell,)).strip() for cell in row))
+                found[caption, head, text] = sum(not isinstance(p, str) for p in row)
+    return found
+
+
+def _key(unit: Unit) -> Key:
+    return normal(unit.context[0]), normal(unit.context[1]), normal(unit.text)
+
+
+def _check_units(report: Report, units: list[Unit], draft: Draft) -> None:
+    known = expected(draft)
+    facts = {fact.id: fact for fact in draft.facts()}
+    headings = {normal(b.text) for b in draft.blocks if isinstance(b, Heading) and b.level == 1}
+    manual = False
+    for unit in units:
+        text = normal(unit.text)
+        if not unit.cells and text in headings:
+            manual = text == draft.manual_heading
+        if not find_numerals(text):
             continue
-        try:
-            facts[name] = book.get(key)
-        except (FactUnavailable, LookupError, ValueError) as error:
-            findings.append(Finding("trace", name, f"no such released number: {error}"))
-    return facts, findings
+        report.numbers += len(find_numerals(FACT_ID.sub("", text)))
+        key = _key(unit)
+        if key in known:
+            report.facts += known[key]
+            report.findings += _control_findings(unit, facts, draft.lang)
+        elif manual and not unit.cells:
+            rest, used = _without_cited(text, facts, draft.lang)
+            report.facts += used
+            report.findings += [
+                Finding(unit.where, n.text, "no fact id 〔F…〕 of that number stands behind it")
+                for n in find_numerals(rest)
+            ]
+        else:
+            report.findings += list(_explain(unit, key, known))
 
 
-def _spellings(fact: Fact) -> dict[str, str]:
-    return {
-        "text": fact.text,
-        "number": fact.number,
-        "signed": f"{fact.value:.{fact.decimals}f}",
-    }
-
-
-def _check_paragraph(where: str, pieces: list[_Piece], facts: dict[str, Fact]) -> list[Finding]:
-    findings = []
-    free = ""
-    for tag, text in _joined(pieces):
-        if tag is None:
-            free += text
-            continue
-        free += " " * len(text)
+def _control_findings(unit: Unit, facts: Mapping[str, Fact], lang: str) -> list[Finding]:
+    """The text is right; a control in it that names another fact would mislead those who look it up."""
+    found = []
+    for tag, text in unit.controls:
         name, _, style = tag.partition(":")
-        if name not in facts:
-            findings.append(Finding(where, text, f"content control {tag!r} names no released fact"))
-        elif text != _spellings(facts[name]).get(style):
-            findings.append(Finding(where, text, f"differs from the fact {name}: {_spellings(facts[name]).get(style)}"))
-    supported = {f.text for f in facts.values()}
-    for numeral in find_numerals(free):
-        direction = blank_structure(free)[max(0, numeral.start - 2) : numeral.start]
-        if numeral.text in supported or direction + numeral.text in supported:
+        if not re.fullmatch(r"F[0-9a-f]{10}", name):
             continue
-        findings.append(Finding(where, numeral.text, "no fact of the release supports this number"))
-    return findings
+        if name not in facts or style not in ("text", "number"):
+            found.append(Finding(unit.where, text, f"the content control names {tag!r}, no fact of this draft"))
+        elif normal(text) != normal(facts[name].printed("text" if style == "text" else "number", lang)):
+            found.append(Finding(unit.where, text, f"the content control names another fact, {name}"))
+    return found
 
 
-def _joined(pieces: list[_Piece]) -> Iterator[tuple[str | None, str]]:
-    """Neighbouring pieces of one tag as one text (word processors split runs)."""
-    tag: str | None = None
-    text = ""
-    for piece in pieces:
-        if piece.tag != tag and text:
-            yield tag, text
-            text = ""
-        tag = piece.tag
-        text += piece.text
-    if text:
-        yield tag, text
+def _without_cited(text: str, facts: Mapping[str, Fact], lang: str) -> tuple[str, int]:
+    """The text without numbers that stand right before the id of the fact they are, and how many there were."""
+    used = 0
+    for match in reversed(list(CITED.finditer(text))):
+        fact = facts.get(match[1])
+        before = text[: match.start()].rstrip()
+        printed = fact.printed("text", lang) if fact is not None else ""
+        if printed and re.search(rf"(?<![\d.,\-−]){re.escape(printed)}$", before):
+            before, used = before[: -len(printed)], used + 1
+        text = before + " " + text[match.end() :]
+    return text, used
+
+
+def _explain(unit: Unit, key: Key, known: Mapping[Key, int]) -> Iterator[Finding]:
+    """Which numbers of a unit are not those of the text that should stand there."""
+    text = key[2]
+    should = _closest(unit, key, known)
+    if should is None:
+        place = "; no such row under this caption and head" if unit.cells else ""
+        for numeral in find_numerals(text):
+            yield Finding(unit.where, numeral.text, f"no fact and no template text supports this number{place}")
+        return
+    if unit.cells:
+        yield from _explain_row(unit, should)
+        return
+    missing = Counter(n.text for n in find_numerals(should[2]))
+    strange = []
+    for numeral in find_numerals(text):
+        if missing[numeral.text] > 0:
+            missing[numeral.text] -= 1
+        else:
+            strange.append(numeral.text)
+    for number in strange or [text]:
+        what = "no fact supports this number here" if strange else "the words around the numbers differ"
+        yield Finding(unit.where, number, f"{what}; the draft says {should[2]!r}")
+
+
+def _explain_row(unit: Unit, should: Key) -> Iterator[Finding]:
+    for column, (shown, right) in enumerate(zip_longest(unit.cells, should[2].split(" | "), fillvalue=""), 1):
+        if normal(shown) != normal(right):
+            yield Finding(f"{unit.where} column {column}", normal(shown), f"should be {normal(right)!r}")
+
+
+def _closest(unit: Unit, key: Key, known: Mapping[Key, int]) -> Key | None:
+    """The text that should stand there: the row of that label in that table, the paragraph most like it."""
+    if unit.cells:
+        label = normal(unit.cells[0])
+        return next((k for k in known if k[:2] == key[:2] and k[2].split(" | ")[0] == label), None)
+    texts = {k[2]: k for k in known if not k[0] and abs(len(k[2]) - len(key[2])) <= len(k[2])}
+    near = difflib.get_close_matches(key[2], texts, n=1, cutoff=0.5)
+    return texts[near[0]] if near else None
+
+
+def _label_findings(units: list[Unit], draft: Draft) -> list[Finding]:
+    """A draft of simulated data says so before its first heading and in every header."""
+    if not draft.is_synthetic:
+        return []
+    found = []
+    body = [normal(u.text) for u in units if u.part == "word/document.xml"]
+    if normal(draft.banner) not in body[:3]:
+        found.append(Finding("word/document.xml", "", f"the first page must say {draft.banner!r}"))
+    headers: dict[str, list[str]] = {}
+    for unit in units:
+        if unit.part.startswith("word/header"):
+            headers.setdefault(unit.part, []).append(normal(unit.text))
+    silent = [name for name, texts in headers.items() if normal(draft.header) not in texts]
+    if silent or not headers:
+        found.append(Finding(", ".join(silent) or "word/header", "", f"the page header must say {draft.header!r}"))
+    return found

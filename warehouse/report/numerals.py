@@ -1,67 +1,72 @@
-"""Find numerals in Chinese running text: digits, percentages, Chinese numerals, 成, 倍, 翻番."""
+"""Find numbers in finished text: digits of any script, Chinese numerals that state quantities, 翻番, 三成."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
-FULL_WIDTH = str.maketrans("０１２３４５６７８９．，％－＋", "0123456789.,%-+")
-HANZI = "零〇一二三四五六七八九十百千万亿两"
-UNITS = "个百分点|百分点|分之|万亿元|亿元|万元|千元|元|万人|万家|家|人次|人|项|件|个|台|名|户|位|所|次|亿|万|成|倍|番|%|‰"
-
-_DIGITS = re.compile(rf"(?<![A-Za-z0-9_.])[-−]?\d[\d,]*(?:\.\d+)?\s*(?P<unit>{UNITS})?")
-_HANZI = re.compile(rf"(?P<body>[{HANZI}]+(?:点[{HANZI}]+)?|半)(?P<unit>{UNITS})|翻[一两三四]?番|过半|减半")
-
-#: Numerals that state structure or dates, not quantities. Order matters: they are blanked out first.
-STRUCTURE = (
-    re.compile(rf"第[{HANZI}\d]+[条款项章节部分次轮批届]"),
-    re.compile(rf"^\s*[{HANZI}]+、"),
-    re.compile(rf"（[{HANZI}\d]+）"),
-    re.compile(r"^\s*\d+\.(?!\d)"),
-    re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?"),
-    re.compile(r"(?:19|20)\d{2}\s*(?:[—-]\s*(?:19|20)\d{2}\s*)?年(?:度)?(?:\d{1,2}月(?:\d{1,2}日)?)?"),
-    re.compile(r"\d{1,2}月\d{1,2}日"),
-    re.compile(r"[A-Z]{1,4}(?:/T)?\s?\d{3,5}(?:\.\d+)?[—-]\d{4}"),
-    re.compile(r"〔\d{4}〕\d+号"),
-    re.compile(r"(?:附件|附表|图|表)\s?\d+(?:-\d+)?"),
-    re.compile(r"\b(?:B1|B2|I|P|E|F|T|C|N)-\d+\b"),
-    re.compile(r"\bF[0-9a-f]{10}\b"),
-    re.compile(r"\br\d{8}-[0-9a-f]{6,}\b"),
-    re.compile(r"\b[0-9a-f]{12,64}\b"),
-    re.compile(r"(?:Art\.|Arts\.|条例)\s?\d+(?:\s?[-、,]\s?\d+)*"),
-    re.compile(r"[A-E]\d{0,2}(?=\s)"),
-    re.compile(r"R\d{2,3}(?=\s)"),
-    re.compile(r"\bR30\b|\bAI\d*\b"),
-    re.compile(r"(?:一方面|一定|一致|一轮|一种|一些|一律|一般|统一|同一|单一|逐一|之一|第一|进一步|一个或多个|万一)"),
-    re.compile(r"[四]舍[五]入"),
+HANZI = "零〇一二三四五六七八九十百千万亿兆两廿卅壹贰叁肆伍陆柒捌玖拾佰仟"
+UNITS = (
+    "个百分点|百分点|分之|万亿元|亿元|万元|千元|元|万人|万家|余家|多家|家|人次|人|项|件|个|台|名|户|位|所|次|成|倍|番"
+    "|单元格|%|‰|％"
 )
+WORDS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
+    "trillion dozen half twice double doubled doubles triple tripled thrice percent quarter third threefold "
+    "twofold tenfold"
+).replace(" ", "|")
+DIRECTION = r"(?:增长|下降|上升|减少|up|down)?\s*"
+
+_DIGITS = re.compile(rf"{DIRECTION}[-−–]?\d[\d,，]*(?:[.．]\d+)?\s*(?:{UNITS}|百万|[万亿]+)?")
+_HANZI = re.compile(
+    rf"{DIRECTION}(?:百分之[{HANZI}点]+|[{HANZI}]+分之[{HANZI}]+|[{HANZI}]+(?:点[{HANZI}]+)?[多余来几]?(?:{UNITS})"
+    rf"|翻[一两三四]?番|过半|减半|半数|[{HANZI}]*[十百千万亿拾佰仟][{HANZI}]+|[{HANZI}]{{2,}})"
+)
+_WORDS = re.compile(rf"\b(?:{WORDS})\b|\bper cent\b", re.IGNORECASE)
+#: Chinese words made of numeral characters that state no quantity.
+_IDIOMS = re.compile(
+    "万一|千万(?=不|要|别)|一一|十分(?!之)|百千万工程|一个(?:或多个)?(?!百分点)|另一个|每一个|任一个|同一个|一次性|再次|一家之言"
+)
+#: A quantity written out in a template: digits or Chinese numerals with a unit.
+_QUANTITY = re.compile(rf"\d[\d,]*(?:\.\d+)?\s*(?:{UNITS}|[万亿])|\d+\.\d|百分之|翻番|[{HANZI}]+(?:{UNITS})")
 
 
 @dataclass(frozen=True)
 class Numeral:
-    """A quantity as printed: ``text`` with its unit, position in the text, and its plain digits when it has any."""
+    """A number as printed, with the word of direction before it and the unit behind it."""
 
     text: str
     start: int
     end: int
-    digits: str | None
-    unit: str
-
-
-def blank_structure(text: str) -> str:
-    """The text with structural numerals (articles, headings, dates, document numbers) replaced by spaces."""
-    text = text.translate(FULL_WIDTH)
-    for pattern in STRUCTURE:
-        text = pattern.sub(lambda m: " " * len(m.group()), text)
-    return text
 
 
 def find_numerals(text: str) -> list[Numeral]:
-    """Every quantity in one paragraph or cell, left to right."""
-    plain = blank_structure(text)
+    """Every number in a paragraph or cell, left to right; nothing is excused here, the template does that."""
+    plain = "".join(_plain(c) for c in text)
     found = []
-    for match in _DIGITS.finditer(plain):
-        digits = re.match(r"[-−]?[\d,]*(?:\.\d+)?", match.group())
-        body = digits.group().replace(",", "").replace("−", "-") if digits else ""
-        found.append(Numeral(match.group().strip(), match.start(), match.end(), body, match.group("unit") or ""))
-    for match in _HANZI.finditer(plain):
-        found.append(Numeral(match.group(), match.start(), match.end(), None, match.groupdict().get("unit") or ""))
+    taken = [False] * len(plain)
+    for pattern, source in ((_DIGITS, plain), (_HANZI, _without_idioms(plain)), (_WORDS, plain)):
+        for match in pattern.finditer(source):
+            if not any(taken[match.start() : match.end()]):
+                found.append(Numeral(text[match.start() : match.end()].strip(), match.start(), match.end()))
+                taken[match.start() : match.end()] = [True] * (match.end() - match.start())
     return sorted(found, key=lambda n: n.start)
+
+
+def literal_quantities(text: str) -> list[str]:
+    """Quantities written out in a template text (article numbers, headings and dates are none)."""
+    return [m.group() for m in _QUANTITY.finditer(_without_idioms(text))]
+
+
+def _plain(char: str) -> str:
+    """Digits of any script, circled, Roman, raised, and unreadable symbols as a plain digit."""
+    if char.isascii() or char in HANZI:
+        return char
+    if char == "\ufffd" or unicodedata.category(char) in ("Nd", "Nl", "No"):
+        value = unicodedata.numeric(char, 0.0)
+        return str(int(value)) if 0 <= value <= 9 else "0"
+    return char
+
+
+def _without_idioms(text: str) -> str:
+    return _IDIOMS.sub(lambda m: "·" * len(m.group()), text)
