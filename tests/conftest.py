@@ -1,6 +1,7 @@
 """Shared fixtures: one small demo city, taken through the whole pipeline once per test session."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -31,21 +32,30 @@ def aistat(*arguments: str, home: Path, check: bool = True, **options: object) -
 
 
 @pytest.fixture(scope="session")
-def demo_inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that holds the small demo city's files and nothing else; copy it, do not run in it."""
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the classifier's bundle, trained once for all tests."""
+    from taxonomy.classifier.bundle import ensure_bundle
+
+    folder = tmp_path_factory.mktemp("bundles")
+    ensure_bundle(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_inbox(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Path:
+    """A home that holds the small demo city's files and the trained bundle; copy it, do not run in it."""
     home = tmp_path_factory.mktemp("demo-inbox") / "home"
     build = (
         "from pathlib import Path; from aistat.demo_cmd import build_demo; build_demo(Path({!r}), 'small', {}, print)"
     )
     subprocess.run([sys.executable, "-c", build.format(str(home), SEED)], cwd=ROOT, check=True, capture_output=True)
+    shutil.copytree(bundles, home / "bundles")
     return home
 
 
 @pytest.fixture(scope="session")
 def demo_home(demo_inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small demo city after one nightly job: a released home. Treat it as read-only."""
-    import shutil
-
     home = tmp_path_factory.mktemp("demo-home") / "home"
     shutil.copytree(demo_inbox, home)
     aistat("run", "--as-of", AS_OF, home=home)

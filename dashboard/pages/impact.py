@@ -23,7 +23,7 @@ def render(ctx: Context) -> Any:
         )
         for y in years(ctx)
     ]
-    sections = html.Ol([html.Li(title) for title in section_titles(ctx.lang)])
+    sections = html.Ul([html.Li(title) for title in section_titles(ctx.lang)])
     synthetic = badge(ctx, synthetic=ctx.release.info.is_synthetic)
     return html.Div(
         [

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,14 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return ensure_bundle(tmp_path_factory.mktemp("bundles"))
+def bundle(bundles: Path) -> Bundle:
+    return ensure_bundle(bundles)
+
+
+@pytest.fixture()
+def home(tmp_path: Path, bundles: Path) -> Path:
+    shutil.copytree(bundles, tmp_path / "home" / "bundles")
+    return tmp_path / "home"
 
 
 def coded(rows: list[tuple[str | None, ...]], bundle: Bundle) -> pl.DataFrame:
@@ -174,27 +181,27 @@ def write_cases(path: Path) -> None:
         path.write_bytes(frame.write_csv().encode("gb18030" if "gb" in path.stem else "utf-8-sig"))
 
 
-def test_command_line_reads_every_format_alike(tmp_path: Path, bundle: Bundle) -> None:
+def test_command_line_reads_every_format_alike(tmp_path: Path, home: Path, bundle: Bundle) -> None:
     expected = coded(CASES, bundle).drop("evidence")  # type: ignore[arg-type]
     for name in ("a.csv", "gb.csv", "a.xlsx", "a.parquet"):
         write_cases(tmp_path / name)
         target = tmp_path / f"{name}.parquet"
-        aistat("classify", str(tmp_path / name), "-o", str(target), home=tmp_path)
+        aistat("classify", str(tmp_path / name), "-o", str(target), home=home)
         assert (
             pl.read_parquet(target)
             .select("ai_class", "route", "p_ai")
             .equals(expected.select("ai_class", "route", "p_ai"))
         ), name
-    aistat("classify", str(tmp_path / "a.csv"), "-o", str(tmp_path / "o.csv"), "--evidence", home=tmp_path)
+    aistat("classify", str(tmp_path / "a.csv"), "-o", str(tmp_path / "o.csv"), "--evidence", home=home)
     with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [r["unit_id"] for r in rows] == [c[0] for c in CASES] and json.loads(rows[0]["evidence"])["class"] == "A51"
 
 
-def test_command_line_takes_nothing_and_refuses_nonsense(tmp_path: Path) -> None:
+def test_command_line_takes_nothing_and_refuses_nonsense(tmp_path: Path, home: Path) -> None:
     for name, text in (("none.csv", "name,business_scope\n"), ("one.csv", "name,business_scope\n甲,\n")):
         (tmp_path / name).write_text(text, encoding="utf-8")
-        aistat("classify", str(tmp_path / name), "-o", str(tmp_path / f"{name}.out.csv"), home=tmp_path)
+        aistat("classify", str(tmp_path / name), "-o", str(tmp_path / f"{name}.out.csv"), home=home)
     assert pl.read_csv(tmp_path / "none.csv.out.csv").height == 0
     assert pl.read_csv(tmp_path / "one.csv.out.csv").height == 1
     for name, text, says in (
@@ -205,7 +212,7 @@ def test_command_line_takes_nothing_and_refuses_nonsense(tmp_path: Path) -> None
         ("x.txt", b"", ".csv"),
     ):
         (tmp_path / name).write_bytes(text)
-        done = aistat("classify", str(tmp_path / name), "-o", str(tmp_path / "o.csv"), home=tmp_path, check=False)
+        done = aistat("classify", str(tmp_path / name), "-o", str(tmp_path / "o.csv"), home=home, check=False)
         assert done.returncode == 2, (name, done.stdout, done.stderr)
         assert says in done.stderr and done.stderr.strip().count("\n") == 0, (name, done.stderr)
         assert not (tmp_path / "o.csv").exists()
