@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from aistat.errors import UserError
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 120
 STOP_SECONDS = 20
 
@@ -73,7 +74,9 @@ class Supervisor:
         for service in self._services:
             service.log.parent.mkdir(parents=True, exist_ok=True)
             with service.log.open("ab") as log:
-                child = subprocess.Popen(service.command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+                child = subprocess.Popen(
+                    service.command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                )
             self._children.append((service, child))
         return self
 
