@@ -44,8 +44,8 @@ prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove.py
 
 lock: ## recompile the requirement sets (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/base.in -o requirements/base.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/test.in -c requirements/base.txt -o requirements/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/base.in -o requirements/base.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/test.in -c requirements/base.txt -o requirements/test.txt
 
 clean: ## remove caches and build products (not the data in var/)
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info
