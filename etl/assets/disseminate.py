@@ -21,7 +21,7 @@ from warehouse.version import VERSION
 GROUP = "disseminate"
 PROTECTED = "disseminate_core__cell_protected"
 CERTIFICATE = "disseminate_core__log_certificate"
-RELEASE = "release"
+RELEASE = "disseminate_city__log_release"
 AUDIT_SEED = 20221101
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.methods.registry import method
+
 FloatArray = NDArray[np.float64]
 
 
@@ -23,6 +25,7 @@ class StratumRatio:
     respondents: NDArray[np.int64]
 
 
+@method("stratum.ratio")
 def ratio_by_strata(
     numerator: FloatArray,
     denominator: FloatArray,

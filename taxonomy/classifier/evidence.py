@@ -71,9 +71,10 @@ def evidence_json(parts: Parts, leaves: tuple[str, ...], best: npt.NDArray[np.in
     ``bias`` plus the contributions equals ``score``; positions are characters of the original text.
     """
     n = len(best)
+    table = parts.table()
     listed = (
-        parts.table()
-        .with_columns(value=pl.col("micro") / MICRO)
+        # numpy divides each value by itself; polars may multiply by a reciprocal, depending on the length of the column.
+        table.with_columns(value=pl.Series(table["micro"].to_numpy() / MICRO, dtype=pl.Float64))
         .group_by("row", maintain_order=True)
         .agg(pl.struct("kind", "field", "text", "start", "end", "value").alias("contributions"))
     )

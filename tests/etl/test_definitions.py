@@ -24,9 +24,8 @@ def test_assets_are_named_and_grouped_by_phase() -> None:
         name = key.to_user_string()
         group = graph.get(key).group_name
         assert group in PHASES, name
-        if name != "release":
-            match = re.fullmatch(r"([a-z]+)_[a-z_]+__([a-z]+)(_[a-z_]+)?", name)
-            assert match and match[1] == group and match[2] in KINDS, name
+        match = re.fullmatch(r"([a-z]+)_[a-z_]+__([a-z]+)(_[a-z_]+)?", name)
+        assert match and match[1] == group and match[2] in KINDS, name
 
 
 def test_blocking_checks_stand_before_the_release() -> None:

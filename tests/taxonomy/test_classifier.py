@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taxonomy.classifier.batch import OUTPUT, code_batch
@@ -127,6 +127,7 @@ def test_rows_are_decided_alone(bundle: Bundle) -> None:
 
     @settings(max_examples=40, deadline=None)
     @given(st.lists(row, min_size=1, max_size=6))
+    @example([(None, None, None, "6513"), (None, None, "ＡＩ", None)])
     def holds(rows: list[tuple[str | None, ...]]) -> None:
         table = [(str(i), *r) for i, r in enumerate(rows)]
         together = coded(table, bundle)  # type: ignore[arg-type]
