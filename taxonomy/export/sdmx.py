@@ -122,9 +122,8 @@ def codelist_xml(scheme: Scheme) -> str:
         If two codes of the scheme would have the same SDMX id.
     """
     prepared = _moment(scheme.valid_from) or datetime(2000, 1, 1, tzinfo=UTC)
-    header = Header(
-        id=f"{codelist_id(scheme)}_{scheme.sdmx_version}", prepared=prepared, sender=Organisation(id=AGENCY)
-    )
+    message = code_id(f"{codelist_id(scheme)}_{scheme.sdmx_version}")
+    header = Header(id=message, prepared=prepared, sender=Organisation(id=AGENCY))
     written = write_sdmx([_codelist(scheme)], Format.STRUCTURE_SDMX_ML_2_1, header=header, prettyprint=False)
     for prefix, uri in NAMESPACES.items():
         ET.register_namespace(prefix, uri)
