@@ -95,7 +95,7 @@ def _expected_relation(step: Step, out: Counter[str], into: Counter[str]) -> str
 def check_concordance(table: Concordance) -> list[str]:
     """What is wrong with a concordance, one sentence each.
 
-    The codes exist in their versions; no pair stands twice; the shares of one old code are all known and sum to one
+    The codes are leaves of their versions; no pair stands twice; the shares of one old code are all known and sum to one
     exactly, or all unknown; the relation says what the rows do (1:1, 1:n split, n:1 merger, n:m, 0:1 new, 1:0 leaves);
     a share other than one has a source; every leaf of both versions is spoken of.
     """
@@ -108,6 +108,8 @@ def check_concordance(table: Concordance) -> list[str]:
         for code, scheme in ((step.from_code, table.from_scheme), (step.to_code, table.to_scheme)):
             if code and code not in scheme:
                 problems.append(f"{where}: {code} is not in {scheme.id}")
+            elif code and scheme.children(code):
+                problems.append(f"{where}: {code} is not a leaf of {scheme.id}; parents follow from their leaves")
         if (expected := _expected_relation(step, out, into)) != step.relation:
             problems.append(f"{where}: relation is {step.relation!r}, but the rows make it {expected}")
         if step.share is not None and not 0 < step.share <= 1:

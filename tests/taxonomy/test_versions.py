@@ -142,6 +142,7 @@ def test_a_float_or_an_unknown_code_is_not_converted() -> None:
         (0, {"share": Decimal("1.5")}, "at most 1"),
         (0, {"share": None}, "one row: 1"),
         (0, {"to_code": "P99"}, "P99 is not in toy_2024"),
+        (0, {"to_code": "P"}, "P is not a leaf of toy_2024"),
         (6, {"share": Decimal(1)}, "without old code has no share"),
         (4, {"from_code": "P3"}, "stands 2 times"),
         (5, {"from_code": "P1"}, "says nothing of P5"),
