@@ -51,6 +51,7 @@ class Code:
     segment: str
     sort: int
     status: str
+    basis: str = ""
 
 
 class Release:
