@@ -4,6 +4,7 @@ Seeds, scenarios and promises stand in ``simulation_misclassification.yaml``, co
 draws a gold sample from a fixed population and runs the pipeline as it is: shift test, chosen estimator, interval.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -339,12 +340,21 @@ def simulate(replicates: int | None = None) -> dict[str, Any]:
     }
 
 
+def fingerprint() -> str:
+    """Of the code and the scenarios the evidence is about: evidence of other code proves nothing."""
+    digest = hashlib.sha256()
+    for path in [*sorted((ROOT / "etl" / "methods" / "misclassification").glob("*.py")), Path(__file__), SCENARIOS]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def main() -> int:
     """Run the simulation and write the file; exit code 1 when a promise is not kept."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     started = time.perf_counter()
     evidence = {
         "commit": commit.stdout.strip(),
+        "code_sha256": fingerprint(),
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
         **simulate(),

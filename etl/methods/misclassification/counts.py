@@ -1,6 +1,7 @@
 """Counts corrected for misclassification: the two estimators, the choice between them, the draws."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,17 @@ IntArray = NDArray[np.int64]
 #: Smallest singular value of the confusion matrix (two classes: about sensitivity + specificity - 1) below which its
 #: inverse multiplies errors tenfold and more.
 WEAK = 0.1
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """Class shares within strata to be applied now: draws ``(B, H, K)`` and point ``(1, H, K)``; odds as in Adjusted."""
+
+    theta: FloatArray
+    point: FloatArray
+    odds_draws: FloatArray
+    odds: FloatArray
+    notes: tuple[Note, ...]
 
 
 @method("misclassification.counts")
@@ -81,32 +93,39 @@ def adjusted_counts(
     rates_rng, units_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     theta = rt.rate_draws(counts, gold.predicted, draws, rates_rng)
     point = (gold.counts / np.maximum(gold.size, 1)[:, None])[None]
-    odds, odds_draws = np.ones(gold.classes), np.ones((draws, gold.classes))
-    notes = _notes(gold, reason, min_cases)
+    rates = _Rates(theta, point, np.ones((draws, gold.classes)), np.ones(gold.classes), ())
     if chosen == "misclassification":
         held = np.zeros_like(held)
-        sampled = units_rng.multinomial(units.sum(), units / units.sum(), size=draws) / units.sum()
-        law, old = rt.laws_of_strata(theta, gold.frame, units_rng)
-        shares = rt.class_shares(law, sampled, gold.predicted)
-        point_law, point_old = rt.laws_of_strata(point, gold.frame)
-        point_share = rt.class_shares(point_law, (units / units.sum())[None], gold.predicted)
-        notes += _doubts(point_law, law, point_share[0], units, gold, alpha)
-        theta, point = rt.rates_now(law, shares), rt.rates_now(point_law, point_share)
-        odds_draws = shares / old
-        odds = np.divide(point_share, point_old, out=np.ones_like(point_share), where=point_old > 0)[0]
+        rates = _moved(gold, units, theta, point, alpha, units_rng)
+    rest = cells - held.sum(axis=1)
     return Adjusted(
         plain=_plain(gold, cells),
-        adjusted=held.sum(axis=0) + np.einsum("hk,hd->kd", point[0], cells - held.sum(axis=1)),
-        draws=held.sum(axis=0) + _unit_draws(theta, cells - held.sum(axis=1), units_rng),
+        adjusted=held.sum(axis=0) + np.einsum("hk,hd->kd", rates.point[0], rest),
+        draws=held.sum(axis=0) + _unit_draws(rates.theta, rest, units_rng),
         level=level,
         estimator=chosen,
         reason=reason,
-        notes=notes,
+        notes=_notes(gold, reason, min_cases) + rates.notes,
         shift=shift,
-        odds=odds,
-        odds_draws=odds_draws,
+        odds=rates.odds,
+        odds_draws=rates.odds_draws,
         source=_source(gold, counts, draws, seed),
     )
+
+
+def _moved(
+    gold: Gold, units: IntArray, theta: FloatArray, point: FloatArray, alpha: float, rng: np.random.Generator
+) -> _Rates:
+    """Class shares within strata under the class shares now, laws of strata within classes being as in gold's time."""
+    share = units / units.sum()
+    sampled = rng.multinomial(units.sum(), share, size=len(theta)) / units.sum()
+    law, old = rt.laws_of_strata(theta, gold.frame, rng)
+    shares = rt.class_shares(law, sampled, gold.predicted)
+    point_law, point_old = rt.laws_of_strata(point, gold.frame)
+    point_share = rt.class_shares(point_law, share[None], gold.predicted)
+    odds = np.divide(point_share, point_old, out=np.ones_like(point_share), where=point_old > 0)[0]
+    notes = _doubts(point_law, law, point_share[0], units, gold, alpha)
+    return _Rates(rt.rates_now(law, shares), rt.rates_now(point_law, point_share), shares / old, odds, notes)
 
 
 def _known(gold: Gold, cells: IntArray, known: IntArray | None) -> IntArray:
