@@ -83,6 +83,7 @@ def test_allocation_says_when_no_sample_of_that_size_can_be_reliable() -> None:
     assert design.size.sum() == 2000
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 100_000), st.floats(0, 1), st.booleans()), min_size=2, max_size=8),
     st.integers(50, 3000),
@@ -241,6 +242,7 @@ def test_names_and_order_do_not_matter(gold: Gold, estimator, random) -> None:  
     assert other[new_name] == pytest.approx(base, abs=1e-3 * now.sum() ** 0.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=60), st.randoms(use_true_random=False))
 def test_order_of_gold_units_does_not_matter(rows, random) -> None:  # type: ignore[no-untyped-def]
     before = tally(*(np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1)), 4, 3)
