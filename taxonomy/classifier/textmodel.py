@@ -71,6 +71,7 @@ class TextModel:
         fit: Fit = "logistic",
         inverse_penalty: float = 5.0,
         balanced: bool = False,
+        scaled: bool = True,
     ) -> "TextModel":
         """Fit the model.
 
@@ -89,6 +90,8 @@ class TextModel:
             scores get the scale that makes their softmax most likely on held-out folds).
         balanced
             Weigh classes by their inverse frequency.
+        scaled
+            Find that scale; without it an ``svm`` ranks classes, its probabilities mean nothing.
 
         Raises
         ------
@@ -106,7 +109,7 @@ class TextModel:
         target = np.array([classes.index(label) for label in labels])
         coefficients, bias = _fit(matrix[:, used], target, sample, fit, inverse_penalty, balanced)
         scale = 1.0
-        if fit == "svm":
+        if fit == "svm" and scaled:
             scale = _scale(matrix[:, used], target, sample, inverse_penalty, balanced, len(classes))
         slot: npt.NDArray[np.int32] = np.full(len(idf), -1, dtype=np.int32)
         slot[used] = np.arange(len(used), dtype=np.int32)
