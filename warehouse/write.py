@@ -1,12 +1,16 @@
 """The restricted work store: one DuckDB file, one writer, whole tables replaced in one transaction."""
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from warehouse.connect import open_writable
 
+SLICE_ROWS = 100_000
+MEMORY_LIMIT = "1GiB"
+"""Of DuckDB's own cache while a table is written; what does not fit is on the disk already."""
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -26,12 +30,41 @@ class WorkStore:
     def write(self, table: str, frame: pl.DataFrame) -> None:
         """Replace a table; after a crash either the old or the new content is there, never a mixture."""
         name = self._checked(table)
+        slices = frame.iter_slices(SLICE_ROWS) if frame.height else iter([frame])
+        self.write_stream(name, slices)
+
+    def write_stream(self, table: str, frames: Iterable[pl.DataFrame]) -> int:
+        """Replace a table by frames of one schema that come one after another; rows written.
+
+        The frames may be drawn from :meth:`batches` of the same table: those see the old content to the end.
+        One transaction, as in :meth:`write`. ValueError when there is no frame (an empty frame gives the columns).
+        """
+        name, building, rows = self._checked(table), f"{self._checked(table)}__incoming", 0
         with open_writable(self._path) as connection:
-            connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.begin()
-            connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming").fetchall()
+            for number, frame in enumerate(frames):
+                connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+                head = f"INSERT INTO {building}" if number else f"CREATE OR REPLACE TABLE {building} AS"
+                connection.execute(f"{head} SELECT * FROM incoming").fetchall()
+                connection.unregister("incoming")
+                rows += frame.height
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+            connection.execute(f"ALTER TABLE {building} RENAME TO {name}")
             connection.commit()
-            connection.unregister("incoming")
+        return rows
+
+    def batches(self, table: str, columns: Sequence[str] = (), rows: int = SLICE_ROWS) -> Iterator[pl.DataFrame]:
+        """A table in the order it was written, about ``rows`` rows at a time; all columns unless some are named."""
+        name = self._checked(table)
+        if not self.exists(name):
+            raise LookupError(f"the work store has no table {name}; run the assets before it first")
+        picked = ", ".join(self._checked(column) for column in columns) or "*"
+        with open_writable(self._path) as connection:
+            for batch in connection.execute(f"SELECT {picked} FROM {name}").to_arrow_reader(rows):
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                yield frame
 
     def read(self, table: str) -> pl.DataFrame:
         """A whole table in the order it was written.

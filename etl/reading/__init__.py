@@ -8,8 +8,9 @@ from typing import Final
 import polars as pl
 
 from etl.contract import Contract
-from etl.reading.raw import LINE, FileRefused, Raw, read_raw
-from etl.reading.typed import ROW, type_rows
+from etl.reading.bulk import blocks, suits
+from etl.reading.raw import LINE, FileRefused, Raw, read_raw, wrong_encoding
+from etl.reading.typed import ROW, Seen, type_rows
 
 QUARANTINE: Final = {
     "source_id": pl.String, "file": pl.String, "sheet": pl.String, "line": pl.Int64, "key": pl.String,
@@ -79,17 +80,18 @@ def _ragged(contract: Contract, raw: Raw, file: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=QUARANTINE)
 
 
-def read_file(contract: Contract, path: Path) -> ReadResult:
-    """Read one file by its contract.
+@dataclass(frozen=True)
+class _Part:
+    """One block of a file: accepted rows, issues, rows in."""
 
-    Raises
-    ------
-    FileRefused
-        If the file as a whole cannot be used.
-    """
-    period = file_period(contract, path)
-    raw = read_raw(contract, path)
-    typed = type_rows(contract, raw.frame)
+    frame: pl.DataFrame
+    quarantine: pl.DataFrame
+    rows_in: int
+
+
+def _judge(contract: Contract, path: Path, raw: Raw, seen: Seen) -> _Part:
+    """Type a block and set the rows apart that do not fit."""
+    typed = type_rows(contract, raw.frame, seen)
     key = [k for k in contract.key if k != "ref_year"]
     bad_rows = typed.issues[ROW].unique()
     heads = {c.to: c.header for c in contract.columns}
@@ -113,11 +115,45 @@ def read_file(contract: Contract, path: Path) -> ReadResult:
         )
         .select(QUARANTINE.keys())
     )
-    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, path.name)]).sort("line", "identifier")  # type: ignore[arg-type]
+    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, path.name)])  # type: ignore[arg-type]
     good = typed.frame.filter(~pl.col(ROW).is_in(bad_rows.implode())).drop(ROW)
+    return _Part(good, quarantine, raw.frame.height + len(raw.ragged))
+
+
+def _compact(part: _Part) -> _Part:
+    """The same rows without the block's raw text, which typed cells would keep alive."""
+    frame = pl.from_arrow(part.frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    assert isinstance(frame, pl.DataFrame)
+    return _Part(frame.cast(dict(part.frame.schema)), part.quarantine, part.rows_in)  # type: ignore[arg-type]
+
+
+def _parts(contract: Contract, path: Path) -> list[_Part]:
+    if not suits(contract, path):
+        return [_judge(contract, path, read_raw(contract, path), Seen())]
+    for encoding in contract.file.encoding:
+        seen = Seen()
+        try:
+            return [_compact(_judge(contract, path, raw, seen)) for raw in blocks(contract, path, encoding)]
+        except UnicodeDecodeError:
+            continue
+    raise wrong_encoding(contract)
+
+
+def read_file(contract: Contract, path: Path) -> ReadResult:
+    """Read one file by its contract; a large csv block by block.
+
+    Raises
+    ------
+    FileRefused
+        If the file as a whole cannot be used.
+    """
+    period = file_period(contract, path)
+    parts = _parts(contract, path)
+    good = pl.concat([part.frame for part in parts])
+    quarantine = pl.concat([part.quarantine for part in parts]).sort("line", "identifier")
     if contract.has_ref_year:
         good = good.with_columns(ref_year=pl.lit(int(str(period)), pl.Int64))
-    rows_in = raw.frame.height + len(raw.ragged)
+    rows_in = sum(part.rows_in for part in parts)
     receipt = FileReceipt(
         contract.id, path.name, digest(path), period, rows_in, good.height, rows_in - good.height, "accepted", ""
     )
