@@ -33,8 +33,10 @@ class WorkStore:
         slices = frame.iter_slices(SLICE_ROWS) if frame.height else iter([frame])
         self.write_stream(name, slices)
 
-    def write_stream(self, table: str, frames: Iterable[pl.DataFrame]) -> int:
+    def write_stream(self, table: str, frames: Iterable[pl.DataFrame], order_by: Sequence[str] = ()) -> int:
         """Replace a table by frames of one schema that come one after another; rows written.
+
+        ``order_by`` sorts all of it (on disk where memory does not suffice); else the rows stay as they come.
 
         The frames may be drawn from :meth:`batches` of the same table: those see the old content to the end.
         One transaction, as in :meth:`write`. ValueError when there is no frame (an empty frame gives the columns).
@@ -49,8 +51,13 @@ class WorkStore:
                 connection.execute(f"{head} SELECT * FROM incoming").fetchall()
                 connection.unregister("incoming")
                 rows += frame.height
-            connection.execute(f"DROP TABLE IF EXISTS {name}")
-            connection.execute(f"ALTER TABLE {building} RENAME TO {name}")
+            if order_by:
+                order = ", ".join(self._checked(column) for column in order_by)
+                connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {building} ORDER BY {order}")
+                connection.execute(f"DROP TABLE {building}")
+            else:
+                connection.execute(f"DROP TABLE IF EXISTS {name}")
+                connection.execute(f"ALTER TABLE {building} RENAME TO {name}")
             connection.commit()
         return rows
 
@@ -66,8 +73,8 @@ class WorkStore:
                 assert isinstance(frame, pl.DataFrame)
                 yield frame
 
-    def read(self, table: str) -> pl.DataFrame:
-        """A whole table in the order it was written.
+    def read(self, table: str, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """A whole table in the order it was written; all columns unless some are named.
 
         Raises
         ------
@@ -78,8 +85,15 @@ class WorkStore:
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         with open_writable(self._path) as connection:
-            frame: pl.DataFrame = connection.sql(f"SELECT * FROM {name}").pl()
+            picked = ", ".join(self._checked(column) for column in columns) or "*"
+            frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}").pl()
             return frame
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has."""
+        with open_writable(self._path) as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM {self._checked(table)}").fetchall()[0]
+        return int(count)
 
     def tables(self) -> list[str]:
         """Names of the tables there, sorted."""

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from etl.contract import Contract
-from etl.reading.raw import LINE, FileRefused, Raw, find_head, is_footnote
+from etl.reading.raw import LINE, FileRefused, Raw, find_head, is_footnote, wrong_encoding
 
 if TYPE_CHECKING:
     from etl.reading.tokens import Tokens
@@ -28,7 +28,7 @@ def suits(contract: Contract, path: Path) -> bool:
 
 
 def _utf8_blocks(path: Path, encoding: str) -> Iterator[tuple[bytes, bool]]:
-    """The text as UTF-8, and whether it is the end. UnicodeDecodeError when the file is not in ``encoding``."""
+    """The text as UTF-8, and whether it is the end. UnicodeDecodeError where the file is not in ``encoding``."""
     decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -36,21 +36,31 @@ def _utf8_blocks(path: Path, encoding: str) -> Iterator[tuple[bytes, bool]]:
     yield decoder.decode(b"", final=True).encode(), True
 
 
-def blocks(contract: Contract, path: Path, encoding: str) -> Iterator[Raw]:
+def _encoding(contract: Contract, path: Path) -> str:
+    """The contract's first encoding that the whole file is in (a row may not be taken before that is known)."""
+    for encoding in contract.file.encoding:
+        try:
+            for _ in _utf8_blocks(path, encoding):
+                pass
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise wrong_encoding(contract)
+
+
+def blocks(contract: Contract, path: Path) -> Iterator[Raw]:
     """The data rows of one file, some tens of thousands at a time.
 
     Raises
     ------
     FileRefused
-        Missing column, a quote never closed, no data.
-    UnicodeDecodeError
-        If the file is not in ``encoding``; what came before is then worth nothing.
+        Wrong encoding, missing column, no data; a quote never closed, after the blocks before it.
     """
     from etl.reading.tokens import cells, tokenise
 
     place: dict[int, str] | None = None
     width, line, rest, found = 0, 1, b"", False
-    for block, final in _utf8_blocks(path, encoding):
+    for block, final in _utf8_blocks(path, _encoding(contract, path)):
         data = rest + block
         tokens = tokenise(data, contract.file.delimiter, line, final=final)
         if tokens.failed:
