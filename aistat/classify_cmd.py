@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("name", "business_scope")
 OPTIONAL = ("unit_id", "main_products", "gbt_code")
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 BATCH_ROWS = 25_000
 READ_BYTES = 1 << 20
 
@@ -36,7 +36,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="local：本机逐批；spark：make setup-spark，需 Java 17 / this machine, or Spark (equal row for row)",
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="local 引擎的进程数 / processes of the local engine (default 1)"
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="local 引擎的进程数 / processes of the local engine (default 1)",
     )
     parser.add_argument("--evidence", action="store_true", help="附证据列 / add the evidence column")
     parser.set_defaults(func=classify)
@@ -188,7 +192,9 @@ class _Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _coded(args: argparse.Namespace, batches: Iterator["pa.RecordBatch"], bundle: "Bundle") -> Iterator["pa.RecordBatch"]:
+def _coded(
+    args: argparse.Namespace, batches: Iterator["pa.RecordBatch"], bundle: "Bundle"
+) -> Iterator["pa.RecordBatch"]:
     """The engine's output for the checked input."""
     bundles = home() / "bundles"
     checked = (_checked(batch, args.input) for batch in batches)

@@ -50,12 +50,12 @@ def coding_input(register: pl.DataFrame) -> pl.DataFrame:
 
 
 def _code(frame: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
-    parts = []
+    records: list[pa.RecordBatch] = []
     for batch in frame.select(INPUT).iter_slices(BATCH_ROWS):
-        table = batch.to_arrow(compat_level=pl.CompatLevel.oldest())
-        for record in table.combine_chunks().to_batches():
-            parts.append(pl.from_arrow(pa.Table.from_batches([code_batch(record, bundle)])))
-    coded = pl.concat(parts)
+        records += batch.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
+    if not records:
+        records = [pa.RecordBatch.from_pylist([], schema=pa.schema([(c, pa.string()) for c in INPUT]))]
+    coded = pl.concat([pl.from_arrow(pa.Table.from_batches([code_batch(r, bundle)])) for r in records])
     assert isinstance(coded, pl.DataFrame)
     return coded
 
@@ -137,8 +137,7 @@ def code_units(
     keeps its decision (the result equals a full pass, which is tested).
     """
     before = [previous.sort("unit_id")] if previous is not None and previous.height else []
-    chunks = register.sort("uscc").iter_slices(BATCH_ROWS) if register.height else iter([register])
-    coded = list(code_chunks(chunks, bundle, before))
+    coded = list(code_chunks(register.sort("uscc").iter_slices(BATCH_ROWS), bundle, before))
     if not coded:
         return _code_chunk(coding_input(register), bundle, None)
     return pl.concat([frame for frame, _ in coded]), sum(fresh for _, fresh in coded)
@@ -150,6 +149,8 @@ def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle) -> bool
         return True
     window = _Window(work.batches(codes, STATE))
     for chunk in work.batches(register, ["uscc", *INPUT[1:]]):
+        if chunk.height == 0:
+            continue
         before = window.up_to(chunk["uscc"][-1])
         now = coding_input(chunk).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
         if before is None or not before.equals(now):

@@ -62,16 +62,24 @@ class WorkStore:
         return rows
 
     def batches(self, table: str, columns: Sequence[str] = (), rows: int = SLICE_ROWS) -> Iterator[pl.DataFrame]:
-        """A table in the order it was written, about ``rows`` rows at a time; all columns unless some are named."""
+        """A table in the order it was written, about ``rows`` rows at a time; all columns unless some are named.
+
+        An empty table gives one empty frame. LookupError if there is no such table.
+        """
         name = self._checked(table)
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         picked = ", ".join(self._checked(column) for column in columns) or "*"
         with open_writable(self._path) as connection:
-            for batch in connection.execute(f"SELECT {picked} FROM {name}").to_arrow_reader(rows):
+            reader = connection.execute(f"SELECT {picked} FROM {name}").to_arrow_reader(rows)
+            empty = True
+            for batch in reader:
+                empty = False
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
                 yield frame
+            if empty:
+                yield connection.sql(f"SELECT {picked} FROM {name}").pl()
 
     def read(self, table: str, columns: Sequence[str] = ()) -> pl.DataFrame:
         """A whole table in the order it was written; all columns unless some are named.

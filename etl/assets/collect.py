@@ -41,9 +41,7 @@ def receipts_frame(collected: Collected) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema).sort("source_id", "file")
 
 
-def _check_results(
-    contract: Contract, collected: Collected, kept: int, today: date
-) -> Iterable[dg.AssetCheckResult]:
+def _check_results(contract: Contract, collected: Collected, kept: int, today: date) -> Iterable[dg.AssetCheckResult]:
     receipts = collected.receipts
     balanced = all(r.rows_in == r.rows_accepted + r.rows_quarantined for r in receipts)
     yield dg.AssetCheckResult(check_name="rows_conserved", passed=balanced)

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.contract import load_contract
@@ -83,7 +82,9 @@ def _stems(index: np.ndarray, seed: int) -> pl.Series:
     return pl.Series(stem)
 
 
-def _names(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, index: np.ndarray, seed: int) -> pl.Series:
+def _names(
+    rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, index: np.ndarray, seed: int
+) -> pl.Series:
     """Distinct names; one that a listed or filing company bears gets two more signs."""
     city, word, tail = name_parts(rng, units, activity)
     stem = _stems(index, seed)
@@ -132,7 +133,9 @@ def _groups(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame) -
 def _figures(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame) -> dict[str, pl.Series]:
     """Staff, registered capital (万元) and registration type."""
     n, letters, kind = units.height, units["letter"].to_numpy(), units["unit_kind"].to_numpy()
-    large = parameter(scenario, letters, "staff") * np.exp(parameter(scenario, letters, "sigma") * units["z"].to_numpy())
+    large = parameter(scenario, letters, "staff") * np.exp(
+        parameter(scenario, letters, "sigma") * units["z"].to_numpy()
+    )
     small = np.rint(5 * np.exp(rng.normal(0, 1.0, n)))
     small = np.where(kind == "3", np.minimum(small, 6), small)
     ordinary = np.isin(units["role"].to_numpy(), [ORDINARY, BRANCH])

@@ -94,7 +94,9 @@ def choice(rng: np.random.Generator, words: Sequence[str], n: int) -> pl.Series:
     return pl.Series(np.array(words)[rng.integers(0, len(words), n)])
 
 
-def name_parts(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray) -> tuple[pl.Series, pl.Series, pl.Expr]:
+def name_parts(
+    rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray
+) -> tuple[pl.Series, pl.Series, pl.Expr]:
     """What stands before and after the stem of a name: city, trade word, legal form of company, branch or shop."""
     n, words = units.height, common()
     plain = np.isin(units["mode"].to_numpy(), ["vague", "weak"])

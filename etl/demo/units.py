@@ -95,7 +95,9 @@ def _life(
         closing[rng.choice(able, gone, replace=False)] = draw_days(rng, years[position], years[position], gone)
     rates = {LOOK: scenario["lookalike_closing_rate"] * 4, ORDINARY: scenario["ordinary_closing_share"]}
     for role, rate in rates.items():
-        hit = np.flatnonzero((roles == role) & (rng.random(n) < rate) & (opening < draw_days(rng, years[0], years[0], n)))
+        hit = np.flatnonzero(
+            (roles == role) & (rng.random(n) < rate) & (opening < draw_days(rng, years[0], years[0], n))
+        )
         closing[hit] = draw_days(rng, years[0], years[-1], hit.size)
     return opening, np.where(closing < opening, np.nan, closing)
 

@@ -115,7 +115,9 @@ def code_batches_on_spark(batches: Iterable[pa.RecordBatch], bundle: Bundle, bun
         if rows == 0:
             return
         coded = _run(folder / "input.parquet", folder / "coded", bundles)
-        nothing = pa.RecordBatch.from_pydict({"name": pa.array([], pa.string()), "business_scope": pa.array([], pa.string())})
+        nothing = pa.RecordBatch.from_pydict(
+            {"name": pa.array([], pa.string()), "business_scope": pa.array([], pa.string())}
+        )
         found = 0
         for batch in _parts(folder / "coded", code_batch(nothing, bundle).schema):
             found += batch.num_rows

@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numba
@@ -52,7 +53,7 @@ def _tokenise(
     i = 0
     while i < n:
         c = data[i]
-        end_of_line = c == _NEWLINE or c == _RETURN
+        end_of_line = c in (_NEWLINE, _RETURN)
         width = 1
         if c == _RETURN:
             if i + 1 == n and not final:
@@ -140,7 +141,9 @@ def _gather(text: U8, ends: I64, first: I64, count: I64, place: int, rows: I64, 
 
 def column(tokens: Tokens, place: int, rows: I64) -> pl.Series:
     """Cell ``place`` of the given records as text, null where it is empty or absent."""
-    first = np.concatenate([np.zeros(1, dtype=np.int64), tokens.records[:-1]]) if len(tokens.records) else tokens.records
+    first = (
+        np.concatenate([np.zeros(1, dtype=np.int64), tokens.records[:-1]]) if len(tokens.records) else tokens.records
+    )
     count = tokens.records - first
     here = rows[count[rows] > place]
     cell = first[here] + place
@@ -159,5 +162,6 @@ def cells(tokens: Tokens, record: int) -> list[str]:
     start = int(tokens.records[record - 1]) if record else 0
     bounds = [int(tokens.ends[start - 1]) if start else 0, *tokens.ends[start:stop].tolist()]
     return [
-        tokens.text[a:b].tobytes().decode("utf-8", "surrogatepass") for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        tokens.text[a:b].tobytes().decode("utf-8", "surrogatepass")
+        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
     ]
