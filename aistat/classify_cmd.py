@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("name", "business_scope")
 OPTIONAL = ("unit_id", "main_products", "gbt_code")
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 BATCH_ROWS = 25_000
 READ_BYTES = 1 << 20
 

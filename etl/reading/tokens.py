@@ -161,7 +161,4 @@ def cells(tokens: Tokens, record: int) -> list[str]:
     stop = int(tokens.records[record])
     start = int(tokens.records[record - 1]) if record else 0
     bounds = [int(tokens.ends[start - 1]) if start else 0, *tokens.ends[start:stop].tolist()]
-    return [
-        tokens.text[a:b].tobytes().decode("utf-8", "surrogatepass")
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    return [tokens.text[a:b].tobytes().decode() for a, b in pairwise(bounds)]
