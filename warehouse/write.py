@@ -41,16 +41,19 @@ class WorkStore:
         The frames may be drawn from :meth:`batches` of the same table: those see the old content to the end.
         One transaction, as in :meth:`write`. ValueError when there is no frame (an empty frame gives the columns).
         """
-        name, building, rows = self._checked(table), f"{self._checked(table)}__incoming", 0
+        name, building, rows, empty = self._checked(table), f"{self._checked(table)}__incoming", 0, True
         with open_writable(self._path) as connection:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.begin()
             for number, frame in enumerate(frames):
+                empty = False
                 connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
                 head = f"INSERT INTO {building}" if number else f"CREATE OR REPLACE TABLE {building} AS"
                 connection.execute(f"{head} SELECT * FROM incoming").fetchall()
                 connection.unregister("incoming")
                 rows += frame.height
+            if empty:
+                raise ValueError(f"no frame for {name}: hand in an empty one with the columns for a table without rows")
             if order_by:
                 order = ", ".join(self._checked(column) for column in order_by)
                 connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {building} ORDER BY {order}")
