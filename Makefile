@@ -4,9 +4,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 BASE := .venv/.installed-base
 TEST := .venv/.installed-test
+SPARK := .venv/.installed-spark
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
-.PHONY: help setup up test check docs bench prove clean lock
+.PHONY: help setup setup-spark up test check docs bench prove clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +22,12 @@ $(TEST): requirements/test.txt requirements/install.sh
 	@echo "setting up .venv for tests (once) …"
 	@sh requirements/install.sh requirements/test.txt
 	@touch $(BASE)
+
+setup-spark: $(SPARK) ## add the Spark engine to .venv (optional)
+
+$(SPARK): requirements/spark.txt requirements/install.sh | $(BASE)
+	@echo "adding Spark to .venv (once) …"
+	@sh requirements/install.sh requirements/spark.txt
 
 up: $(BASE) ## build the demo city, run the nightly job, serve the app and Dagster
 	@$(BIN)/python -m aistat up
@@ -46,6 +53,7 @@ prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 lock: ## recompile the requirement sets (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/base.in -o requirements/base.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/test.in -c requirements/base.txt -o requirements/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/spark.in -c requirements/base.txt -o requirements/spark.txt
 
 clean: ## remove caches and build products (not the data in var/)
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -4,4 +4,5 @@ import sys
 
 from aistat.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes of `classify --jobs` import this module
+    sys.exit(main())

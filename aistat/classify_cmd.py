@@ -3,20 +3,25 @@
 import argparse
 import csv
 import os
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aistat.errors import UserError
+from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from taxonomy.classifier.bundle import Bundle
+
 REQUIRED = ("name", "business_scope")
 OPTIONAL = ("unit_id", "main_products", "gbt_code")
-BLOCK_BYTES = 16 << 20
-BATCH_ROWS = 50_000
+BLOCK_BYTES = 2 << 20
+BATCH_ROWS = 25_000
+READ_BYTES = 1 << 20
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,6 +29,19 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser("classify", help="为单位表编码 / code a table of units")
     parser.add_argument("input", type=Path, help="csv (UTF-8, GB18030), xlsx, parquet")
     parser.add_argument("-o", "--output", type=Path, required=True, help="csv or parquet")
+    parser.add_argument(
+        "--engine",
+        choices=["local", "spark"],
+        default="local",
+        help="local：本机逐批；spark：make setup-spark，需 Java 17 / this machine, or Spark (equal row for row)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="local 引擎的进程数 / processes of the local engine (default 1)",
+    )
     parser.add_argument("--evidence", action="store_true", help="附证据列 / add the evidence column")
     parser.set_defaults(func=classify)
 
@@ -72,8 +90,10 @@ def _parquet_batches(path: Path) -> Iterator["pa.RecordBatch"]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS)
+        with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
+            wanted = [c for c in file.schema_arrow.names if c in (*REQUIRED, *OPTIONAL)]
+            columns = wanted if set(REQUIRED) <= set(wanted) else None
+            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: not a readable parquet file: {error}") from error
 
@@ -153,30 +173,76 @@ def _empty_batch() -> "pa.RecordBatch":
     return pa.RecordBatch.from_arrays([pa.array([], pa.string()) for _ in schema], schema=schema)
 
 
+class _Progress:
+    """One line on a terminal that says how far the work is; silent elsewhere."""
+
+    def __init__(self) -> None:
+        self._started = self._shown = time.perf_counter()
+        self._live = sys.stderr.isatty()
+
+    def show(self, rows: int) -> None:
+        now = time.perf_counter()
+        if self._live and now - self._shown > 1:
+            self._shown = now
+            pace = rows / (now - self._started)
+            print(f"\r  {rows:,} 行 / rows, {pace:,.0f}/s ", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._live:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _coded(
+    args: argparse.Namespace, batches: Iterator["pa.RecordBatch"], bundle: "Bundle"
+) -> Iterator["pa.RecordBatch"]:
+    """The engine's output for the checked input."""
+    bundles = home() / "bundles"
+    checked = (_checked(batch, args.input) for batch in batches)
+    if args.engine == "local":
+        from etl.engines.local import code_batches
+
+        yield from code_batches(checked, bundle, bundles, args.jobs)
+        return
+    from etl.engines.pipes import EngineFailed, EngineMissing, code_batches_on_spark
+
+    try:
+        yield from code_batches_on_spark(checked, bundle, bundles)
+    except EngineMissing as error:
+        raise UserError(str(error)) from error
+    except EngineFailed as error:
+        raise CheckFailed(str(error)) from error
+
+
+def _check_jobs(jobs: int) -> None:
+    cores = os.cpu_count() or 1
+    if not 1 <= jobs <= cores:
+        raise UserError(f"--jobs {jobs}: expected 1 to {cores} (the cores of this machine)")
+
+
 def classify(args: argparse.Namespace) -> int:
     """Code a file; the output appears only when all of it is written."""
     from taxonomy.classifier.batch import code_batch
     from taxonomy.classifier.store import ensure_bundle
 
+    _check_jobs(args.jobs)
     batches = _batches(args.input)
     writer = _Writer(args.output)
     bundle = ensure_bundle(home() / "bundles")
     dropped = () if args.evidence else ("evidence",)
-    rows, routes, done = 0, {}, False
+    rows, routes, done, progress = 0, dict[str, int](), False, _Progress()
     try:
-        seen = False
-        for batch in batches:
-            seen = True
-            coded = code_batch(_checked(batch, args.input), bundle)
+        for coded in _coded(args, batches, bundle):
             writer.write(coded.select([c for c in coded.schema.names if c not in dropped]))
             rows += coded.num_rows
+            progress.show(rows)
             for route, count in _counts(coded):
                 routes[route] = routes.get(route, 0) + count
-        if not seen:
+        if rows == 0:
             coded = code_batch(_empty_batch(), bundle)
             writer.write(coded.select([c for c in coded.schema.names if c not in dropped]))
         done = True
     finally:
+        progress.clear()
         writer.close(keep=done)
     summary = ", ".join(f"{route} {count:,}" for route, count in sorted(routes.items()))
     print(f"{rows:,} 行 / rows → {args.output} (bundle {bundle.hash}{'; ' + summary if summary else ''})")

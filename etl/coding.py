@@ -1,21 +1,40 @@
-"""Code the register with the classifier, unit by unit, only where something changed."""
+"""Code the register with the classifier, unit by unit, only where something changed; in chunks, in constant memory.
 
-import hashlib
-import json
+A unit's input is its texts and its declared code; their SipHash (:mod:`etl.siphash`) is stored beside the decision. A
+unit whose input and bundle are as they were keeps its decision, so that the result always equals a full pass.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
+from etl.siphash import siphash128
 from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
 from taxonomy.classifier.store import ensure_bundle
 from taxonomy.scheme import load_scheme
+from warehouse.write import WorkStore
 
-INPUT = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
-KEPT = ["unit_id", "ai_class", "segment", "p_ai", "probability", "route", "candidates", "evidence", "bundle"]
-BATCH_ROWS = 50_000
+INPUT: Final = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
+KEPT: Final = ["unit_id", "ai_class", "segment", "p_ai", "probability", "route", "candidates", "evidence", "bundle"]
+CODED: Final = [*KEPT, "nominated", "candidate_leaves", "input_hash"]
+STATE: Final = ["unit_id", "input_hash", "bundle"]
+BATCH_ROWS: Final = 50_000
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass over the register did: units, how many coded anew, nominated, and without a route (must be 0)."""
+
+    units: int
+    fresh: int
+    nominated: int
+    undecided: int
 
 
 def load_bundle(directory: Path) -> Bundle:
@@ -24,39 +43,90 @@ def load_bundle(directory: Path) -> Bundle:
     return ensure_bundle(directory)
 
 
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def coding_input(register: pl.DataFrame) -> pl.DataFrame:
-    """The columns the classifier reads, with a hash of them per unit."""
+    """The columns the classifier reads, with a hash of them per unit (missing and empty differ)."""
     frame = register.select(pl.col("uscc").alias("unit_id"), *INPUT[1:])
-    text = pl.concat_str([pl.col(c).fill_null("\x00") for c in INPUT[1:]], separator="\x1f")
-    return frame.with_columns(input_hash=text.map_elements(_digest, return_dtype=pl.String))
+    text = frame.select(pl.concat_str([pl.col(c).fill_null("\x00") for c in INPUT[1:]], separator="\x1f")).to_series()
+    return frame.with_columns(siphash128(text).alias("input_hash"))
 
 
 def _code(frame: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
-    parts = []
+    records: list[pa.RecordBatch] = []
     for batch in frame.select(INPUT).iter_slices(BATCH_ROWS):
-        table = batch.to_arrow(compat_level=pl.CompatLevel.oldest())
-        for record in table.combine_chunks().to_batches():
-            parts.append(pl.from_arrow(pa.Table.from_batches([code_batch(record, bundle)])))
-    return pl.concat(parts)
-
-
-def _leaves(candidates: str | None, ai_class: str | None, leaves: frozenset[str]) -> list[str]:
-    """Core leaves of a decision, the chosen class first, then its candidates in their order."""
-    ranked = [c["code"] for c in json.loads(candidates or "[]")]
-    ordered = ([ai_class] if ai_class else []) + ranked
-    return list(dict.fromkeys(c for c in ordered if c in leaves))
+        records += batch.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
+    if not records:
+        records = [pa.RecordBatch.from_pylist([], schema=pa.schema([(c, pa.string()) for c in INPUT]))]
+    coded = pl.concat([pl.from_arrow(pa.Table.from_batches([code_batch(r, bundle)])) for r in records])
+    assert isinstance(coded, pl.DataFrame)
+    return coded
 
 
 def with_leaves(codes: pl.DataFrame) -> pl.DataFrame:
-    """Add ``nominated`` and ``candidate_leaves`` (core leaf codes, best first)."""
-    core = frozenset(c.code for c in load_scheme("ai_industry_2026").at_level(3) if c.segment == "core")
-    codes = codes.with_columns(nominated=nominated(codes))
-    leaves = [_leaves(c, a, core) for c, a in zip(codes["candidates"], codes["ai_class"], strict=True)]
-    return codes.with_columns(candidate_leaves=pl.Series(leaves, dtype=pl.List(pl.String)))
+    """Add ``nominated`` and ``candidate_leaves`` (core leaves: the class shown first, then its candidates in order)."""
+    core = [c.code for c in load_scheme("ai_industry_2026").at_level(3) if c.segment == "core"]
+    ranked = pl.col("candidates").fill_null("[]").str.json_decode(pl.List(pl.Struct({"code": pl.String})))
+    codes_in_order = ranked.list.eval(pl.element().struct.field("code"))
+    leaves = (
+        pl.concat_list(pl.concat_list("ai_class"), codes_in_order)
+        .list.eval(pl.element().filter(pl.element().is_in(core)))
+        .list.unique(maintain_order=True)
+    )
+    return codes.with_columns(nominated(codes), candidate_leaves=leaves)
+
+
+def _code_chunk(units: pl.DataFrame, bundle: Bundle, previous: pl.DataFrame | None) -> tuple[pl.DataFrame, int]:
+    """Decisions of a chunk in the order of ``unit_id``; ``previous`` holds those there were of the same units."""
+    todo, kept = units, None
+    if previous is not None and previous.height:
+        valid = previous.filter(pl.col("bundle") == bundle.hash)
+        same = valid.join(units, on=["unit_id", "input_hash"], how="semi")
+        todo = units.join(same, on="unit_id", how="anti")
+        kept = same.select(CODED)
+    if todo.height == 0 and kept is not None:
+        return kept.sort("unit_id"), 0
+    fresh = with_leaves(_code(todo, bundle).select(KEPT)).join(
+        todo.select("unit_id", "input_hash"), on="unit_id", how="left", validate="1:1"
+    )
+    return pl.concat([fresh, *([kept] if kept is not None else [])]).sort("unit_id"), todo.height
+
+
+class _Window:
+    """Rows of frames that come in the order of ``unit_id``, handed out up to a given unit."""
+
+    def __init__(self, frames: Iterable[pl.DataFrame]) -> None:
+        self._frames = iter(frames)
+        self._held: pl.DataFrame | None = None
+
+    def up_to(self, unit: str) -> pl.DataFrame | None:
+        """Rows not handed out yet whose ``unit_id`` is at most ``unit``; None when there are no frames at all."""
+        while self._held is None or self._held.height == 0 or self._held["unit_id"][-1] <= unit:
+            following = next(self._frames, None)
+            if following is None:
+                break
+            self._held = following if self._held is None else pl.concat([self._held, following])
+        if self._held is None:
+            return None
+        due = int((self._held["unit_id"] <= unit).sum())
+        head, self._held = self._held.head(due), self._held.slice(due)
+        return head
+
+
+def code_chunks(
+    register: Iterable[pl.DataFrame], bundle: Bundle, previous: Iterable[pl.DataFrame] = ()
+) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Decisions chunk by chunk, and how many of each chunk had to be coded anew.
+
+    ``register`` comes in the order of ``uscc``, ``previous`` (an earlier result) in the order of ``unit_id``; the chunks
+    of one need not match those of the other. ValueError when the register is not in order.
+    """
+    window, last = _Window(previous), ""
+    for chunk in register:
+        if chunk.height == 0:
+            continue
+        if not chunk["uscc"].is_sorted() or chunk["uscc"][0] < last:
+            raise ValueError("the register must come in the order of uscc to be coded chunk by chunk; sort it first")
+        last = chunk["uscc"][-1]
+        yield _code_chunk(coding_input(chunk), bundle, window.up_to(last))
 
 
 def code_units(
@@ -67,18 +137,53 @@ def code_units(
     ``previous`` is the last result of this function; a unit whose texts, declared code and bundle are unchanged
     keeps its decision (the result equals a full pass, which is tested).
     """
-    units = coding_input(register)
-    kept = pl.DataFrame()
-    todo = units
-    if previous is not None and previous.height:
-        same = previous.filter(pl.col("bundle") == bundle.hash).select("unit_id", "input_hash")
-        todo = units.join(same, on=["unit_id", "input_hash"], how="anti")
-        kept = previous.join(
-            units.join(same, on=["unit_id", "input_hash"], how="semi").select("unit_id"), on="unit_id", how="semi"
-        )
-    if todo.height == 0:
-        return kept.sort("unit_id"), 0
-    fresh = _code(todo, bundle).select(KEPT)
-    fresh = with_leaves(fresh).join(todo.select("unit_id", "input_hash"), on="unit_id", how="left", validate="1:1")
-    coded = pl.concat([kept.select(fresh.columns), fresh]) if kept.height else fresh
-    return coded.sort("unit_id"), todo.height
+    before = [previous.sort("unit_id")] if previous is not None and previous.height else []
+    coded = list(code_chunks(register.sort("uscc").iter_slices(BATCH_ROWS), bundle, before))
+    if not coded:
+        return _code_chunk(coding_input(register), bundle, None)
+    return pl.concat([frame for frame, _ in coded]), sum(fresh for _, fresh in coded)
+
+
+def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle) -> bool:
+    """Whether any unit came, went or changed, or the bundle did; reads no evidence."""
+    if work.rows(register) != work.rows(codes):
+        return True
+    window = _Window(work.batches(codes, STATE))
+    for chunk in work.batches(register, ["uscc", *INPUT[1:]]):
+        if chunk.height == 0:
+            continue
+        before = window.up_to(chunk["uscc"][-1])
+        now = coding_input(chunk).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
+        if before is None or not before.equals(now):
+            return True
+    return False
+
+
+def code_register(work: WorkStore, register: str, codes: str, bundle: Bundle, *, full: bool = False) -> Pass:
+    """Bring the table ``codes`` of the work store up to the table ``register``, in constant memory.
+
+    Both are in the order of their unit's code. Nothing is written when nothing changed; ``full`` codes everything anew.
+    """
+    fresh = 0
+    known = work.exists(codes) and not full
+    if not known or _changed(work, register, codes, bundle):
+
+        def frames() -> Iterator[pl.DataFrame]:
+            nonlocal fresh
+            chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
+            before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
+            done = False
+            for frame, anew in code_chunks(chunks, bundle, before):
+                fresh, done = fresh + anew, True
+                yield frame
+            if not done:
+                yield code_units(work.read(register), bundle)[0]
+
+        work.write_stream(codes, frames())
+    state = list(work.batches(codes, ["nominated", "route"]))
+    return Pass(
+        units=sum(s.height for s in state),
+        fresh=fresh,
+        nominated=sum(int(s["nominated"].sum()) for s in state),
+        undecided=sum(s["route"].null_count() for s in state),
+    )

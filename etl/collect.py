@@ -2,14 +2,26 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from etl.contract import Contract
-from etl.reading import QUARANTINE, FileReceipt, FileRefused, ReadResult, digest, file_period, read_file
+from etl.reading import (
+    QUARANTINE,
+    FileReceipt,
+    FileRefused,
+    ReadResult,
+    accepted,
+    digest,
+    file_period,
+    read_file,
+    read_parts,
+    suits,
+)
+from warehouse.write import WorkStore
 
 TYPES = {"string": pl.String(), "int": pl.Int64(), "decimal": pl.Decimal(20, 2), "date": pl.Date()}
 
@@ -79,6 +91,8 @@ def _picked(contract: Contract, files: Sequence[Path]) -> list[Path]:
 def _merge(contract: Contract, results: Sequence[ReadResult]) -> pl.DataFrame:
     """Rows of all files; where two bring one key, the contract says which stands."""
     empty = pl.DataFrame(schema=schema(contract))
+    if len(results) == 1 and not contract.has_ref_year:  # a reader leaves each key of a file once
+        return results[0].frame.cast(schema(contract)).sort(list(contract.key))  # type: ignore[arg-type]
     rows = pl.concat([empty, *(r.frame.cast(schema(contract)) for r in results)])  # type: ignore[arg-type]
     keep = "first" if contract.file.same_key == "first_wins" else "last"
     return rows.unique(list(contract.key), keep=keep, maintain_order=True).sort(list(contract.key))
@@ -108,3 +122,41 @@ def collect_source(contract: Contract, inbox: Path, quarantine: Path) -> Collect
         receipts.append(result.receipt)
     issues = pl.concat([pl.DataFrame(schema=QUARANTINE), *(r.quarantine for r in results)])
     return Collected(_merge(contract, results), issues, tuple(receipts))
+
+
+def collect_into(contract: Contract, inbox: Path, quarantine: Path, store: WorkStore, table: str) -> Collected:
+    """As :func:`collect_source`, with the accepted rows in ``table`` of the work store instead of in ``frame``.
+
+    A single large file goes there block by block; the table is replaced only when some file could be used. ``frame``
+    has the columns and no row.
+    """
+    paths = _picked(contract, _received(inbox))
+    if len(paths) == 1 and suits(contract, paths[0]):
+        return _collect_large(contract, paths[0], quarantine / contract.id, store, table)
+    collected = collect_source(contract, inbox, quarantine)
+    if any(r.status == "accepted" for r in collected.receipts) or not store.exists(table):
+        store.write(table, collected.frame)
+    return Collected(collected.frame.clear(), collected.quarantine, collected.receipts)
+
+
+def _collect_large(contract: Contract, path: Path, folder: Path, store: WorkStore, table: str) -> Collected:
+    issues, rows_in, empty = [pl.DataFrame(schema=QUARANTINE)], 0, pl.DataFrame(schema=schema(contract))
+
+    def frames() -> Iterator[pl.DataFrame]:
+        nonlocal rows_in
+        yield empty
+        for part in read_parts(contract, path):
+            issues.append(part.quarantine)
+            rows_in += part.rows_in
+            yield part.frame.cast(schema(contract))  # type: ignore[arg-type]
+
+    try:
+        taken = store.write_stream(table, frames(), order_by=contract.key)
+    except FileRefused as error:
+        receipt = _refuse(contract, path, folder, str(error))
+        if not store.exists(table):
+            store.write(table, empty)
+        return Collected(empty, issues[0], (receipt,))
+    found = pl.concat(issues).sort("line", "identifier")
+    _keep_quarantine(folder, path.name, found)
+    return Collected(empty, found, (accepted(contract, path, rows_in, taken),))

@@ -47,9 +47,15 @@ for _authority, _kinds in _KINDS.items():
         _PAIR_OK[ord(_authority), ord(_kind)] = True
 
 
+def nfkc(texts: pl.Series) -> pl.Series:
+    """NFKC form of each text; ASCII stands for itself, which is most codes and numbers and costs nothing."""
+    plain = bool((texts.str.len_bytes() == texts.str.len_chars()).all())
+    return texts if plain else texts.str.normalize("NFKC")
+
+
 def normalise(codes: pl.Series) -> pl.Series:
     """Half-width, upper-case, without white space: the harmless part of what people type."""
-    return codes.str.normalize("NFKC").str.replace_all(r"\s+", "").str.to_uppercase()
+    return nfkc(codes).str.replace_all(r"\s+", "").str.to_uppercase()
 
 
 def problem_codes(codes: pl.Series) -> npt.NDArray[np.int8]:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Create .venv and install one hash-pinned requirement set into it: uv when it is there, pip otherwise.
 # usage: requirements/install.sh requirements/base.txt
+# spark.txt goes into a .venv that has base.txt: pyspark comes as source only and is built with the pinned setuptools.
 set -eu
 set_file=$1
 stamp=.venv/.installed-$(basename "$set_file" .txt)
@@ -22,11 +23,15 @@ if [ ! -x .venv/bin/python ]; then
         exit 2
     fi
 fi
+source_only=""
+[ "$(basename "$set_file")" != spark.txt ] || source_only="--no-binary pyspark --no-build-isolation"
+# shellcheck disable=SC2086
 if uv --version >/dev/null 2>&1; then
-    uv pip install --quiet --python .venv/bin/python --require-hashes --only-binary :all: -r "$set_file"
+    uv pip install --quiet --python .venv/bin/python --require-hashes --only-binary :all: $source_only \
+        -r "$set_file"
 else
     .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --only-binary :all: -r "$set_file"
+        --only-binary :all: $source_only -r "$set_file"
 fi
 touch "$stamp"

@@ -1,12 +1,16 @@
 """The restricted work store: one DuckDB file, one writer, whole tables replaced in one transaction."""
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from warehouse.connect import open_writable
 
+SLICE_ROWS = 100_000
+MEMORY_LIMIT = "1GiB"
+"""Of DuckDB's own cache while a table is written; what does not fit is on the disk already."""
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -26,15 +30,62 @@ class WorkStore:
     def write(self, table: str, frame: pl.DataFrame) -> None:
         """Replace a table; after a crash either the old or the new content is there, never a mixture."""
         name = self._checked(table)
-        with open_writable(self._path) as connection:
-            connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-            connection.begin()
-            connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming").fetchall()
-            connection.commit()
-            connection.unregister("incoming")
+        slices = frame.iter_slices(SLICE_ROWS) if frame.height else iter([frame])
+        self.write_stream(name, slices)
 
-    def read(self, table: str) -> pl.DataFrame:
-        """A whole table in the order it was written.
+    def write_stream(self, table: str, frames: Iterable[pl.DataFrame], order_by: Sequence[str] = ()) -> int:
+        """Replace a table by frames of one schema that come one after another; rows written.
+
+        ``order_by`` sorts all of it (on disk where memory does not suffice); else the rows stay as they come.
+
+        The frames may be drawn from :meth:`batches` of the same table: those see the old content to the end.
+        One transaction, as in :meth:`write`. ValueError when there is no frame (an empty frame gives the columns).
+        """
+        name, building, rows, empty = self._checked(table), f"{self._checked(table)}__incoming", 0, True
+        with open_writable(self._path) as connection:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            connection.begin()
+            for number, frame in enumerate(frames):
+                empty = False
+                connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+                head = f"INSERT INTO {building}" if number else f"CREATE OR REPLACE TABLE {building} AS"
+                connection.execute(f"{head} SELECT * FROM incoming").fetchall()
+                connection.unregister("incoming")
+                rows += frame.height
+            if empty:
+                raise ValueError(f"no frame for {name}: hand in an empty one with the columns for a table without rows")
+            if order_by:
+                order = ", ".join(self._checked(column) for column in order_by)
+                connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {building} ORDER BY {order}")
+                connection.execute(f"DROP TABLE {building}")
+            else:
+                connection.execute(f"DROP TABLE IF EXISTS {name}")
+                connection.execute(f"ALTER TABLE {building} RENAME TO {name}")
+            connection.commit()
+        return rows
+
+    def batches(self, table: str, columns: Sequence[str] = (), rows: int = SLICE_ROWS) -> Iterator[pl.DataFrame]:
+        """A table in the order it was written, about ``rows`` rows at a time; all columns unless some are named.
+
+        An empty table gives one empty frame. LookupError if there is no such table.
+        """
+        name = self._checked(table)
+        if not self.exists(name):
+            raise LookupError(f"the work store has no table {name}; run the assets before it first")
+        picked = ", ".join(self._checked(column) for column in columns) or "*"
+        with open_writable(self._path) as connection:
+            reader = connection.execute(f"SELECT {picked} FROM {name}").to_arrow_reader(rows)
+            empty = True
+            for batch in reader:
+                empty = False
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                yield frame
+            if empty:
+                yield connection.sql(f"SELECT {picked} FROM {name}").pl()
+
+    def read(self, table: str, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """A whole table in the order it was written; all columns unless some are named.
 
         Raises
         ------
@@ -45,8 +96,15 @@ class WorkStore:
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         with open_writable(self._path) as connection:
-            frame: pl.DataFrame = connection.sql(f"SELECT * FROM {name}").pl()
+            picked = ", ".join(self._checked(column) for column in columns) or "*"
+            frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}").pl()
             return frame
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has."""
+        with open_writable(self._path) as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM {self._checked(table)}").fetchall()[0]
+        return int(count)
 
     def tables(self) -> list[str]:
         """Names of the tables there, sorted."""

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from etl.collect import Collected, collect_source
+from etl.collect import Collected, collect_into
 from etl.contract import Contract, list_contracts
 from etl.progress import step
 from etl.resources import Stores, as_of
@@ -41,9 +41,7 @@ def receipts_frame(collected: Collected) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema).sort("source_id", "file")
 
 
-def _check_results(
-    contract: Contract, collected: Collected, kept: pl.DataFrame, today: date
-) -> Iterable[dg.AssetCheckResult]:
+def _check_results(contract: Contract, collected: Collected, kept: int, today: date) -> Iterable[dg.AssetCheckResult]:
     receipts = collected.receipts
     balanced = all(r.rows_in == r.rows_accepted + r.rows_quarantined for r in receipts)
     yield dg.AssetCheckResult(check_name="rows_conserved", passed=balanced)
@@ -57,8 +55,8 @@ def _check_results(
     minimum = contract.expect.rows_min
     yield dg.AssetCheckResult(
         check_name="enough_rows",
-        passed=kept.height >= minimum,
-        description=f"{kept.height} rows accepted, the contract of {contract.id} expects at least {minimum}",
+        passed=kept >= minimum,
+        description=f"{kept} rows accepted, the contract of {contract.id} expects at least {minimum}",
     )
     survey = contract.survey
     expired = survey is not None and survey.valid_until < today
@@ -82,22 +80,18 @@ def build_collect_asset(contract: Contract) -> dg.AssetsDefinition:
     @dg.asset(name=name, group_name=GROUP, check_specs=specs, description=contract.title_zh, kinds={"duckdb"})
     def collect(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with step(name) as notes:
-            collected = collect_source(contract, stores.inbox(context) / contract.id, stores.quarantine)
             work = stores.work
-            arrived = any(r.status == "accepted" for r in collected.receipts)
-            if arrived or not work.exists(name):
-                kept = collected.frame
-                work.write(name, kept)
-            else:
-                kept = work.read(name)
+            collected = collect_into(contract, stores.inbox(context) / contract.id, stores.quarantine, work, name)
+            kept = work.rows(name)
+            if kept and not any(r.status == "accepted" for r in collected.receipts):
                 notes.append("没有可用的新文件，沿用上次接收的数据 / no usable file, last accepted rows kept")
             work.write(receipt_table(contract.id), receipts_frame(collected))
             quarantined = sum(r.rows_quarantined for r in collected.receipts)
-            notes.insert(0, f"{kept.height:,} rows, {quarantined:,} quarantined")
+            notes.insert(0, f"{kept:,} rows, {quarantined:,} quarantined")
             notes += [f"REFUSED {r.file}: {r.message}" for r in collected.receipts if r.status == "refused"]
             today = date.fromisoformat(as_of(context))
             return dg.MaterializeResult(
-                metadata={"rows": kept.height, "quarantined": quarantined},
+                metadata={"rows": kept, "quarantined": quarantined},
                 check_results=list(_check_results(contract, collected, kept, today)),
             )
 

@@ -78,7 +78,7 @@ def _content(stores: Stores, vintage: str) -> ReleaseContent:
         "listed_city": listed_cube(listed, vintage),
     }
     proof = {r["dataset"]: json.loads(r["json"]) for r in work.read(CERTIFICATE).iter_rows(named=True)}
-    codes = work.read(CODE_UNIT)
+    codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
     return ReleaseContent(
         vintage=vintage,
         status="simulated" if stores.is_demo else "trial",

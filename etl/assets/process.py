@@ -4,10 +4,11 @@ import dagster as dg
 import polars as pl
 
 from etl.assets.collect import table_name
-from etl.coding import code_units, load_bundle
+from etl.coding import code_register, load_bundle
 from etl.link import Returns, unit_year
 from etl.progress import step
 from etl.resources import Stores, is_full
+from warehouse.write import WorkStore
 
 GROUP = "process"
 CODE_UNIT = "process_register__code_unit"
@@ -24,23 +25,31 @@ UNIT_YEAR = "process_enterprise__unit_year"
 def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Classify the register; units that did not change keep their decision."""
     with step(CODE_UNIT) as notes:
-        work = stores.work
-        register = work.read(table_name("register"))
-        previous = None if is_full(context) or not work.exists(CODE_UNIT) else work.read(CODE_UNIT)
-        codes, fresh = code_units(register, load_bundle(stores.bundles), previous)
-        work.write(CODE_UNIT, codes)
-        nominated = int(codes["nominated"].sum())
-        notes.append(f"{codes.height:,} units, {fresh:,} coded anew, {nominated:,} nominated")
+        bundle = load_bundle(stores.bundles)
+        done = code_register(stores.work, table_name("register"), CODE_UNIT, bundle, full=is_full(context))
+        units = stores.work.rows(table_name("register"))
+        notes.append(f"{done.units:,} units, {done.fresh:,} coded anew, {done.nominated:,} nominated")
         return dg.MaterializeResult(
-            metadata={"rows": codes.height, "coded_anew": fresh, "nominated": nominated},
+            metadata={"rows": done.units, "coded_anew": done.fresh, "nominated": done.nominated},
             check_results=[
                 dg.AssetCheckResult(
                     check_name="every_unit_decided",
-                    passed=codes.height == register.height and codes["route"].null_count() == 0,
-                    description=f"{codes.height} decisions for {register.height} units",
+                    passed=done.units == units and done.undecided == 0,
+                    description=f"{done.units} decisions for {units} units",
                 )
             ],
         )
+
+
+def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Codes and register rows of the units that can be in the frame (nominated or surveyed), read in chunks."""
+    wanted = surveyed.unique().implode()
+    codes = pl.concat(
+        [c.filter(pl.col("nominated") | pl.col("unit_id").is_in(wanted)) for c in work.batches(CODE_UNIT)]
+    )
+    known = codes["unit_id"].implode()
+    rows = [r.filter(pl.col("uscc").is_in(known)) for r in work.batches(table_name("register"))]
+    return codes, pl.concat(rows)
 
 
 @dg.asset(
@@ -54,13 +63,15 @@ def enterprise_unit_year(stores: Stores) -> dg.MaterializeResult:  # type: ignor
     """Link register, codes, AI survey, finance and labour returns."""
     with step(UNIT_YEAR) as notes:
         work = stores.work
+        survey = work.read(table_name("ai_survey_annual"))
+        codes, register = _frame_units(work, survey["uscc"])
         returns = Returns(
-            register=work.read(table_name("register")),
-            ai_survey=work.read(table_name("ai_survey_annual")),
+            register=register,
+            ai_survey=survey,
             finance=work.read(table_name("finance_annual")),
             labour=work.read(table_name("labour_annual")),
         )
-        units = unit_year(returns, work.read(CODE_UNIT))
+        units = unit_year(returns, codes)
         work.write(UNIT_YEAR, units)
         responded = int(units["responded"].sum())
         notes.append(f"{units.height:,} unit-years, {responded:,} with a signed return")

@@ -21,7 +21,8 @@ class _Path:
     ai: np.ndarray
 
 
-def _parameter(scenario: Scenario, letters: np.ndarray, name: str) -> np.ndarray:
+def parameter(scenario: Scenario, letters: np.ndarray, name: str) -> np.ndarray:
+    """One branch setting (``staff``, ``sigma`` …) for each unit by its letter."""
     table = scenario["branches"]
     return np.array([table[letter][name] for letter in letters])
 
@@ -29,7 +30,7 @@ def _parameter(scenario: Scenario, letters: np.ndarray, name: str) -> np.ndarray
 def _shares(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame, years: int) -> np.ndarray:
     """True AI share of main revenue: from 0.31 in AI enterprises (some rise to it), below 0.30 elsewhere."""
     n, role = units.height, units["role"].to_numpy()
-    mode = _parameter(scenario, units["letter"].to_numpy(), "share")
+    mode = parameter(scenario, units["letter"].to_numpy(), "share")
     share = np.clip(rng.normal(mode, 0.18), 0.33, 1.0)
     share = np.where(rng.random(n) < 0.15, 1.0, share)[:, None] + rng.normal(0, 0.015, (n, years))
     share = np.clip(share, 0.31, 1.0)
@@ -48,11 +49,11 @@ def _paths(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame, al
     n, years, letters = units.height, alive.shape[1], units["letter"].to_numpy()
     fresh = (units["opening_date"].dt.year() > scenario.years[0]).to_numpy()
     scale = np.where(fresh & (units["role"].to_numpy() == AI), scenario["new_unit_scale"], 1.0)
-    sigma = _parameter(scenario, letters, "sigma")
-    base = _parameter(scenario, letters, "staff") * scale * np.exp(sigma * units["z"].to_numpy())
+    sigma = parameter(scenario, letters, "sigma")
+    base = parameter(scenario, letters, "staff") * scale * np.exp(sigma * units["z"].to_numpy())
     growth = np.concatenate([np.zeros((n, 1)), rng.normal(0.04, 0.11, (n, years - 1))], axis=1).cumsum(axis=1)
     staff = np.maximum(np.rint(base[:, None] * np.exp(growth)), 2).astype(np.int64)
-    output = _parameter(scenario, letters, "output") * np.exp(rng.normal(0, 0.45, n))
+    output = parameter(scenario, letters, "output") * np.exp(rng.normal(0, 0.45, n))
     revenue = staff * output[:, None] * np.exp(rng.normal(0.03, 0.06, (n, years)).cumsum(axis=1))
     main_share = rng.uniform(0.9, 1.0, n)[:, None]
     share = _shares(rng, scenario, units, years)
@@ -97,7 +98,7 @@ def _statements(rng: np.random.Generator, paths: _Path) -> dict[str, np.ndarray]
 
 def _people(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame, paths: _Path) -> dict[str, np.ndarray]:
     shape, staff = paths.staff.shape, paths.staff
-    rd_rate = _parameter(scenario, units["letter"].to_numpy(), "rd")[:, None] * rng.uniform(0.5, 1.5, shape)
+    rd_rate = parameter(scenario, units["letter"].to_numpy(), "rd")[:, None] * rng.uniform(0.5, 1.5, shape)
     share = paths.ai / np.maximum(paths.main, 1)
     return {
         "average_employed_persons": np.maximum(np.rint(staff * rng.uniform(0.93, 1.03, shape)), 1).astype(np.int64),

@@ -9,6 +9,8 @@ from etl.uscc import ALPHABET, organisation_check
 
 AREA: Final = "440399"
 """No registration authority has this area code, so a demo code cannot be that of a real unit."""
+BODIES: Final = 31**7
+"""Organisation bodies there are (M and seven signs)."""
 _SIGNS: Final = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 _WEIGHTS: Final = np.array([pow(3, i, 31) for i in range(17)], dtype=np.int64)
 _ORG_WEIGHTS: Final = np.array([3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)
@@ -30,7 +32,12 @@ def _org_checks() -> np.ndarray:
 def make_codes(rng: np.random.Generator, kinds: pl.Series) -> pl.Series:
     """One distinct valid code a unit; ``kinds`` holds the first two signs (``91``, ``92``)."""
     n = len(kinds)
-    drawn = rng.permutation(np.unique(rng.integers(0, 31**7, size=n + n // 10 + 100)))[:n]
+    return codes_of(rng.permutation(np.unique(rng.integers(0, BODIES, size=n + n // 10 + 100)))[:n], kinds)
+
+
+def codes_of(drawn: np.ndarray, kinds: pl.Series) -> pl.Series:
+    """The valid codes of given organisation bodies: ``drawn`` holds distinct integers in ``[0, BODIES)``."""
+    n = len(kinds)
     body = np.zeros((n, 8), dtype=np.int64)
     body[:, 0] = _POSITION["M"]
     for place in range(7):

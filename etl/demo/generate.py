@@ -109,6 +109,37 @@ def _write_truth(folder: Path, frames: dict[str, pl.DataFrame]) -> None:
         frame.write_parquet(folder / f"{name}.parquet", metadata={"label": LABEL})
 
 
+def write_returns(
+    inbox: Path,
+    truth_dir: Path,
+    accounts: pl.DataFrame,
+    scenario: Scenario,
+    seed: int,
+    faults: list[Row],
+    say: Progress,
+) -> None:
+    """Write the yearly returns and the truth about them; ``faults`` are those of the register.
+
+    ``accounts`` comes from :func:`true_accounts`.
+    """
+    for year in scenario.years:
+        say(f"写 {year} 年报 / writing the returns of {year}")
+        for source_id, frame in yearly_returns(accounts, year).items():
+            faults = faults + _write(inbox, source_id, year, frame, scenario, seed)
+    unit_years = truth_unit_years(accounts)
+    truth = {
+        "unit_year": unit_years,
+        "totals": truth_totals(unit_years),
+        "faults": pl.DataFrame(faults, schema=FAULT_SCHEMA),
+    }
+    _write_truth(truth_dir, truth)
+
+
+def true_accounts(units: pl.DataFrame, scenario: Scenario, seed: int) -> pl.DataFrame:
+    """True figures by unit and year with size class and who answers, of the units that matter."""
+    return choose_responses(with_size(build_accounts(units, scenario, seed)), scenario, seed)
+
+
 def generate(inbox: Path, truth_dir: Path, size: Size, seed: int, progress: Progress | None = None) -> None:
     """Write the city's four enterprise sources to ``inbox/<source_id>/`` and the truth to ``truth_dir``.
 
@@ -118,23 +149,10 @@ def generate(inbox: Path, truth_dir: Path, size: Size, seed: int, progress: Prog
     scenario = load_scenario(size)
     say(f"名录单位 / register units: {scenario.size['register']:,}")
     units = build_units(scenario, seed)
-    accounts = with_size(build_accounts(units, scenario, seed))
-    accounts = choose_responses(accounts, scenario, seed)
+    accounts = true_accounts(units, scenario, seed)
     month = str(scenario["register_month"])
     say(f"写名录 / writing register_{month}.csv")
     register = register_rows(units, accounts, scenario, seed)
     faults = _write(inbox, "register", int(month[:4]), register, scenario, seed, month[5:])
-    for year in scenario.years:
-        say(f"写 {year} 年报 / writing the returns of {year}")
-        for source_id, frame in yearly_returns(accounts, year).items():
-            faults += _write(inbox, source_id, year, frame, scenario, seed)
-    unit_years = truth_unit_years(accounts)
-    _write_truth(
-        truth_dir,
-        {
-            "unit": truth_units(units),
-            "unit_year": unit_years,
-            "totals": truth_totals(unit_years),
-            "faults": pl.DataFrame(faults, schema=FAULT_SCHEMA),
-        },
-    )
+    _write_truth(truth_dir, {"unit": truth_units(units)})
+    write_returns(inbox, truth_dir, accounts, scenario, seed, faults, say)

@@ -44,7 +44,7 @@ def _pools() -> list[Sequence[str]]:
     return [a.scope for a in activities()] + [words[k] for k in ("vague_scope", "weak_scope", "side", "licensed")]
 
 
-def _scopes(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario) -> pl.Series:
+def scopes(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario) -> pl.Series:
     """Business scopes: main phrases, one or two of another sort, side business, licensed items."""
     n, mode, limits = units.height, units["mode"].to_numpy(), scenario["scope_phrases"]
     astray = (mode == "vague") | (mode == "weak")
@@ -70,7 +70,8 @@ def _scopes(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray,
     ).to_series()  # fmt: skip
 
 
-def _products(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario) -> pl.Series:
+def products(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray, scenario: Scenario) -> pl.Series:
+    """One to three main products of some units, null for the others."""
     chance = np.full(units.height, float(scenario["products_share"]))
     mode = units["mode"].to_numpy()
     chance[mode == "weak"] = 0.3
@@ -88,12 +89,15 @@ def _stems(rng: np.random.Generator, n: int) -> pl.Series:
     return pl.Series(np.char.add(np.char.add(drawn[:, 0], drawn[:, 1]), third))
 
 
-def _choice(rng: np.random.Generator, words: Sequence[str], n: int) -> pl.Series:
+def choice(rng: np.random.Generator, words: Sequence[str], n: int) -> pl.Series:
+    """``n`` words drawn with equal chance."""
     return pl.Series(np.array(words)[rng.integers(0, len(words), n)])
 
 
-def _names(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray) -> pl.Series:
-    """Company, branch and shop names, all different, none of them that of a company in the public lists."""
+def name_parts(
+    rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray
+) -> tuple[pl.Series, pl.Series, pl.Expr]:
+    """What stands before and after the stem of a name: city, trade word, legal form of company, branch or shop."""
     n, words = units.height, common()
     plain = np.isin(units["mode"].to_numpy(), ["vague", "weak"])
     is_ai = np.isin(units["role"].to_numpy(), ["ai", "branch"])
@@ -101,17 +105,23 @@ def _names(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray) 
     pools = [*(a.names for a in activities()), words["vague_names"]]
     word = pick(rng, pools, np.where(plain, len(pools) - 1, activity), np.ones(n, dtype=np.int64))[0]
     kind = pl.lit(units["unit_kind"])
-    form = _choice(rng, words["forms"], n)
-    sole, branch = _choice(rng, words["sole_forms"], n), _choice(rng, words["branch_forms"], n)
+    form = choice(rng, words["forms"], n)
+    sole, branch = choice(rng, words["sole_forms"], n), choice(rng, words["branch_forms"], n)
     tail = pl.when(kind == "3").then(sole).when(kind == "2").then(branch).otherwise(form)
     city = pl.Series(np.where(rng.random(n) < 0.85, "深圳市", "深圳"))
-    stem = _stems(rng, n)
+    return city, word, tail
+
+
+def _names(rng: np.random.Generator, units: pl.DataFrame, activity: np.ndarray) -> pl.Series:
+    """Company, branch and shop names, all different, none of them that of a company in the public lists."""
+    city, word, tail = name_parts(rng, units, activity)
+    stem = _stems(rng, units.height)
     for _ in range(30):
         names = pl.select(pl.concat_str(pl.lit(city), pl.lit(stem), pl.lit(word), tail)).to_series()
         again = (~names.is_first_distinct() | names.is_in(list(forbidden_names()))).to_numpy()
         if not again.any():
             return names
-        stem = pl.select(pl.when(pl.Series(again)).then(_stems(rng, n)).otherwise(stem)).to_series()
+        stem = pl.select(pl.when(pl.Series(again)).then(_stems(rng, units.height)).otherwise(stem)).to_series()
     raise RuntimeError("names of the demo city do not become distinct; add syllables to etl/demo/phrases/common.yaml")
 
 
@@ -120,6 +130,6 @@ def add_texts(units: pl.DataFrame, activity: np.ndarray, scenario: Scenario, see
     rng = stream(seed, "texts")
     return units.with_columns(
         name=_names(rng, units, activity),
-        business_scope=_scopes(rng, units, activity, scenario),
-        main_products=_products(rng, units, activity, scenario),
+        business_scope=scopes(rng, units, activity, scenario),
+        main_products=products(rng, units, activity, scenario),
     )

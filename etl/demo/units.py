@@ -40,7 +40,7 @@ def _roles(scenario: Scenario) -> pl.Series:
     return pl.Series("role", np.repeat(list(counts), list(counts.values())), dtype=pl.String)
 
 
-def _activity(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray) -> np.ndarray:
+def draw_activity(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray) -> np.ndarray:
     """Position in ``activities()`` of each unit's true activity."""
     known = activities()
     result = np.zeros(len(roles), dtype=np.int64)
@@ -57,7 +57,8 @@ def _weight(activity: Activity, scenario: Scenario) -> float:
     return float(scenario["leaf_weights"][activity.id]) if activity.kind == "ai" else activity.weight
 
 
-def _unit_kind(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray, activity: np.ndarray) -> np.ndarray:
+def draw_kind(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray, activity: np.ndarray) -> np.ndarray:
+    """Unit kind of each unit: 1 legal unit, 2 local unit, 3 sole trader (by the activity's share of them)."""
     sole = np.array([a.sole for a in activities()])[activity]
     drawn = np.where(rng.random(len(roles)) < sole, "3", "1")
     drawn = np.where((drawn == "1") & (rng.random(len(roles)) < scenario["ordinary_kinds"]["branch"]), "2", drawn)
@@ -65,7 +66,7 @@ def _unit_kind(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray, 
     return np.where(roles == BRANCH, "2", drawn)
 
 
-def _days(rng: np.random.Generator, first: np.ndarray | int, last: np.ndarray | int, n: int) -> np.ndarray:
+def draw_days(rng: np.random.Generator, first: np.ndarray | int, last: np.ndarray | int, n: int) -> np.ndarray:
     """Uniform days from 1 January of ``first`` to 28 December of ``last``, as days since 1970."""
     start = (np.asarray(first) - 1970).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
     end = (np.asarray(last) - 1969).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64) - 4
@@ -77,29 +78,32 @@ def _life(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Opening and closing day (NaN when alive) of each unit; AI enterprises by cohorts, small ones close."""
     years, n = scenario.years, len(roles)
-    opening = _days(rng, 2004, years[-1], n)
+    opening = draw_days(rng, 2004, years[-1], n)
     early = np.isin(roles, [BRANCH, OTHER]) | ((roles == LOOK) & (rng.random(n) < 0.7))
-    opening = np.where(early, _days(rng, 2005, years[0] - 1, n), opening)
+    opening = np.where(early, draw_days(rng, 2005, years[0] - 1, n), opening)
     closing = np.full(n, np.nan)
     born, closed = ai_cohorts(scenario)
     rows = np.flatnonzero(roles == AI)
     cohort = rng.permutation(np.repeat(np.arange(len(born)), born))
     opening[rows] = np.where(
         cohort == 0,
-        _days(rng, 2006, years[0], rows.size),
-        _days(rng, cohort + years[0], cohort + years[0], rows.size),
+        draw_days(rng, 2006, years[0], rows.size),
+        draw_days(rng, cohort + years[0], cohort + years[0], rows.size),
     )
     for position, gone in enumerate(closed):
         able = rows[(cohort < position) & np.isnan(closing[rows]) & (z[rows] < 0.6)]
-        closing[rng.choice(able, gone, replace=False)] = _days(rng, years[position], years[position], gone)
+        closing[rng.choice(able, gone, replace=False)] = draw_days(rng, years[position], years[position], gone)
     rates = {LOOK: scenario["lookalike_closing_rate"] * 4, ORDINARY: scenario["ordinary_closing_share"]}
     for role, rate in rates.items():
-        hit = np.flatnonzero((roles == role) & (rng.random(n) < rate) & (opening < _days(rng, years[0], years[0], n)))
-        closing[hit] = _days(rng, years[0], years[-1], hit.size)
+        hit = np.flatnonzero(
+            (roles == role) & (rng.random(n) < rate) & (opening < draw_days(rng, years[0], years[0], n))
+        )
+        closing[hit] = draw_days(rng, years[0], years[-1], hit.size)
     return opening, np.where(closing < opening, np.nan, closing)
 
 
-def _districts(rng: np.random.Generator, scenario: Scenario, letter: np.ndarray) -> tuple[pl.Series, pl.Series]:
+def draw_districts(rng: np.random.Generator, scenario: Scenario, letter: np.ndarray) -> tuple[pl.Series, pl.Series]:
+    """District of registration and of operation, by branch letter."""
     shares = scenario["district_shares"]
     codes = np.array(shares["codes"])
     registered = np.zeros(len(letter), dtype=np.int64)
@@ -113,7 +117,7 @@ def _districts(rng: np.random.Generator, scenario: Scenario, letter: np.ndarray)
     return pl.Series("registered_district", codes[registered]), pl.Series("operating_district", codes[operating])
 
 
-def _declared(rng: np.random.Generator, activity: np.ndarray, mode: np.ndarray) -> np.ndarray:
+def declared_code(rng: np.random.Generator, activity: np.ndarray, mode: np.ndarray) -> np.ndarray:
     """The class code on the register: the activity's own, or somebody's guess where the text mode says so."""
     table = [a.gbt for a in activities()]
     width = max(len(row) for row in table)
@@ -154,7 +158,7 @@ def build_units(scenario: Scenario, seed: int) -> pl.DataFrame:
     rng = stream(seed, "units")
     roles = _roles(scenario).to_numpy()
     n = len(roles)
-    activity = _activity(rng, scenario, roles)
+    activity = draw_activity(rng, scenario, roles)
     z = np.clip(rng.standard_normal(n), -2.7, 2.7)
     is_ai_text = np.isin(roles, [AI, BRANCH])
     modes = np.array(MODES)[weighted(rng, [scenario["text_modes"][m] for m in MODES], n)]
@@ -163,13 +167,13 @@ def build_units(scenario: Scenario, seed: int) -> pl.DataFrame:
     ids = np.array([a.id for a in activities()])[activity]
     letter = np.where(is_ai_text, ids.astype("U1"), np.where(roles == LOOK, "L", "O"))
     opening, closing = _life(rng, scenario, roles, z)
-    kind = _unit_kind(rng, scenario, roles, activity)
-    registered, operating = _districts(rng, scenario, letter)
+    kind = draw_kind(rng, scenario, roles, activity)
+    registered, operating = draw_districts(rng, scenario, letter)
     days = pl.Series(closing).fill_nan(None).cast(pl.Int32).cast(pl.Date)
     units = pl.DataFrame(
         {
             "role": roles, "activity": ids, "unit_kind": kind, "mode": mode, "letter": letter, "z": z,
-            "gbt_code": _declared(rng, activity, mode), "registered_district": registered,
+            "gbt_code": declared_code(rng, activity, mode), "registered_district": registered,
             "operating_district": operating, "opening_date": pl.Series(opening).cast(pl.Int32).cast(pl.Date),
             "closing_date": days,
         }

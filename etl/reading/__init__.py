@@ -1,6 +1,7 @@
 """Readers: one received file by its contract → accepted rows, quarantined rows, a receipt."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,8 +9,9 @@ from typing import Final
 import polars as pl
 
 from etl.contract import Contract
+from etl.reading.bulk import blocks, suits
 from etl.reading.raw import LINE, FileRefused, Raw, read_raw
-from etl.reading.typed import ROW, type_rows
+from etl.reading.typed import ROW, Seen, type_rows
 
 QUARANTINE: Final = {
     "source_id": pl.String, "file": pl.String, "sheet": pl.String, "line": pl.Int64, "key": pl.String,
@@ -79,17 +81,18 @@ def _ragged(contract: Contract, raw: Raw, file: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=QUARANTINE)
 
 
-def read_file(contract: Contract, path: Path) -> ReadResult:
-    """Read one file by its contract.
+@dataclass(frozen=True)
+class Part:
+    """One block of a file: accepted rows, issues of the others, rows in."""
 
-    Raises
-    ------
-    FileRefused
-        If the file as a whole cannot be used.
-    """
-    period = file_period(contract, path)
-    raw = read_raw(contract, path)
-    typed = type_rows(contract, raw.frame)
+    frame: pl.DataFrame
+    quarantine: pl.DataFrame
+    rows_in: int
+
+
+def _judge(contract: Contract, path: Path, raw: Raw, seen: Seen) -> Part:
+    """Type a block and set the rows apart that do not fit."""
+    typed = type_rows(contract, raw.frame, seen)
     key = [k for k in contract.key if k != "ref_year"]
     bad_rows = typed.issues[ROW].unique()
     heads = {c.to: c.header for c in contract.columns}
@@ -113,15 +116,73 @@ def read_file(contract: Contract, path: Path) -> ReadResult:
         )
         .select(QUARANTINE.keys())
     )
-    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, path.name)]).sort("line", "identifier")  # type: ignore[arg-type]
+    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, path.name)])  # type: ignore[arg-type]
     good = typed.frame.filter(~pl.col(ROW).is_in(bad_rows.implode())).drop(ROW)
-    if contract.has_ref_year:
-        good = good.with_columns(ref_year=pl.lit(int(str(period)), pl.Int64))
-    rows_in = raw.frame.height + len(raw.ragged)
-    receipt = FileReceipt(
-        contract.id, path.name, digest(path), period, rows_in, good.height, rows_in - good.height, "accepted", ""
-    )
-    return ReadResult(good.select(contract.identifiers), quarantine, receipt)
+    return Part(good, quarantine, raw.frame.height + len(raw.ragged))
 
 
-__all__ = ["QUARANTINE", "FileReceipt", "FileRefused", "ReadResult", "digest", "file_period", "read_file"]
+def _compact(part: Part) -> Part:
+    """The same rows without the block's raw text, which typed cells would keep alive."""
+    frame = pl.from_arrow(part.frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    assert isinstance(frame, pl.DataFrame)
+    return Part(frame.cast(dict(part.frame.schema)), part.quarantine, part.rows_in)  # type: ignore[arg-type]
+
+
+def read_parts(contract: Contract, path: Path) -> Iterator[Part]:
+    """The file block by block: one block for a workbook or a small file.
+
+    A key that comes again is a duplicate wherever it stands in the file.
+
+    Raises
+    ------
+    FileRefused
+        If the file as a whole cannot be used; a large file may have given blocks before, which then do not count.
+    """
+    period = file_period(contract, path)
+    seen = Seen()
+    if suits(contract, path):
+        parts = (_compact(_judge(contract, path, raw, seen)) for raw in blocks(contract, path))
+    else:
+        parts = (_judge(contract, path, read_raw(contract, path), seen) for _ in range(1))
+    for part in parts:
+        frame = part.frame
+        if contract.has_ref_year:
+            frame = frame.with_columns(ref_year=pl.lit(int(str(period)), pl.Int64))
+        yield Part(frame.select(contract.identifiers), part.quarantine, part.rows_in)
+
+
+def accepted(contract: Contract, path: Path, rows_in: int, rows_accepted: int) -> FileReceipt:
+    """The receipt of a file that could be used."""
+    period = file_period(contract, path)
+    out = rows_in - rows_accepted
+    return FileReceipt(contract.id, path.name, digest(path), period, rows_in, rows_accepted, out, "accepted", "")
+
+
+def read_file(contract: Contract, path: Path) -> ReadResult:
+    """Read one file by its contract.
+
+    Raises
+    ------
+    FileRefused
+        If the file as a whole cannot be used.
+    """
+    parts = list(read_parts(contract, path))
+    good = pl.concat([part.frame for part in parts])
+    quarantine = pl.concat([part.quarantine for part in parts]).sort("line", "identifier")
+    receipt = accepted(contract, path, sum(part.rows_in for part in parts), good.height)
+    return ReadResult(good, quarantine, receipt)
+
+
+__all__ = [
+    "QUARANTINE",
+    "FileReceipt",
+    "FileRefused",
+    "Part",
+    "ReadResult",
+    "accepted",
+    "digest",
+    "file_period",
+    "read_file",
+    "read_parts",
+    "suits",
+]

@@ -49,7 +49,7 @@ def _place(contract: Contract, heads: Sequence[str]) -> dict[int, str]:
     return {i: wanted[h] for i, h in enumerate(heads) if h in wanted}
 
 
-def _find_head(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[int, dict[int, str]]:
+def find_head(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[int, dict[int, str]]:
     """Row number of the last head row and the columns found.
 
     Raises
@@ -86,7 +86,8 @@ def _joined_heads(rows: Sequence[Sequence[Any]]) -> list[str]:
     return heads
 
 
-def _is_footnote(contract: Contract, cells: Sequence[Any]) -> bool:
+def is_footnote(contract: Contract, cells: Sequence[Any]) -> bool:
+    """Whether a row is a note below the table (注：…, 填表人：…)."""
     texts = [str(c).strip() for c in cells if c is not None and str(c).strip()]
     return bool(texts) and len(texts) <= 2 and texts[0].startswith(contract.file.footnote)
 
@@ -107,7 +108,7 @@ def _frames(contract: Contract, rows: Iterator[tuple[int, Sequence[Any]]], place
                 column.clear()
 
     for line, cells in rows:
-        if not any(cells) or _is_footnote(contract, cells):
+        if not any(cells) or is_footnote(contract, cells):
             continue
         if len(cells) > width and any(cells[width:]):
             ragged.append((line, tuple(str(c or "") for c in cells)))
@@ -126,6 +127,14 @@ def _frames(contract: Contract, rows: Iterator[tuple[int, Sequence[Any]]], place
     return Raw(frame, None, tuple(ragged))
 
 
+def wrong_encoding(contract: Contract) -> FileRefused:
+    """The refusal of a file in none of the contract's encodings."""
+    expected = " / ".join(contract.file.encoding)
+    return FileRefused(
+        f"编码既非 {expected}；请另存为其中之一 / not in the encoding {expected}; save the file in one of them"
+    )
+
+
 def _decode(contract: Contract, path: Path) -> str:
     data = path.read_bytes()
     if not data.strip():
@@ -135,10 +144,7 @@ def _decode(contract: Contract, path: Path) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    expected = " / ".join(contract.file.encoding)
-    raise FileRefused(
-        f"编码既非 {expected}；请另存为其中之一 / not in the encoding {expected}; save the file in one of them"
-    )
+    raise wrong_encoding(contract)
 
 
 def _csv(contract: Contract, path: Path) -> Raw:
@@ -163,7 +169,7 @@ def _csv(contract: Contract, path: Path) -> Raw:
         head.append(cells)
         if len(head) >= contract.file.header_search:
             break
-    at, place = _find_head(contract, head)
+    at, place = find_head(contract, head)
     width = max(len(numbered[at][1]), max(place) + 1)
 
     def data() -> Iterator[tuple[int, list[str]]]:
@@ -193,7 +199,7 @@ def _xlsx(contract: Contract, path: Path) -> Raw:
         ) from error
     rows = table.rows()
     first = 1 + _leading_blank_rows(path, name)
-    at, place = _find_head(contract, rows)
+    at, place = find_head(contract, rows)
     numbered = ((first + i, rows[i]) for i in range(at + 1, len(rows)))
     raw = _frames(contract, numbered, place, table.width)
     return Raw(raw.frame, name, raw.ragged)

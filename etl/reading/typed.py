@@ -32,6 +32,25 @@ class Typed:
     issues: pl.DataFrame
 
 
+class Seen:
+    """Keys of the rows read so far in one file; a key that comes again is a duplicate."""
+
+    def __init__(self) -> None:
+        self._keys: list[pl.DataFrame] = []
+
+    def duplicates(self, keys: pl.DataFrame) -> pl.Series:
+        """True where a complete key stands earlier in ``keys`` or in what was handed in before."""
+        whole = pl.all_horizontal(pl.all().is_not_null())
+        later = keys.select(~pl.struct(pl.all()).is_first_distinct() & whole).to_series()
+        if self._keys:
+            before = pl.concat(self._keys).join(keys, on=keys.columns, how="semi")
+            met = keys.with_row_index(ROW).join(before, on=keys.columns, how="semi")[ROW]
+            again = pl.Series(range(keys.height), dtype=pl.UInt32).is_in(met.implode())
+            later = later | (again & keys.select(whole).to_series())
+        self._keys.append(keys)
+        return later
+
+
 @cache
 def _codes(scheme: str, level: int | None) -> frozenset[str]:
     codes = load_scheme(scheme).codes
@@ -45,7 +64,7 @@ def _district_names() -> dict[str, str]:
 
 def _text(column: Column, cells: pl.Series) -> pl.Series:
     """Trimmed text, null where missing; marks for missing count as missing except in free text."""
-    folded = cells if column.type == "string" and not column.check else cells.str.normalize("NFKC")
+    folded = cells if column.type == "string" and not column.check else uscc.nfkc(cells)
     trimmed = folded.str.strip_chars(" \t　\r\n")
     marks = ("",) if column.type == "string" and not column.check else MISSING_MARKS
     kept = pl.select(pl.when(~trimmed.is_in(marks)).then(trimmed)).to_series()
@@ -71,8 +90,11 @@ def _number(column: Column, text: pl.Series) -> tuple[pl.Series, pl.Series, str]
 
 
 def _date(text: pl.Series) -> tuple[pl.Series, pl.Series, str]:
-    parsed = [text.str.strptime(pl.Date, f, strict=False) for f in DATE_FORMATS]
-    value = pl.select(pl.coalesce(parsed)).to_series()
+    value = text.str.strptime(pl.Date, DATE_FORMATS[0], strict=False)
+    for other in DATE_FORMATS[1:]:
+        rest = (value.is_null() & text.is_not_null()).arg_true()
+        if rest.len():
+            value = value.scatter(rest, text.gather(rest).str.strptime(pl.Date, other, strict=False))
     return value, value.is_not_null(), "日期，如 2021-03-05 / a date such as 2021-03-05"
 
 
@@ -161,17 +183,20 @@ def _plus(name: str, frame: pl.DataFrame, tolerance: int) -> pl.Expr:
     return pl.col(name) + tolerance if tolerance and frame.schema[name].is_numeric() else pl.col(name)
 
 
-def _duplicates(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+def _duplicates(contract: Contract, frame: pl.DataFrame, seen: Seen) -> pl.DataFrame:
     key = [k for k in contract.key if k != "ref_year"]
-    later = frame.select(~pl.struct(key).is_first_distinct() & pl.all_horizontal(pl.col(key).is_not_null())).to_series()
+    later = seen.duplicates(frame.select(key))
     return _issues(
         later, key[0], frame[key[0]].cast(pl.String), f"同一文件中 {'+'.join(key)} 唯一 / unique key in a file",
         "重复记录，保留第一条 / duplicate, the first is kept",
     )  # fmt: skip
 
 
-def type_rows(contract: Contract, raw: pl.DataFrame) -> Typed:
-    """Typed columns and issues of a text table whose columns are the contract's headers."""
+def type_rows(contract: Contract, raw: pl.DataFrame, seen: Seen | None = None) -> Typed:
+    """Typed columns and issues of a text table whose columns are the contract's headers.
+
+    ``seen`` holds the keys of the blocks of the same file that came before.
+    """
     values: list[pl.Series] = []
     issues: list[pl.DataFrame] = []
     for column in contract.columns:
@@ -180,9 +205,9 @@ def type_rows(contract: Contract, raw: pl.DataFrame) -> Typed:
         value, found = _column(column, cells)
         values.append(value)
         issues += found
-    frame = pl.DataFrame(values).with_columns(pl.Series(ROW, range(raw.height), dtype=pl.Int64))
+    frame = pl.DataFrame(values).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
     checks: Sequence[Callable[[], pl.DataFrame]] = [lambda r=r: _rule(r, frame) for r in contract.rules]  # type: ignore[misc]
     issues += [check() for check in checks]
-    issues.append(_duplicates(contract, frame))
+    issues.append(_duplicates(contract, frame, seen or Seen()))
     found_all = pl.concat([i.cast(ISSUE) for i in issues]) if issues else pl.DataFrame(schema=ISSUE)  # type: ignore[arg-type]
     return Typed(frame, found_all.sort(ROW, "identifier", maintain_order=True))
