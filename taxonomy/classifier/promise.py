@@ -148,10 +148,10 @@ class _Kept:
 def _kept(strata: Sequence[_Stratum], threshold: float) -> _Kept:
     sizes, counts, wrong = [], [], []
     for s in strata:
-        size = len(s.population) - int(np.searchsorted(s.population, threshold, side="left"))
-        if size:
+        count = len(s.population) - int(np.searchsorted(s.population, threshold, side="left"))
+        if count:
             above = s.confidence >= threshold
-            sizes.append(size)
+            sizes.append(count)
             counts.append(int(above.sum()))
             wrong.append(s.wrong[above])
     if not sizes or min(counts) == 0:
