@@ -127,7 +127,7 @@ class GoldPlan:
 class GoldSample:
     """What was drawn.
 
-    ``units``: ``unit_id, group, band, stratum, inclusion_probability, confidence, ai_class, route, p_ai, bundle,
+    ``units``: ``unit_id, group, band, stratum, inclusion_probability, confidence, random, ai_class, route, p_ai, bundle,
     text_hash, scope_hash`` sorted by unit id; ``strata``: ``stratum, group, band, population, drawn, mean_error,
     mean_p_ai``. ``reliable`` is false when even all units predicted not AI hold fewer than the wanted AI cases.
     """
@@ -221,7 +221,7 @@ def draw_sample(decisions: pl.DataFrame, plan: GoldPlan) -> GoldSample:
     )
     units = chosen.select(
         "unit_id", "group", "band", "stratum", "inclusion_probability", pl.col("probability").alias("confidence"),
-        "ai_class", "route", "p_ai", "bundle", "text_hash", "scope_hash",
+        "random", "ai_class", "route", "p_ai", "bundle", "text_hash", "scope_hash",
     ).sort("unit_id")  # fmt: skip
     none = strata.filter(pl.col("group") == NONE)
     expected = float((none["drawn"] * none["mean_p_ai"]).sum())

@@ -65,9 +65,9 @@ def _numbers(units: pl.DataFrame, seed: int) -> pl.Series:
     return pl.Series("random", permanent_random(unit_keys(units["unit_id"]), seed))
 
 
-def _parts(frame: pl.DataFrame, gold: Sequence[str], plan: QueuePlan) -> pl.DataFrame:
+def _parts(frame: pl.DataFrame, gold: Sequence[str], reserved: Sequence[str], plan: QueuePlan) -> pl.DataFrame:
     """Chosen units with ``kind`` and ``inclusion_probability``."""
-    free = frame.filter((pl.col("route") != LOCK) & ~pl.col("unit_id").is_in(list(gold)))
+    free = frame.filter((pl.col("route") != LOCK) & ~pl.col("unit_id").is_in([*gold, *reserved]))
     inclusion = random_inclusion(free.height, plan)
     random = free.filter(_numbers(free, plan.seed) < inclusion).with_columns(
         kind=pl.lit(RANDOM), inclusion_probability=pl.lit(inclusion)
@@ -87,7 +87,9 @@ def _parts(frame: pl.DataFrame, gold: Sequence[str], plan: QueuePlan) -> pl.Data
     return pl.concat([doubts, random, seeds.select(doubts.columns)])
 
 
-def build_queue(decisions: pl.DataFrame, plan: QueuePlan, gold: Sequence[str] = ()) -> pl.DataFrame:
+def build_queue(
+    decisions: pl.DataFrame, plan: QueuePlan, gold: Sequence[str] = (), reserved: Sequence[str] = ()
+) -> pl.DataFrame:
     """The review queue, :data:`COLUMNS`, in the order in which tasks are to be taken.
 
     Parameters
@@ -97,6 +99,8 @@ def build_queue(decisions: pl.DataFrame, plan: QueuePlan, gold: Sequence[str] = 
         :func:`taxonomy.classifier.promise.with_routes`) if there: coded units outside the promise are doubts too.
     gold
         Unit ids of gold with a final label. Gold is asked only as seed, whatever the model doubts of it.
+    reserved
+        Units that are no part of this queue's frame: gold still being coded, units a person has already decided.
 
     Returns
     -------
@@ -118,7 +122,7 @@ def build_queue(decisions: pl.DataFrame, plan: QueuePlan, gold: Sequence[str] = 
         raise QueueError("random and seed parts must leave room for doubts, and the capacity must be at least 1")
     extra = [pl.lit(True).alias("promised")] if "promised" not in decisions.columns else []
     frame = decisions.with_columns(p_error(), effect(), *extra).sort("unit_id")
-    tasks = _parts(frame, gold, plan)
+    tasks = _parts(frame, gold, reserved, plan)
     tasks = tasks.with_columns(
         _numbers(tasks, plan.seed + 2), double=_numbers(tasks, plan.seed + 3) < plan.share_double
     )

@@ -22,7 +22,7 @@ from scipy.stats import beta, binom
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from taxonomy.classifier.gold import GoldPlan, draw_sample, permanent_random, stratify, unit_keys  # noqa: E402
+from taxonomy.classifier.gold import GoldPlan, draw_sample, stratify, unit_keys  # noqa: E402
 from taxonomy.classifier.promise import choose_thresholds  # noqa: E402
 
 SETTINGS = Path(__file__).with_name("simulation_promise.yaml")
@@ -73,9 +73,7 @@ def replicate(
 ) -> dict[str, Any]:
     """One draw: coded share, the true error of what is coded alone, and whether any group exceeds the promise."""
     sample = draw_sample(units, GoldPlan(seed=seed, **rules["gold"]))
-    random = pl.Series("random", permanent_random(units["unit_key"].to_numpy(), seed))
-    labelled = units.select("unit_id", correct=~pl.col("wrong")).with_columns(random)
-    gold = sample.units.join(labelled, on="unit_id", how="left")
+    gold = sample.units.join(units.select("unit_id", correct=~pl.col("wrong")), on="unit_id", how="left")
     promise = choose_thresholds(
         gold,
         frame,
@@ -125,15 +123,16 @@ def main() -> int:
     rules = settings()
     replicates = args.replicates or rules["replicates"]
     started = time.perf_counter()
+    code = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in CODED}
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     results = []
     for method, scenarios in rules["methods"].items():
         for scenario in scenarios:
             results.append(run(scenario, method, rules, replicates))
             print(json.dumps(results[-1]), flush=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     evidence = {
         "commit": commit.stdout.strip(),
-        "code": {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in CODED},
+        "code": code,
         "python": platform.python_version(), "cpus": os.cpu_count(), "seconds": round(time.perf_counter() - started),
         "error": rules["error"], "confidence": rules["confidence"], "results": results,
         "passed": all(r["passed"] for r in results),
