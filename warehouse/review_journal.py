@@ -262,8 +262,10 @@ class ReviewJournal(Journal):
 
     # --- answering -----------------------------------------------------------------------------------------------
 
-    def answer(self, user: User, given: Given, now: datetime | None = None) -> str:
+    def answer(self, user: User, given: Given, now: datetime | None = None, *, offline: bool = False) -> str:
         """Record an answer and settle the task if it can be; returns ``open``, ``settled`` or ``adjudicate``.
+
+        ``offline`` answers carry no seconds: how long the file lay on a desk says nothing.
 
         Raises
         ------
@@ -280,8 +282,7 @@ class ReviewJournal(Journal):
                 ANSWER.insert().values(
                     task_id=given.task_id, user=user.name, kind=given.kind, codes=json.dumps(codes),
                     reason=given.reason.strip(), blind=task["blind"], text_hash=given.text_hash, bundle=given.bundle,
-                    seconds=max(0, round((moment - datetime.fromisoformat(taken_at)).total_seconds())),
-                    at=as_text(moment),
+                    seconds=None if offline else _seconds(taken_at, moment), at=as_text(moment),
                 )
             )  # fmt: skip
             self._unlock(connection, user.name, given.task_id)
@@ -385,6 +386,10 @@ class ReviewJournal(Journal):
                 found = connection.execute(query.where(ANSWER.c.task_id == row["task_id"]).order_by(ANSWER.c.id))
                 row["answers"] = [{**r, "codes": json.loads(r["codes"])} for r in found.mappings()]
         return rows
+
+
+def _seconds(taken_at: str, moment: datetime) -> int:
+    return max(0, round((moment - datetime.fromisoformat(taken_at)).total_seconds()))
 
 
 def _task(row: sa.RowMapping, expires_at: str) -> Task:

@@ -7,10 +7,12 @@ from typing import Final
 
 from taxonomy.classifier.gold import NONE
 from taxonomy.scheme import load_scheme
+from warehouse.access import User, may
 
 KINDS: Final = ("code", "set", "undecidable", "refer")
 MAX_CODES: Final = 5
 MAX_REASON: Final = 500
+ORGANISATION: Final = "统计"
 
 
 class ReviewError(ValueError):
@@ -46,6 +48,11 @@ class Given:
     text_hash: str
     bundle: str
     reason: str = ""
+
+
+def may_review(user: User | None) -> bool:
+    """Whether somebody may see evidence: the permission, and a statistics organisation (returns serve statistics only)."""
+    return user is not None and may(user, "review") and user.organisation == ORGANISATION
 
 
 def task_key(unit_id: str, text_hash: str, bundle: str, kind: str) -> str:
@@ -86,3 +93,11 @@ def checked_codes(given: Given) -> tuple[str, ...]:
     if len(given.reason) > MAX_REASON:
         raise ReviewError(f"理由不超过 {MAX_REASON} 字 / the reason may have at most {MAX_REASON} characters")
     return codes
+
+
+def split_codes(text: str) -> list[str]:
+    """Codes typed by hand: ``A11``, ``A11、A12`` or ``A11 智能芯片`` (as a list of suggestions completes it)."""
+    for mark in "、，,;；":
+        text = text.replace(mark, "\n")
+    first = [words[0] for line in text.split("\n") if (words := line.split())]
+    return [NONE if word.lower() == NONE else word.upper() for word in first]
