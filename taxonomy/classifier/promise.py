@@ -9,14 +9,16 @@ confidence, whatever the true error curve looks like (it need not fall with ``t`
 ``r = max_h W_h n / n_h``, and the number of wrong gold units is a sum of independent hypergeometric counts, hence of
 independent Bernoulli trials (Vatutin & Mikhailov 1982), whose lower tail lies below the binomial one of the same mean
 (Hoeffding 1956, valid below mean - 1, which a tail of at most 1/4 always is). So ``r ×`` the exact binomial
-(Clopper-Pearson) upper bound of ``x`` in ``n`` bounds ``E``. To keep ``r`` near one, strata sampled more densely than the
-thinnest are thinned to its rate, by the same permanent random numbers (never by the answers): with no error found
-this costs nothing, for then ``r/n = max_h W_h/n_h`` with or without thinning. A stratum above ``t`` without gold
-leaves ``r`` infinite: nothing can be promised.
+(Clopper-Pearson) upper bound of ``x`` in ``n`` bounds ``E``. To keep ``r`` near one,
+strata sampled more densely than the thinnest are thinned to its rate, by the same permanent random numbers (never by the
+answers): with no error found this costs nothing, for then ``r/n = max_h W_h/n_h`` with or without thinning. Parts without
+gold, or too thin to be worth it, are given up: all their units count as wrong.
+A stratum coded in full leaves nothing to infer: its error counts as it is, and the bound is for the rest alone. Small
+classes are often coded in full.
 
 **Looking many times.** Thresholds come from a grid declared beforehand. *Fixed sequence* (default): from the strictest
-threshold with enough gold (a matter of sample sizes, not of answers) downwards, each tested at the full level,
-stopping at the first that fails: the chance that any accepted threshold is wrong is at most the level
+threshold for which the design plans enough gold downwards, each tested at the full level, stopping at the first that
+fails: the chance that any accepted threshold is wrong is at most the level
 (Angelopoulos et al. 2021, *Learn then Test*; Westfall & Krishen 2001). *Bonferroni*: the level is shared by all
 thresholds of the grid. Class groups share the level (``joint``), and so do the ``looks`` at the same gold over time.
 """
@@ -30,6 +32,9 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import beta
 
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 GRID: Final = (0.999, 0.995, 0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5)
 Method = Literal["fixed_sequence", "bonferroni"]
 
@@ -68,8 +73,9 @@ class Look:
 class GroupPromise:
     """Outcome for one class group: ``auto`` from ``threshold`` on, or ``review`` with the reason.
 
-    ``n`` gold units above the threshold, ``errors`` of them wrong, ``observed_error`` weighted by the design, ``bound`` at
-    the adjusted level, ``share_auto`` of the group's units above the threshold. For ``review`` they describe the last look.
+    ``n`` gold units above the threshold, ``errors`` of them wrong, of which ``unfinished`` have no final label yet;
+    ``observed_error`` weighted by the design, ``bound`` at the adjusted level, ``share_auto`` of the group's units above the
+    threshold. For ``review`` they describe the last look.
     """
 
     group: str
@@ -77,6 +83,7 @@ class GroupPromise:
     threshold: float | None
     n: int
     errors: int
+    unfinished: int
     observed_error: float | None
     bound: float | None
     share_auto: float
@@ -109,10 +116,19 @@ class Promise:
 class _Stratum:
     """Of one stratum of one group: confidences of all units, and of its gold in the order of permanent random numbers."""
 
-    population: npt.NDArray[np.float64]
-    confidence: npt.NDArray[np.float64]
-    wrong: npt.NDArray[np.bool_]
-    weight: float
+    population: F64
+    confidence: F64
+    wrong: Bools
+    unfinished: Bools
+
+    @property
+    def rate(self) -> float:
+        """Sampling rate, fixed by the design."""
+        return len(self.confidence) / len(self.population)
+
+    def size(self, threshold: float) -> int:
+        """Units at or above a threshold."""
+        return len(self.population) - int(np.searchsorted(self.population, threshold, side="left"))
 
 
 def _strata(population: pl.DataFrame, gold: pl.DataFrame) -> list[_Stratum]:
@@ -120,68 +136,99 @@ def _strata(population: pl.DataFrame, gold: pl.DataFrame) -> list[_Stratum]:
     for name in population["stratum"].unique().sort():
         own = gold.filter(pl.col("stratum") == name).sort("random")
         everyone = np.sort(population.filter(pl.col("stratum") == name)["confidence"].to_numpy())
-        found.append(
-            _Stratum(
-                everyone,
-                own["confidence"].to_numpy(),
-                ~own["correct"].fill_null(False).to_numpy().astype(bool),
-                len(everyone) / own.height if own.height else np.inf,
-            )
-        )
+        correct = own["correct"]
+        wrong = ~correct.fill_null(False).to_numpy().astype(bool)
+        found.append(_Stratum(everyone, own["confidence"].to_numpy(), wrong, correct.is_null().to_numpy().astype(bool)))
     return found
+
+
+def _thinned(size: I64, gold: I64, level: float) -> tuple[I64, float]:
+    """How many gold units to keep of each part (0: given up, its units count as wrong), and the factor ``r``.
+
+    Parts sampled much more thinly than the rest would drag the rest down to their rate; giving up the thinnest ones is
+    chosen by the bound that a spotless sample would get, so never by an answer.
+    """
+    best, result = np.inf, (np.zeros_like(gold), 1.0)
+    order = np.argsort(gold / size, kind="stable")
+    for dropped in range(len(order)):
+        use = order[dropped:]
+        rate = float((gold[use] / size[use]).min())
+        if rate == 0.0:
+            continue
+        kept = np.zeros_like(gold)
+        # 1e-9: the thinnest part itself must not lose or gain a unit by rounding.
+        kept[use] = np.minimum(np.ceil(rate * size[use] - 1e-9).astype(np.int64), gold[use])
+        n, share = int(kept.sum()), float(size[use].sum() / size.sum())
+        excess = float((size[use] / size[use].sum() * n / kept[use]).max())
+        spotless = 1.0 - share + share * min(1.0, excess * upper_bound(0, n, 1.0 - level))
+        if spotless < best:
+            best, result = spotless, (kept, excess)
+    return result
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """Gold above a threshold after thinning: units, errors among them, the factor ``r`` of the module's text."""
+    """What can be said above a threshold: ``n`` sampled units kept with ``errors``, standing for ``share`` of the units with
+    factor ``excess``; ``fixed`` is the error share of parts coded in full, plus the share of parts given up.
+    """
 
     threshold: float
     n: int
     errors: int
     excess: float
+    share: float
+    fixed: float
+    known: tuple[int, int]
 
     def bound(self, errors: int, level: float) -> float:
-        """Upper bound of the error above the threshold, had that many errors been found."""
-        return 1.0 if self.n == 0 else min(1.0, self.excess * upper_bound(errors, self.n, 1.0 - level))
+        """Upper bound of the error above the threshold, had that many errors been found in the sampled part."""
+        sampled = self.excess * upper_bound(errors, self.n, 1.0 - level) if self.n else 0.0
+        return min(1.0, self.fixed + self.share * min(1.0, sampled))
 
 
-def _kept(strata: Sequence[_Stratum], threshold: float) -> _Kept:
+def _kept(strata: Sequence[_Stratum], threshold: float, level: float, *, planned: bool = False) -> _Kept:
+    """Gold above a threshold; ``planned`` as the design expects it (no errors), before anything was drawn."""
     sizes, counts, wrong = [], [], []
+    known = known_wrong = 0
     for s in strata:
-        count = len(s.population) - int(np.searchsorted(s.population, threshold, side="left"))
-        if count:
-            above = s.confidence >= threshold
-            sizes.append(count)
-            counts.append(int(above.sum()))
+        size, above = s.size(threshold), s.confidence >= threshold
+        if size and s.rate == 1.0:
+            known, known_wrong = known + size, known_wrong + int(s.wrong[above].sum())
+        elif size:
+            sizes.append(size)
+            counts.append(int(s.rate * size) if planned else int(above.sum()))
             wrong.append(s.wrong[above])
-    if not sizes or min(counts) == 0:
-        return _Kept(threshold, 0, 0, np.inf)
-    size, gold = np.array(sizes, dtype=np.int64), np.array(counts, dtype=np.int64)
-    rate = float((gold / size).min())
-    # 1e-9: the thinnest stratum itself must not lose or gain a unit by rounding.
-    kept = np.minimum(np.ceil(rate * size - 1e-9).astype(np.int64), gold)
-    errors = sum(int(w[:k].sum()) for w, k in zip(wrong, kept.tolist(), strict=True))
-    n = int(kept.sum())
-    return _Kept(threshold, n, errors, float((size / size.sum() * n / kept).max()))
+    everyone = known + sum(sizes)
+    if not everyone:
+        return _Kept(threshold, 0, 0, 1.0, 0.0, 1.0, (0, 0))
+    size_array = np.array(sizes, dtype=np.int64)
+    kept, excess = _thinned(size_array, np.array(counts, dtype=np.int64), level)
+    errors = 0 if planned else sum(int(w[:k].sum()) for w, k in zip(wrong, kept.tolist(), strict=True))
+    given_up = int(size_array[kept == 0].sum())
+    share = (sum(sizes) - given_up) / everyone
+    fixed = (known_wrong + given_up) / everyone
+    return _Kept(threshold, int(kept.sum()), errors, excess, share, fixed, (known, known_wrong))
 
 
-def _sequence(kept: Sequence[_Kept], limit: float, level: float) -> list[_Kept]:
+def _sequence(strata: Sequence[_Stratum], grid: Sequence[float], limit: float, level: float) -> list[float]:
     """The thresholds to test, strictest first: those whose gold could pass at all, from the first that has room.
 
     Room means passing with an observed share of half the limit; a start that only a spotless sample could survive
-    would end most sequences by bad luck. Neither rule reads an answer.
+    would end most sequences by bad luck. Both are judged by the design (sampling rates and the population), not by
+    what was drawn: a sequence chosen by the sample would no longer be fixed.
     """
-    possible = [k for k in kept if k.bound(0, level) <= limit]
+    planned = [_kept(strata, threshold, level, planned=True) for threshold in grid]
+    possible = [k for k in planned if k.bound(0, level) <= limit]
     roomy = (i for i, k in enumerate(possible) if k.bound(int(k.n * limit / 2.0), level) <= limit)
-    return possible[next(roomy, 0) :]
+    return [k.threshold for k in possible[next(roomy, 0) :]]
 
 
 def _weighted_error(strata: Sequence[_Stratum], threshold: float) -> tuple[int, int, float | None]:
     """Gold units and errors above a threshold (all of them), and the error weighted by the design."""
     kept = [s.confidence >= threshold for s in strata]
     n, errors = int(sum(k.sum() for k in kept)), int(sum(s.wrong[k].sum() for s, k in zip(strata, kept, strict=True)))
-    mass = sum(s.weight * k.sum() for s, k in zip(strata, kept, strict=True) if k.any())
-    bad = sum(s.weight * s.wrong[k].sum() for s, k in zip(strata, kept, strict=True) if k.any())
+    mass = sum(k.sum() / s.rate for s, k in zip(strata, kept, strict=True) if k.any())
+    bad = sum(s.wrong[k].sum() / s.rate for s, k in zip(strata, kept, strict=True) if k.any())
     return n, errors, float(bad / mass) if mass else None
 
 
@@ -191,12 +238,12 @@ def _group(
     total = sum(len(s.population) for s in strata)
     looks: list[Look] = []
     chosen: Look | None = None
-    kept = [_kept(strata, threshold) for threshold in grid]
     in_sequence = method == "fixed_sequence"
     share = level if in_sequence else level / len(grid)
-    for k in _sequence(kept, limit, share) if in_sequence else kept:
+    for threshold in _sequence(strata, grid, limit, share) if in_sequence else grid:
+        k = _kept(strata, threshold, share)
         bound = k.bound(k.errors, share)
-        looks.append(Look(k.threshold, k.n, k.errors, bound, bound <= limit))
+        looks.append(Look(threshold, k.n + k.known[0], k.errors + k.known[1], bound, bound <= limit))
         if looks[-1].passed:
             chosen = looks[-1]
         elif in_sequence:
@@ -205,18 +252,24 @@ def _group(
     at = shown.threshold if shown else min(grid)
     n, errors, observed = _weighted_error(strata, at)
     above = sum(int((s.population >= at).sum()) for s in strata)
-    zh, en = _reason(chosen, looks, limit)
+    unfinished = sum(int(s.unfinished[s.confidence >= at].sum()) for s in strata)
+    zh, en = _reason(chosen, errors, limit, unfinished)
     return GroupPromise(
         group=name, route="auto" if chosen else "review", threshold=chosen.threshold if chosen else None, n=n,
-        errors=errors, observed_error=observed, bound=shown.bound if shown else None,
+        errors=errors, unfinished=unfinished, observed_error=observed, bound=shown.bound if shown else None,
         share_auto=above / total if chosen and total else 0.0, reason_zh=zh, reason_en=en, looks=tuple(looks),
     )  # fmt: skip
 
 
-def _reason(chosen: Look | None, looks: Sequence[Look], limit: float) -> tuple[str, str]:
+def _reason(chosen: Look | None, errors: int, limit: float, unfinished: int) -> tuple[str, str]:
     if chosen is not None:
         return "标准样本支持承诺", "gold supports the promise"
-    if not looks or all(look.errors == 0 for look in looks):
+    if unfinished:
+        return (
+            f"标准样本未完成：{unfinished} 个单位尚无结论",
+            f"gold is unfinished: {unfinished} units without a final label",
+        )
+    if errors == 0:
         return (
             f"标准样本不足：即使没有差错也不能支持不超过 {limit:.1%} 的承诺",
             f"too little gold: even without an error it could not support at most {limit:.1%}",
@@ -243,7 +296,7 @@ def choose_thresholds(
     Parameters
     ----------
     gold
-        ``group, stratum, confidence, correct, random``: one row a drawn unit; ``correct`` null (no final label, 无法判定)
+        ``group, stratum, confidence, correct, random``: one row a drawn unit; ``correct`` null (no final label)
         counts as wrong, for an unfinished programme supports no promise; ``random`` its permanent random number.
     population
         ``group, stratum, confidence`` of all units of the frame with a class shown.

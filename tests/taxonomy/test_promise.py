@@ -83,12 +83,25 @@ def test_missing_labels_count_as_errors() -> None:
     gold, population = table({"A:x": (5_000, 400, 0)})
     undone = gold.with_columns(correct=pl.when(pl.int_range(pl.len()) >= 30).then("correct"))
     assert choose_thresholds(gold, population, error=0.05).groups[0].route == "auto"
-    assert choose_thresholds(undone, population, error=0.05).groups[0].route == "review"
+    group = choose_thresholds(undone, population, error=0.05).groups[0]
+    assert group.route == "review" and group.unfinished == 30 and "unfinished" in group.reason_en
 
 
-def test_a_stratum_without_gold_supports_nothing() -> None:
-    gold, population = table({"A:x": (5_000, 400, 0), "A:y": (50, 0, 0)})
-    assert choose_thresholds(gold, population, error=0.05).groups[0].route == "review"
+def test_what_was_coded_in_full_is_known_and_not_inferred() -> None:
+    whole = choose_thresholds(*table({"A:x": (17, 17, 0)}), error=0.05).groups[0]
+    assert (whole.route, whole.bound, whole.n) == ("auto", 0.0, 17)
+    one = choose_thresholds(*table({"A:x": (17, 17, 1)}), error=0.05).groups[0]
+    assert one.route == "review" and one.observed_error == pytest.approx(1 / 17)
+    mixed = choose_thresholds(*table({"A:x": (100, 100, 8), "A:y": (900, 300, 2)}), error=0.05).groups[0]
+    expected = 8 / 1_000 + 0.9 * upper_bound(2, 300, 0.95)
+    assert mixed.route == "auto" and mixed.bound == pytest.approx(expected)
+
+
+def test_units_without_gold_count_as_wrong() -> None:
+    few = choose_thresholds(*table({"A:x": (5_000, 400, 0), "A:y": (50, 0, 0)}), error=0.05).groups[0]
+    assert few.bound == pytest.approx((50 + 5_000 * upper_bound(0, 400, 0.95)) / 5_050) and few.route == "auto"
+    many = choose_thresholds(*table({"A:x": (5_000, 400, 0), "A:y": (500, 0, 0)}), error=0.05).groups[0]
+    assert many.route == "review" and "too little gold" in many.reason_en
 
 
 def test_the_sequence_stops_at_the_first_failure() -> None:
@@ -114,11 +127,11 @@ def test_the_level_is_shared_by_groups_and_looks() -> None:
 
 def test_dense_strata_are_thinned_and_a_thin_one_is_not_drowned() -> None:
     # 9,000 units of which 300 were coded, all wrong ones in a tiny stratum that was coded in full.
-    gold, population = table({"A:big": (9_000, 300, 0), "A:small": (90, 90, 0)})
+    gold, population = table({"A:big": (9_000, 300, 0), "A:small": (90, 89, 0)})
     look = choose_thresholds(gold, population, error=0.05).groups[0].looks[-1]
     assert look.n == 303, "the small stratum is thinned to the rate 1/30 of the big one"
-    pooled = table({"A:big": (9_000, 30, 20), "A:small": (300, 300, 0)})
-    naive = upper_bound(20, 330, 0.95)
+    pooled = table({"A:big": (9_000, 30, 20), "A:small": (300, 299, 0)})
+    naive = upper_bound(20, 329, 0.95)
     group = choose_thresholds(*pooled, error=0.12).groups[0]
     assert naive < 0.12 and group.route == "review", "pooling unequal sampling rates would promise what is false"
     assert group.observed_error == pytest.approx(20 / 30 * 9_000 / 9_300)
