@@ -12,6 +12,7 @@ from aistat.home import home
 
 if TYPE_CHECKING:
     from warehouse.access import User
+    from warehouse.evidence import Doubt
     from warehouse.review_journal import ReviewJournal
     from warehouse.review_rules import Given, Task
 
@@ -106,11 +107,13 @@ def export_tasks(args: argparse.Namespace) -> int:
 
     journal = ReviewJournal(home())
     user = reviewer(journal, args.user)
-    store, batch = EvidenceStore(evidence_folder(home())), journal.current_batch()
+    batch = journal.current_batch()
     if batch is None:
         raise UserError(f"{home()}: there is no queue yet; 'aistat run' makes one after a release")
     minutes = 24 * 60 * int(load_yaml("review")["offline_lock_days"])
-    rows = [_row(store, batch, task) for task in journal.take_many(user, args.limit, minutes)]
+    tasks = journal.take_many(user, args.limit, minutes)
+    doubts = EvidenceStore(evidence_folder(home())).units(batch, [task.unit_id for task in tasks])
+    rows = [_row(doubts.get(task.unit_id), task) for task in tasks]
     descriptor = os.open(args.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, HEADER)
@@ -121,15 +124,11 @@ def export_tasks(args: argparse.Namespace) -> int:
     return 0
 
 
-def _row(store: object, batch: str, task: "Task") -> dict[str, str]:
-    from warehouse.evidence import EvidenceStore, NoEvidence
+def _row(doubt: "Doubt | None", task: "Task") -> dict[str, str]:
     from warehouse.export.words import safe_text
 
-    assert isinstance(store, EvidenceStore)
     row = {"task_id": task.task_id, "text_hash": task.text_hash, "bundle": task.bundle}
-    try:
-        doubt = store.unit(batch, task.unit_id)
-    except NoEvidence:
+    if doubt is None:
         return row
     suggestions = "" if task.blind else json.dumps([list(c) for c in doubt.candidates])
     texts = {k: safe_text(getattr(doubt, k)) for k in ("name", "business_scope", "main_products", "gbt_code")}

@@ -5,7 +5,7 @@ permission on the files. One file a release, holding the units of its review que
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -97,16 +97,22 @@ class EvidenceStore:
         NoEvidence
             If there is no file for the batch or the unit is not in it.
         """
+        found = self.units(batch, [unit_id])
+        if not found:
+            raise NoEvidence(f"the evidence of {batch} does not hold this unit")
+        return found[unit_id]
+
+    def units(self, batch: str, unit_ids: Sequence[str]) -> dict[str, Doubt]:
+        """Several units of a batch by id; those it does not hold are left out (:class:`NoEvidence` without a file)."""
         path = evidence_path(self._folder, batch)
         try:
             connection = open_reader(path)
         except FileNotFoundError as error:
             raise NoEvidence(f"no evidence for {batch}; the nightly job writes it after each release") from error
         with connection:
-            rows = connection.execute(f"SELECT * FROM {TABLE} WHERE unit_id = ?", [unit_id]).pl()
-        if rows.height == 0:
-            raise NoEvidence(f"the evidence of {batch} does not hold this unit")
-        return _doubt(rows.row(0, named=True))
+            query = f"SELECT * FROM {TABLE} WHERE unit_id IN (SELECT unnest(?))"
+            rows = connection.execute(query, [list(unit_ids)]).pl()
+        return {row["unit_id"]: _doubt(row) for row in rows.iter_rows(named=True)}
 
 
 def _doubt(row: Mapping[str, Any]) -> Doubt:

@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from taxonomy.classifier.gold import Answer, rule_on
 from warehouse.access import User
 from warehouse.journal import Journal
+from warehouse.review_queries import GOLD_BATCH, current_number, in_current_batches, live_locks, next_open, quoted
 from warehouse.review_rules import Given, ReviewError, StaleAnswer, Task, as_text, checked_codes, now_utc, task_key
 from warehouse.review_tables import ADJUDICATION, ANSWER, BATCH, GOLD, GOLD_LABEL, LOCK, METADATA, TASK, TASK_IN_BATCH
 
 LOCK_MINUTES: Final = 30
-GOLD_BATCH: Final = "gold"
 
 
 class ReviewJournal(Journal):
@@ -53,7 +53,7 @@ class ReviewJournal(Journal):
 
     def _open(self, batch: str, rows: Sequence[dict[str, Any]]) -> int:
         with self._begin() as connection:
-            number = self._current(connection, batch)
+            number = current_number(connection, batch)
             there = {
                 r[0]
                 for r in connection.execute(
@@ -105,7 +105,7 @@ class ReviewJournal(Journal):
                 "task_id": task, "unit_id": unit["unit_id"], "kind": "gold", "blind": True, "coders_needed": 2,
                 "text_hash": unit["text_hash"], "bundle": unit["bundle"], "area": unit.get("area") or "",
                 "inclusion_probability": unit["inclusion_probability"], "position": position, "effect": None,
-                "assigned": json.dumps([unit["coder_1"], unit["coder_2"]], ensure_ascii=False),
+                "assigned": f"[{quoted(unit['coder_1'])}, {quoted(unit['coder_2'])}]",
             })  # fmt: skip
         with self._begin() as connection:
             if connection.execute(sa.select(GOLD.c.unit_id).where(GOLD.c.sample == sample).limit(1)).first():
@@ -115,16 +115,6 @@ class ReviewJournal(Journal):
         self._open(f"{GOLD_BATCH}:{sample}", tasks)
         return len(rows)
 
-    @staticmethod
-    def _current(connection: sa.Connection, name: str | None = None, line: str = "queue") -> int | None:
-        """Number of the current batch of a line; with a name, only if it bears that name."""
-        if name is not None and name.startswith(GOLD_BATCH):
-            line = GOLD_BATCH
-        newest = connection.execute(
-            sa.select(BATCH.c.id, BATCH.c.name).where(BATCH.c.line == line).order_by(BATCH.c.id.desc()).limit(1)
-        ).first()
-        return None if newest is None or (name is not None and newest[1] != name) else int(newest[0])
-
     def select(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         """Rows of a query as dictionaries."""
         with self._engine.connect() as connection:
@@ -133,7 +123,7 @@ class ReviewJournal(Journal):
     def current_tasks(self) -> sa.Select[Any]:
         """:meth:`in_current_batches` for a query of its own."""
         with self._engine.connect() as connection:
-            return self.in_current_batches(connection)
+            return in_current_batches(connection)
 
     def current_batch(self) -> str | None:
         """Name of the batch people work on: the id of the release its evidence belongs to."""
@@ -151,34 +141,37 @@ class ReviewJournal(Journal):
         """
         moment = now or now_utc()
         with self._begin() as connection:
-            return self._held(connection, user.name, moment) or self._take(connection, user, minutes, moment)
+            held = self._held(connection, user.name, moment)
+            return held or next(iter(self._take(connection, user, minutes, moment)), None)
 
     def take_many(self, user: User, count: int, minutes: int) -> list[Task]:
         """Up to ``count`` further tasks locked to this person, for work offline."""
         moment = now_utc()
         with self._begin() as connection:
-            taken = (self._take(connection, user, minutes, moment) for _ in range(count))
-            return [task for task in taken if task is not None]
+            return self._take(connection, user, minutes, moment, count)
 
-    def _take(self, connection: sa.Connection, user: User, minutes: int, moment: datetime) -> Task | None:
-        row = self._next_open(connection, user, moment)
-        if row is None:
-            return None
+    def _take(
+        self, connection: sa.Connection, user: User, minutes: int, moment: datetime, count: int = 1
+    ) -> list[Task]:
         until = as_text(moment + timedelta(minutes=minutes))
-        connection.execute(
-            LOCK.insert().values(
-                task_id=row["task_id"], turn=row["turns"] + 1, user=user.name, action="taken", at=as_text(moment),
-                expires_at=until,
-            )
-        )  # fmt: skip
-        self._append(connection, user.name, "review_taken", {"task": row["task_id"]})
-        return _task(row, until)
+        taken = []
+        for row in next_open(connection, user, moment, count):
+            connection.execute(
+                LOCK.insert().values(
+                    task_id=row["task_id"], turn=row["turns"] + 1, user=user.name, action="taken", at=as_text(moment),
+                    expires_at=until,
+                )
+            )  # fmt: skip
+            self._append(connection, user.name, "review_taken", {"task": row["task_id"]})
+            taken.append(_task(row, until))
+        return taken
 
     def give_back(self, user: User, task_id: str) -> None:
         """Unlock a task without an answer (:class:`StaleAnswer` if it is not held)."""
         with self._begin() as connection:
-            held = self._held(connection, user.name, now_utc())
-            if held is None or held.task_id != task_id:
+            live = live_locks(now_utc())
+            own = sa.select(live.c.at).where(live.c.task_id == task_id, live.c.user == user.name)
+            if connection.execute(own).first() is None:
                 raise StaleAnswer("此任务未由您锁定 / this task is not locked to you")
             self._unlock(connection, user.name, task_id)
             self._append(connection, user.name, "review_given_back", {"task": task_id})
@@ -197,68 +190,15 @@ class ReviewJournal(Journal):
             )
         )
 
-    @staticmethod
-    def live_locks(moment: datetime) -> sa.Subquery:
-        """Newest lock row of each task and person that is a lock, not a release, and has not run out."""
-        newest = (
-            sa.select(LOCK.c.task_id, LOCK.c.user, sa.func.max(LOCK.c.turn).label("turn"))
-            .group_by(LOCK.c.task_id, LOCK.c.user)
-            .subquery()
-        )
-        joined = sa.and_(LOCK.c.task_id == newest.c.task_id, LOCK.c.turn == newest.c.turn)
-        return (
-            sa.select(LOCK.c.task_id, LOCK.c.user, LOCK.c.at, LOCK.c.expires_at)
-            .join(newest, joined)
-            .where(LOCK.c.action == "taken", LOCK.c.expires_at > as_text(moment))
-            .subquery()
-        )
-
-    def in_current_batches(self, connection: sa.Connection) -> sa.Select[Any]:
-        """A query of the tasks of the current queue and gold batch, with their position."""
-        numbers = [self._current(connection), self._current(connection, line=GOLD_BATCH)]
-        return (
-            sa.select(TASK, TASK_IN_BATCH.c.position, TASK_IN_BATCH.c.batch_id)
-            .join(TASK_IN_BATCH, TASK_IN_BATCH.c.task_id == TASK.c.task_id)
-            .where(TASK_IN_BATCH.c.batch_id.in_([n for n in numbers if n is not None]))
-        )
-
     def _held(self, connection: sa.Connection, user: str, moment: datetime) -> Task | None:
-        live = self.live_locks(moment)
-        query = self.in_current_batches(connection).add_columns(live.c.expires_at)
+        live = live_locks(moment)
+        query = in_current_batches(connection).add_columns(live.c.expires_at)
         row = connection.execute(
             query.join(live, sa.and_(live.c.task_id == TASK.c.task_id, live.c.user == user))
             .order_by(live.c.at, TASK_IN_BATCH.c.position)
             .limit(1)
         ).mappings().first()  # fmt: skip
         return None if row is None else _task(row, row["expires_at"])
-
-    def _next_open(self, connection: sa.Connection, user: User, moment: datetime) -> sa.RowMapping | None:
-        live = self.live_locks(moment)
-        counts = {
-            "answers": sa.select(sa.func.count()).select_from(ANSWER).where(ANSWER.c.task_id == TASK.c.task_id),
-            "mine": sa.select(sa.func.count())
-            .select_from(ANSWER)
-            .where(ANSWER.c.task_id == TASK.c.task_id, ANSWER.c.user == user.name),
-            "my_locks": sa.select(sa.func.count())
-            .select_from(live)
-            .where(live.c.task_id == TASK.c.task_id, live.c.user == user.name),
-            "locks": sa.select(sa.func.count()).select_from(live).where(live.c.task_id == TASK.c.task_id),
-            "turns": sa.select(sa.func.coalesce(sa.func.max(LOCK.c.turn), 0)).where(LOCK.c.task_id == TASK.c.task_id),
-        }
-        columns = {name: query.scalar_subquery().label(name) for name, query in counts.items()}
-        query = self.in_current_batches(connection).add_columns(*columns.values())
-        if user.area != "city":
-            query = query.where(TASK.c.area == user.area)
-        query = query.where(
-            columns["answers"] + columns["locks"] < TASK.c.coders_needed,
-            columns["mine"] == 0,
-            columns["my_locks"] == 0,
-            sa.or_(TASK.c.assigned == "[]", TASK.c.assigned.contains(json.dumps(user.name), autoescape=True)),
-        )
-        # Gold first: it has a date by which it must be done. Rows being taken by somebody else are skipped where
-        # the database locks rows; SQLite takes the whole write lock at the start instead.
-        query = query.order_by(sa.case((TASK.c.kind == "gold", 0), else_=1), TASK_IN_BATCH.c.position, TASK.c.task_id)
-        return connection.execute(query.limit(1).with_for_update(of=TASK, skip_locked=True)).mappings().first()
 
     # --- answering -----------------------------------------------------------------------------------------------
 
@@ -294,13 +234,13 @@ class ReviewJournal(Journal):
     def _answerable(
         self, connection: sa.Connection, user: str, given: Given, moment: datetime
     ) -> tuple[sa.RowMapping, str]:
-        query = self.in_current_batches(connection).where(TASK.c.task_id == given.task_id)
+        query = in_current_batches(connection).where(TASK.c.task_id == given.task_id)
         task = connection.execute(query.limit(1)).mappings().first()
         if task is None:
             raise StaleAnswer("此任务已被新一版队列取代，请取新任务 / superseded by a newer queue; take another task")
         if (task["text_hash"], task["bundle"]) != (given.text_hash, given.bundle):
             raise StaleAnswer("单位文字或模型包已变更，答复未记录 / the text or the bundle has changed; not recorded")
-        live = self.live_locks(moment)
+        live = live_locks(moment)
         taken_at = connection.execute(
             sa.select(live.c.at).where(live.c.task_id == given.task_id, live.c.user == user)
         ).scalar()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from taxonomy.classifier.agreement import LevelAgreement, agreement_by_level
 from taxonomy.classifier.gold import is_right, match
 from warehouse.review_journal import ReviewJournal
+from warehouse.review_queries import live_locks
 from warehouse.review_rules import now_utc
 from warehouse.review_tables import ADJUDICATION, ANSWER, BATCH, GOLD, GOLD_LABEL, LOCK, TASK, TASK_IN_BATCH
 
@@ -129,7 +130,7 @@ def status(journal: ReviewJournal) -> pl.DataFrame:
         sa.select(ANSWER.c.task_id, sa.func.count().label("answers")).group_by(ANSWER.c.task_id).subquery("answers")
     )
     newest = sa.select(sa.func.max(BATCH.c.id)).group_by(BATCH.c.line)
-    live = journal.live_locks(now_utc())
+    live = live_locks(now_utc())
     locks = sa.select(sa.func.count()).select_from(live).where(live.c.task_id == TASK.c.task_id).scalar_subquery()
     query = (
         sa.select(BATCH.c.name.label("batch"), TASK.c.kind, TASK.c.coders_needed,
@@ -194,7 +195,7 @@ def open_tasks(journal: ReviewJournal) -> pl.DataFrame:
     answers = sa.select(sa.func.count()).select_from(ANSWER).where(ANSWER.c.task_id == TASK.c.task_id).scalar_subquery()
     query = journal.current_tasks().where(answers < TASK.c.coders_needed).order_by(TASK_IN_BATCH.c.position)
     rows = journal.select(query)
-    schema = {"task_id": pl.String, "unit_id": pl.String, "kind": pl.String, "blind": pl.Boolean, "assigned": pl.String,
+    schema = {"task_id": pl.String, "unit_id": pl.String, "kind": pl.String, "blind": pl.Boolean, "coders_needed": pl.Int64,
               "text_hash": pl.String, "bundle": pl.String, "area": pl.String, "position": pl.Int64}  # fmt: skip
     return pl.DataFrame([{k: r[k] for k in schema} for r in rows], schema=schema)
 
