@@ -301,8 +301,10 @@ class ReviewJournal(Journal):
             raise ReviewError("请写明理由 / a reason is needed")
         with self._begin() as connection:
             task = connection.execute(sa.select(TASK).where(TASK.c.task_id == task_id)).mappings().first()
-            if task is None or task_id not in {r["task_id"] for r in self._waiting(connection)}:
+            may_see = task is not None and user.area in ("city", task["area"])
+            if not may_see or task_id not in {r["task_id"] for r in self._waiting(connection)}:
                 raise ReviewError(f"任务 {task_id} 不待裁定 / task {task_id} does not wait for adjudication")
+            assert task is not None
             coders = connection.execute(sa.select(ANSWER.c.user).where(ANSWER.c.task_id == task_id)).scalars().all()
             if user.name in coders:
                 raise ReviewError("裁定人不能是编码人之一 / the adjudicator may not be one of the coders")
@@ -312,13 +314,13 @@ class ReviewJournal(Journal):
     def _waiting(self, connection: sa.Connection) -> list[dict[str, Any]]:
         answers = sa.select(sa.func.count()).select_from(ANSWER).where(ANSWER.c.task_id == TASK.c.task_id)
         settled = sa.select(ADJUDICATION.c.task_id).where(ADJUDICATION.c.task_id == TASK.c.task_id).exists()
-        query = sa.select(TASK.c.task_id, TASK.c.unit_id, TASK.c.kind).where(
+        query = sa.select(TASK.c.task_id, TASK.c.unit_id, TASK.c.kind, TASK.c.area).where(
             answers.scalar_subquery() >= TASK.c.coders_needed, ~settled
         )
         return [dict(r) for r in connection.execute(query.order_by(TASK.c.task_id)).mappings()]
 
     def waiting(self) -> list[dict[str, Any]]:
-        """Tasks that wait for adjudication, with the answers given: ``task_id, unit_id, kind, answers``."""
+        """Tasks that wait for adjudication, with the answers given: ``task_id, unit_id, kind, area, answers``."""
         with self._engine.connect() as connection:
             rows = self._waiting(connection)
             for row in rows:

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from dashboard.auth import OPEN_PATHS, protect, signed_in
 from dashboard.desk import view
 from dashboard.text import LANGUAGES, words
+from taxonomy.classifier.review import GOLD
 from warehouse.access import User, may
 from warehouse.catalogue import load_yaml
 from warehouse.evidence import Doubt, EvidenceStore, NoEvidence
@@ -150,8 +151,10 @@ class Desk:
             abort(403)
         waiting = []
         for row in self._journal.waiting():
+            if user.area not in ("city", row["area"]):
+                continue
             doubt = self._doubt(row["unit_id"])
-            texts = None if doubt is None else view.marked_texts(doubt, blind=False)
+            texts = None if doubt is None else view.marked_texts(doubt, blind=row["kind"] == GOLD)
             waiting.append(
                 {**row, "doubt": doubt, "texts": texts, "mine": user.name in {a["user"] for a in row["answers"]}}
             )

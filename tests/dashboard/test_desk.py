@@ -19,7 +19,7 @@ from warehouse.evidence import Contribution, EvidenceStore
 from warehouse.evidence_write import write_evidence_file
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import labels
-from warehouse.review_rules import known_code
+from warehouse.review_rules import Given, known_code
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long password"
@@ -195,6 +195,30 @@ def test_sets_free_codes_and_referrals(desk, home: Path) -> None:  # type: ignor
     assert labels(journal).select("unit_id", "code").rows() == [("UNIT1", "A51")], (
         "a set is a truth, not a label to lock"
     )
+
+
+def test_rulings_on_gold_are_blind_and_stay_in_the_area(home: Path) -> None:
+    journal, frame = ReviewJournal(home), units().head(1)
+    journal.add_user("chen", PASSWORD, "methodologist", organisation="统计", area="440304")
+    gold = frame.with_columns(
+        group=pl.lit("A"), stratum=pl.lit("A:x"), inclusion_probability=pl.lit(0.5), confidence=pl.lit(0.9),
+        random=pl.lit(0.1), scope_hash=pl.lit("s"), coder_1=pl.lit("li"), coder_2=pl.lit("nan"),
+    )  # fmt: skip
+    journal.record_gold("g", gold, "wang")
+    for name, code in (("li", "A51"), ("nan", "B21")):
+        user = journal.user(name)
+        assert user is not None
+        task = journal.take(user)
+        assert task is not None and task.kind == "gold"
+        journal.answer(user, Given(task.task_id, "code", (code,), task.text_hash, task.bundle))
+    server = create_desk(home, home / "evidence")
+    page = page_of(enter(server, "wang"), "/disputes")
+    assert "某0号科技有限公司" in page and "<mark" not in page, "gold is judged without the model to the end"
+    other = enter(server, "chen")
+    page = page_of(other, "/disputes")
+    assert "某0号科技有限公司" not in page
+    form = {"csrf_token": token(page), "task_id": journal.waiting()[0]["task_id"], "free": "A51", "reason": "x"}
+    assert other.post("/disputes", data=form).status_code == 422 and len(journal.waiting()) == 1
 
 
 def test_a_changed_text_is_not_shown_as_if_nothing_had_happened(desk, home: Path) -> None:  # type: ignore[no-untyped-def]

@@ -69,7 +69,7 @@ def test_a_reviewer_takes_reads_and_answers(desk: tuple[str, Path], tmp_path: Pa
         page.fill("input[name=name]", "li")
         page.fill("input[name=password]", PASSWORD)
         page.click("button[type=submit]")
-        page.click("text=取下一件")
+        page.click("button:has-text('取下一件')")
         assert page.inner_text("mark.plus-4") == WORDS
         assert (
             page.evaluate("getComputedStyle(document.querySelector('mark.plus-4')).backgroundColor")
@@ -78,7 +78,7 @@ def test_a_reviewer_takes_reads_and_answers(desk: tuple[str, Path], tmp_path: Pa
         page.screenshot(path=shots / "desk-task-zh.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.check("input[value=A51]")
-        page.click("text=提交")
+        page.click("button[value=answer]")
         page.wait_for_selector("text=某1号科技有限公司")
         page.click("text=English")
         page.wait_for_selector("text=Undecidable")

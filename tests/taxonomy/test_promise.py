@@ -1,6 +1,8 @@
 """The error promise: exact bounds, order of looks, thinning, and what an unfinished programme gets."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -195,3 +197,14 @@ def test_the_simulation_in_small() -> None:
         found = prove_promise.run(scenario, "fixed_sequence", rules, 20)
         assert found["passed"] and found["gold_units"] == rules["gold"]["size"]
     assert found["mean_share_coded"] > 0.3, "where the top is clean, much of it is coded alone"
+
+
+def test_the_evidence_of_the_simulation_is_there_passed_and_of_this_code() -> None:
+    root = Path(__file__).parents[2]
+    path = root / "docs" / "quality" / "evidence" / "promise.json"
+    assert path.is_file(), "run tests/benchmarks/prove_promise.py"
+    evidence = json.loads(path.read_text())
+    assert evidence["passed"] and all(r["replicates"] >= 2_000 for r in evidence["results"])
+    for name, digest in evidence["code"].items():
+        current = hashlib.sha256((root / name).read_bytes()).hexdigest()
+        assert current == digest, f"{name} changed since the simulation; run tests/benchmarks/prove_promise.py"
