@@ -32,6 +32,8 @@ def serve(args: argparse.Namespace) -> int:
     from granian.log import LogLevels
 
     os.environ["AISTAT_HOME"] = str(home())
+    # The desk's alone: this process must not even know where evidence lies.
+    os.environ.pop("AISTAT_EVIDENCE", None)
     Granian(
         "dashboard.wsgi:server", address=args.host, port=args.port, interface=Interfaces.WSGI, workers=1,
         blocking_threads=args.threads, backpressure=args.threads * 4, log_level=LogLevels.warning, websockets=False,

@@ -8,7 +8,7 @@ from pathlib import Path
 from etl.definitions import defs
 from tests.conftest import ROOT
 
-PHASES = {"collect", "process", "analyse", "disseminate"}
+PHASES = {"collect", "process", "analyse", "disseminate", "control"}
 KINDS = {"rows", "unit", "obs", "assn", "code", "flag", "weight", "est", "cell", "series", "log"}
 
 
