@@ -42,6 +42,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="N",
         help="local 引擎的进程数 / processes of the local engine (default 1)",
     )
+    parser.add_argument(
+        "--bundle", metavar="HASH", help="用哪个编码包（默认：使用中的） / which bundle (default: the one in use)"
+    )
     parser.add_argument("--evidence", action="store_true", help="附证据列 / add the evidence column")
     parser.set_defaults(func=classify)
 
@@ -213,6 +216,17 @@ def _coded(
         raise CheckFailed(str(error)) from error
 
 
+def _chosen_bundle(name: str | None) -> "Bundle":
+    from taxonomy.classifier.bundle import BundleError
+    from taxonomy.classifier.store import current_bundle, load
+
+    directory = home() / "bundles"
+    try:
+        return current_bundle(directory) if name is None else load(directory / name)
+    except BundleError as error:
+        raise UserError(str(error)) from error
+
+
 def _check_jobs(jobs: int) -> None:
     cores = os.cpu_count() or 1
     if not 1 <= jobs <= cores:
@@ -222,12 +236,11 @@ def _check_jobs(jobs: int) -> None:
 def classify(args: argparse.Namespace) -> int:
     """Code a file; the output appears only when all of it is written."""
     from taxonomy.classifier.batch import code_batch
-    from taxonomy.classifier.store import ensure_bundle
 
     _check_jobs(args.jobs)
     batches = _batches(args.input)
     writer = _Writer(args.output)
-    bundle = ensure_bundle(home() / "bundles")
+    bundle = _chosen_bundle(args.bundle)
     dropped = () if args.evidence else ("evidence",)
     rows, routes, done, progress = 0, dict[str, int](), False, _Progress()
     try:

@@ -16,7 +16,7 @@ from etl.siphash import siphash128
 from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
-from taxonomy.classifier.store import ensure_bundle
+from taxonomy.classifier.store import current_bundle
 from taxonomy.scheme import load_scheme
 from warehouse.write import WorkStore
 
@@ -38,9 +38,9 @@ class Pass:
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """The current bundle, built from the taxonomy's files when it is not there yet."""
+    """The bundle in use: the promoted one, else that of the installed taxonomy (built when it is not there yet)."""
     directory.mkdir(parents=True, exist_ok=True)
-    return ensure_bundle(directory)
+    return current_bundle(directory)
 
 
 def coding_input(register: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,8 @@ from typing import Final
 import pyarrow as pa
 
 from taxonomy.classifier.batch import code_batch
-from taxonomy.classifier.bundle import Bundle, ensure_bundle
+from taxonomy.classifier.bundle import Bundle
+from taxonomy.classifier.store import load
 
 BATCH_ROWS: Final = 25_000
 AHEAD: Final = 2
@@ -28,7 +29,7 @@ def pieces(batches: Iterable[pa.RecordBatch], rows: int = BATCH_ROWS) -> Iterato
 def _start(directory: str, threads: int) -> None:
     global _bundle
     pa.set_cpu_count(threads)
-    _bundle = ensure_bundle(Path(directory))
+    _bundle = load(Path(directory))
 
 
 def _code(data: bytes) -> bytes:
@@ -70,7 +71,9 @@ def code_batches(
             yield code_batch(batch, bundle)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(str(bundles), 1)) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_start, initargs=(str(bundles / bundle.hash), 1)
+    ) as pool:
         waiting: deque[Future[bytes]] = deque()
         for batch in pieces(batches):
             waiting.append(pool.submit(_code, _packed(batch)))

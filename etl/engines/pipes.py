@@ -54,10 +54,10 @@ def _numbered(batches: Iterable[pa.RecordBatch], path: Path) -> int:
     return rows
 
 
-def _run(source: Path, target: Path, bundles: Path) -> int:
+def _run(source: Path, target: Path, bundle: Path) -> int:
     """The Spark job as a Dagster op in this process, the job itself in a process of its own."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    extras = {"source": str(source), "target": str(target), "bundles": str(bundles)}
+    extras = {"source": str(source), "target": str(target), "bundle": str(bundle)}
 
     @dg.op
     def code_on_spark(context: dg.OpExecutionContext) -> int:
@@ -114,7 +114,7 @@ def code_batches_on_spark(batches: Iterable[pa.RecordBatch], bundle: Bundle, bun
         rows = _numbered(batches, folder / "input.parquet")
         if rows == 0:
             return
-        coded = _run(folder / "input.parquet", folder / "coded", bundles)
+        coded = _run(folder / "input.parquet", folder / "coded", bundles / bundle.hash)
         nothing = pa.RecordBatch.from_pydict(
             {"name": pa.array([], pa.string()), "business_scope": pa.array([], pa.string())}
         )

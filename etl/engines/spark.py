@@ -16,7 +16,8 @@ import polars as pl
 import pyarrow as pa
 
 from taxonomy.classifier.batch import OUTPUT, code_batch
-from taxonomy.classifier.bundle import Bundle, ensure_bundle
+from taxonomy.classifier.bundle import Bundle
+from taxonomy.classifier.store import load
 
 ROW: Final = "row_number"
 MASTER: Final = "AISTAT_SPARK_MASTER"
@@ -28,7 +29,7 @@ TYPES: Final = {pl.String: "string", pl.Float64: "double"}
 @cache
 def _bundle(directory: str) -> Bundle:
     """One bundle a Python worker, however many partitions it takes."""
-    return ensure_bundle(Path(directory))
+    return load(Path(directory))
 
 
 def output_schema() -> str:
@@ -36,13 +37,13 @@ def output_schema() -> str:
     return ", ".join([f"{ROW} long", *(f"{name} {TYPES[kind]}" for name, kind in OUTPUT.items())])
 
 
-def coder(bundles: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def coder(bundle: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function for ``mapInArrow``: batches with :data:`ROW` in, coded batches with the same row numbers out."""
 
     def code(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             rows = batch.column(ROW)
-            coded = code_batch(batch.drop_columns([ROW]), _bundle(bundles))
+            coded = code_batch(batch.drop_columns([ROW]), _bundle(bundle))
             texts = [c.cast(pa.string()) if pa.types.is_large_string(c.type) else c for c in coded.columns]
             yield pa.RecordBatch.from_arrays([rows, *texts], names=[ROW, *coded.schema.names])
 
@@ -70,7 +71,7 @@ def _session() -> Any:
     return builder.getOrCreate()
 
 
-def code_parquet(source: str, target: str, bundles: str) -> int:
+def code_parquet(source: str, target: str, bundle: str) -> int:
     """Code ``source`` (parquet with :data:`ROW` and the classifier's input) into the folder ``target``; rows.
 
     The parts of ``target``, in the order of their names, hold the rows in the order of :data:`ROW`.
@@ -81,16 +82,16 @@ def code_parquet(source: str, target: str, bundles: str) -> int:
         rows = int(units.count())
         parts = max(1, -(-rows // PARTITION_ROWS))
         ordered = units.repartitionByRange(parts, ROW).sortWithinPartitions(ROW)
-        ordered.mapInArrow(coder(bundles), output_schema()).write.mode("overwrite").parquet(target)
+        ordered.mapInArrow(coder(bundle), output_schema()).write.mode("overwrite").parquet(target)
         return rows
     finally:
         spark.stop()
 
 
 def main() -> None:
-    """The job as Dagster Pipes starts it: ``source``, ``target``, ``bundles`` in the extras."""
+    """The job as Dagster Pipes starts it: ``source``, ``target``, ``bundle`` (folder) in the extras."""
     from dagster_pipes import open_dagster_pipes
 
     with open_dagster_pipes() as pipes:
-        extras = {name: pipes.get_extra(name) for name in ("source", "target", "bundles")}
+        extras = {name: pipes.get_extra(name) for name in ("source", "target", "bundle")}
         pipes.report_custom_message({"rows": code_parquet(**extras)})

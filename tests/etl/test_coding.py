@@ -12,7 +12,8 @@ import pytest
 
 from etl.coding import Pass, code_chunks, code_register, code_units, coding_input, with_leaves
 from etl.siphash import siphash128
-from taxonomy.classifier.bundle import Bundle, ensure_bundle
+from taxonomy.classifier.bundle import Bundle
+from taxonomy.classifier.store import ensure_bundle
 from taxonomy.scheme import load_scheme
 from tests.conftest import ROOT
 from warehouse.write import WorkStore

@@ -13,7 +13,8 @@ import pytest
 from aistat.classify_cmd import READERS
 from etl.engines.local import code_batches, pieces
 from taxonomy.classifier.batch import OUTPUT, code_batch
-from taxonomy.classifier.bundle import Bundle, ensure_bundle
+from taxonomy.classifier.bundle import Bundle
+from taxonomy.classifier.store import ensure_bundle
 from tests.conftest import aistat
 
 SPARK = importlib.util.find_spec("pyspark") is not None and shutil.which("java") is not None
@@ -110,7 +111,7 @@ def test_the_spark_function_is_the_local_one_with_row_numbers(bundle: Bundle, bu
 
     batch = arrow(units(50))
     numbered = pa.RecordBatch.from_arrays([pa.array(range(7, 57)), *batch.columns], names=[ROW, *batch.schema.names])
-    (coded,) = coder(str(bundles))([numbered])
+    (coded,) = coder(str(bundles / bundle.hash))([numbered])
     assert coded.column(ROW).to_pylist() == list(range(7, 57))
     local = pl.from_arrow(pa.Table.from_batches([code_batch(batch, bundle)]))
     assert pl.from_arrow(pa.Table.from_batches([coded])).drop(ROW).equals(local)
