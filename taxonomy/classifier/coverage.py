@@ -28,19 +28,26 @@ EVIDENCE: Final = pl.Struct(
 
 def best_confidence(decisions: pl.DataFrame) -> pl.Series:
     """Probability of the best answer of every decision: of the class shown or, where none was, of candidates and *none*."""
+    frame = decisions.select("probability", "p_ai", "candidates", shown_class()).with_row_index("row")
+    # Candidates are read only where nothing was shown: text of every row would cost minutes on a whole register.
+    left = frame.filter(pl.col("shown").is_null() | pl.col("probability").is_null())
+    forced = left.select("row", _forced(left).alias("forced"))
+    joined = frame.join(forced, on="row", how="left", maintain_order="left")
+    return joined.select(pl.coalesce("forced", "probability").alias("confidence")).to_series()
+
+
+def _forced(left: pl.DataFrame) -> pl.Series:
+    """Probability of the best answer among candidates and *none*."""
     related = [c.code for c in load_scheme(SCHEME).codes if c.segment == "related"]
-    listed = pl.col("candidates").fill_null("[]").str.json_decode(CANDIDATE)
     code, p = pl.element().struct.field("code"), pl.element().struct.field("p")
-    frame = decisions.select("probability", "p_ai", shown_class(), listed.alias("c"))
+    frame = left.select("p_ai", pl.col("candidates").fill_null("[]").str.json_decode(CANDIDATE).alias("c"))
     frame = frame.with_columns(
         best=pl.col("c").list.eval(p).list.max().fill_null(0.0),
-        related=pl.col("c").list.eval(pl.when(code.is_in(related)).then(p).otherwise(0.0)).list.sum(),
+        related=pl.col("c").list.eval(pl.when(code.is_in(related)).then(p).otherwise(0.0)).list.sum().fill_null(0.0),
         says_none=pl.col("c").list.eval(code == NONE).list.any().fill_null(False),
     )
     rest = (1.0 - pl.col("p_ai").fill_null(0.0) - pl.col("related")).clip(0.0, 1.0)
-    forced = pl.max_horizontal("best", pl.when("says_none").then(0.0).otherwise(rest))
-    shown = pl.when(pl.col("shown").is_not_null()).then(pl.col("probability"))
-    return frame.select(pl.coalesce(shown, forced).alias("confidence")).to_series()
+    return frame.select(pl.max_horizontal("best", pl.when("says_none").then(0.0).otherwise(rest))).to_series()
 
 
 def by_route(decisions: pl.DataFrame) -> list[dict[str, Any]]:

@@ -85,24 +85,28 @@ class Signal:
 
 @dataclass(frozen=True)
 class Drift:
-    """Outcome of the gate; ``reference`` names the release compared with, empty when there was none yet."""
+    """Outcome of the gate; ``reference`` names the release compared with, empty when there was none yet.
+
+    ``accepted``: why a person says the change is real; it lets a blocked release go out and is in the audit log.
+    """
 
     status: str
     reference: str
     reason_zh: str
     reason_en: str
     signals: tuple[Signal, ...]
+    accepted: str = ""
 
     @property
     def blocks(self) -> bool:
         """Whether the release must not go out without a person's word."""
-        return self.status == "block"
+        return self.status == "block" and not self.accepted
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "status": self.status, "reference": self.reference, "reason_zh": self.reason_zh,
-            "reason_en": self.reason_en, "signals": [s.as_dict() for s in self.signals],
+            "reason_en": self.reason_en, "accepted": self.accepted, "signals": [s.as_dict() for s in self.signals],
         }  # fmt: skip
 
     @classmethod

@@ -27,6 +27,7 @@ from taxonomy.classifier.reliability import Reliability, promised_and_observed, 
 
 SCHEMA_VERSION: Final = "1"
 HEADINGS: Final = ("explainability", "accuracy", "reproducibility", "timeliness", "cost_effectiveness")
+SLICE_ROWS: Final = 100_000
 DIGEST_COLUMNS: Final = ("unit_id", "ai_class", "segment", "p_ai", "probability", "route", "candidates", "bundle")
 
 
@@ -73,8 +74,10 @@ class QualityReport:
 
 def decisions_digest(decisions: pl.DataFrame) -> str:
     """SHA-256 of decisions (without evidence) in the order of unit ids: equal decisions give equal digests."""
-    frame = decisions.select(DIGEST_COLUMNS).sort("unit_id")
-    return hashlib.sha256(frame.write_csv(null_value="\\N").encode()).hexdigest()
+    digest = hashlib.sha256()
+    for part in decisions.select(DIGEST_COLUMNS).sort("unit_id").iter_slices(SLICE_ROWS):
+        digest.update(part.write_csv(null_value="\\N", include_header=False).encode())
+    return digest.hexdigest()
 
 
 def _gold_head(judged: Judged | None) -> dict[str, Any]:
