@@ -7,7 +7,7 @@ outcome of its own gate; ``quality/<release id>.json`` its quality report. Both 
 import importlib.util
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from taxonomy.classifier.changes import change_list
-from taxonomy.classifier.drift import Drift, gate, gold_signals, labels_in_order, load_limits
+from taxonomy.classifier.drift import Drift, gate, gold_signals, load_limits
 from taxonomy.classifier.evaluate import QualityReport, RunFacts, evaluate
 from taxonomy.classifier.profile import Profile, build_profile
 from warehouse.release import current_id
@@ -23,6 +23,7 @@ from warehouse.write import WorkStore
 
 CHANGE = "process_register__log_code_change"
 CANDIDATE = ".candidate"
+CHANGES = ".changes"
 INPUTS = ("unit_id", "gbt_code", "input_hash")
 
 
@@ -98,29 +99,28 @@ def gold_of(root: Path) -> pl.DataFrame | None:
 
 def watch(
     root: Path,
-    inputs: pl.DataFrame,
-    codes: pl.DataFrame,
+    inputs: Iterable[pl.DataFrame],
+    codes: Iterable[pl.DataFrame],
     *,
-    gold: pl.DataFrame | None = None,
-    changes: Mapping[str, Any] | None = None,
+    wrong: Sequence[bool] | None = None,
     accepted: str = "",
 ) -> Watch:
     """Compare a night's coding with the release being served, and leave the outcome as the candidate of the next release.
 
-    The same inputs and decisions as those of the release keep its outcome: there is nothing new to judge, and the same
-    content must give the same release.
+    ``inputs`` and ``codes`` are frames of the register's texts and of its decisions; ``wrong`` the newest gold labels
+    (:func:`taxonomy.classifier.drift.labels_in_order`), None without gold. The same profile and labels as those of
+    the release keep its outcome: there is nothing new to judge, and the same content must give the same release.
     """
     limits = load_limits()
     now = build_profile(inputs, codes, limits.sketch)
     name, last = reference(root)
-    wrong = [] if gold is None else labels_in_order(codes, gold)
-    labels = (len(wrong), sum(wrong))
-    if last is not None and (last.profile.as_dict(), last.labels) == (now.as_dict(), labels) and changes is None:
+    labels = (len(wrong or ()), sum(wrong or ()))
+    if last is not None and (last.profile.as_dict(), last.labels) == (now.as_dict(), labels):
         drift, changes = last.drift, last.changes
     else:
-        signals = gold_signals(wrong, limits) if gold is not None else ()
+        signals = gold_signals(wrong, limits) if wrong is not None else ()
         drift = gate(None if last is None else last.profile, now, limits, reference=name, gold=signals)
-        changes = changes if changes is not None else _carried(root, now, last)
+        changes = _carried(root, now, last)
     if drift.blocks and accepted:
         drift = replace(drift, accepted=accepted)
     found = Watch(now, drift, labels, changes)
@@ -129,21 +129,24 @@ def watch(
 
 
 def _carried(root: Path, now: Profile, last: Watch | None) -> Mapping[str, Any] | None:
-    """Changes since the last bundle: of the night before, released or stopped, if it had this bundle; else of the release."""
-    night = read_watch(root, CANDIDATE)
-    if night is not None and night.profile.bundles == now.bundles:
-        return night.changes
+    """Changes since the last bundle: those last written if they led to this bundle, else those of the release."""
+    path = _folder(root) / f"{CHANGES}.json"
+    if path.is_file():
+        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if body["bundle"] == list(now.bundles):
+            return body
     return None if last is None else last.changes
 
 
-def changes_of(work: WorkStore, before: pl.DataFrame | None, codes: pl.DataFrame) -> dict[str, Any] | None:
-    """When the bundle has changed: write the change list (restricted) and return its summary; else None."""
+def record_changes(root: Path, work: WorkStore, before: pl.DataFrame | None, codes: pl.DataFrame) -> None:
+    """When the bundle has changed: keep the change list (restricted, in the work store) and its summary."""
     if before is None or not before.height or set(before["bundle"].unique()) == set(codes["bundle"].unique()):
-        return None
+        return
     columns = [c for c in INPUTS if c in before.columns and c in codes.columns]
     found = change_list(before, codes, inputs_before=before.select(columns), inputs_now=codes.select(columns))
     work.write(CHANGE, found.units)
-    return found.as_dict()
+    bundles = sorted(codes["bundle"].unique().to_list())
+    _write(_folder(root) / f"{CHANGES}.json", {"bundle": bundles, **found.as_dict()})
 
 
 def report_of(root: Path, codes: pl.DataFrame, vintage: str, *, synthetic: bool) -> QualityReport:

@@ -69,6 +69,6 @@ def is_full(context: dg.AssetExecutionContext) -> bool:
     return context.run.tags.get(FULL_TAG) == "true"
 
 
-def accepted_drift(context: dg.AssetExecutionContext) -> str:
+def accepted_drift(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
     """Why a person says that a drift which would block is a real change; empty when nobody does."""
     return context.run.tags.get(DRIFT_TAG, "").strip()

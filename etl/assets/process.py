@@ -4,13 +4,11 @@ import dagster as dg
 import polars as pl
 
 from etl.assets.collect import table_name
-from etl.classifier_quality import changes_of, gold_of, watch
-from etl.coding import code_units, coding_input, load_bundle
+from etl.classifier_quality import record_changes
+from etl.coding import code_units, load_bundle
 from etl.link import Returns, unit_year
 from etl.progress import step
-from etl.resources import Stores, accepted_drift, is_full
-from taxonomy.classifier.drift import Drift
-from warehouse.journal import Journal
+from etl.resources import Stores, is_full
 
 GROUP = "process"
 CODE_UNIT = "process_register__code_unit"
@@ -21,10 +19,7 @@ UNIT_YEAR = "process_enterprise__unit_year"
     name=CODE_UNIT,
     group_name=GROUP,
     deps=[table_name("register")],
-    check_specs=[
-        dg.AssetCheckSpec("every_unit_decided", asset=CODE_UNIT, blocking=True),
-        dg.AssetCheckSpec("no_drift", asset=CODE_UNIT, blocking=True),
-    ],
+    check_specs=[dg.AssetCheckSpec("every_unit_decided", asset=CODE_UNIT, blocking=True)],
     description="名录单位的人工智能行业编码（附证据） / AI codes of the register with evidence",
 )
 def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -34,15 +29,8 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
         register = work.read(table_name("register"))
         before = work.read(CODE_UNIT) if work.exists(CODE_UNIT) else None
         codes, fresh = code_units(register, load_bundle(stores.bundles), None if is_full(context) else before)
-        changes = changes_of(work, before, codes)
+        record_changes(stores.root, work, before, codes)
         work.write(CODE_UNIT, codes)
-        reason = accepted_drift(context)
-        left = watch(
-            stores.root, coding_input(register), codes, gold=gold_of(stores.root), changes=changes, accepted=reason
-        )
-        if left.drift.accepted and left.drift.accepted == reason:
-            detail = {"reason": reason, "reference": left.drift.reference, "signals": left.drift.reason_en}
-            Journal(stores.root).append("command line", "drift_accepted", detail)
         nominated = int(codes["nominated"].sum())
         notes.append(f"{codes.height:,} units, {fresh:,} coded anew, {nominated:,} nominated")
         return dg.MaterializeResult(
@@ -52,22 +40,9 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
                     check_name="every_unit_decided",
                     passed=codes.height == register.height and codes["route"].null_count() == 0,
                     description=f"{codes.height} decisions for {register.height} units",
-                ),
-                drift_check(left.drift),
+                )
             ],
         )
-
-
-def drift_check(drift: Drift) -> dg.AssetCheckResult:
-    """The gate as a check: a block stops the run before anything is released, a warning is shown and goes on."""
-    stops = dg.AssetCheckSeverity.ERROR if drift.blocks else dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
-        check_name="no_drift",
-        passed=drift.status == "ok",
-        severity=stops,
-        description=f"{drift.reason_zh} / {drift.reason_en}",
-        metadata={s.name: s.detail_en for s in drift.signals},
-    )
 
 
 @dg.asset(

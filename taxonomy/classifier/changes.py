@@ -5,7 +5,7 @@ named, with its largest single contribution. Evidence speaks for the best class 
 the difference is between what spoke for the old class then and for the new one now.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +53,16 @@ class Changes:
             "by_kind": dict(sorted(kinds.iter_rows())),
             "moves": [{"from": a, "to": b, "n": n} for a, b, n in moves.iter_rows()],
         }  # fmt: skip
+
+
+def joined(parts: Iterable[Changes]) -> Changes:
+    """Changes of several parts of a register as one."""
+    found = list(parts)
+    frames = [p.units for p in found] or [pl.DataFrame(schema=SCHEMA)]
+    return Changes(
+        pl.concat(frames).sort("unit_id"),
+        sum(p.compared for p in found), sum(p.added for p in found), sum(p.gone for p in found),
+    )  # fmt: skip
 
 
 def _side(decisions: pl.DataFrame, inputs: pl.DataFrame | None, side: str) -> pl.DataFrame:

@@ -162,7 +162,13 @@ def _timeliness(gold: pl.DataFrame | None, facts: RunFacts) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def evaluate(decisions: pl.DataFrame, gold: pl.DataFrame | None = None, facts: RunFacts | None = None) -> QualityReport:
+def evaluate(
+    decisions: pl.DataFrame,
+    gold: pl.DataFrame | None = None,
+    facts: RunFacts | None = None,
+    *,
+    evidence: pl.DataFrame | None = None,
+) -> QualityReport:
     """Judge a run.
 
     Parameters
@@ -175,6 +181,8 @@ def evaluate(decisions: pl.DataFrame, gold: pl.DataFrame | None = None, facts: R
         ``decided_at``; see :func:`taxonomy.classifier.judged.read_gold`. None: every figure that needs gold is null and says so.
     facts
         What comes from elsewhere.
+    evidence
+        Decisions whose evidence is checked, where ``decisions`` leave it out to save memory.
 
     Raises
     ------
@@ -188,7 +196,7 @@ def evaluate(decisions: pl.DataFrame, gold: pl.DataFrame | None = None, facts: R
     bundles = tuple(sorted(decisions["bundle"].drop_nulls().unique().to_list()))
     left = int(decisions["route"].is_in(list(NOT_CODED)).sum())
     sections = {
-        "explainability": evidence_quality(decisions),
+        "explainability": evidence_quality(decisions if evidence is None else evidence),
         "accuracy": _accuracy(decisions, judged, known_facts),
         "reproducibility": {
             "bundles": list(bundles), "decisions_sha256": decisions_digest(decisions),

@@ -67,64 +67,96 @@ def hash64(phrase: str) -> int:
     return int.from_bytes(hashlib.blake2b(phrase.encode(), digest_size=8).digest(), "big")
 
 
-def phrase_sketch(texts: pl.DataFrame, size: int) -> tuple[int, dict[str, int]]:
-    """Limit and sampled phrase counts of text columns: the ``size`` phrases of smallest hash, occurrences counted."""
-    limit, found = SPACE, dict[int, int]()
-    columns = [c for c in TEXTS if c in texts.columns]
-    for part in texts.select(columns).iter_slices(SLICE_ROWS):
-        phrases = pl.concat(
-            [part[c].drop_nulls().str.to_lowercase().str.extract_all(PHRASE).explode() for c in columns]
-        )
-        counts = phrases.drop_nulls().value_counts()
-        for phrase, count in counts.iter_rows():
-            if (number := hash64(phrase)) < limit:
-                found[number] = found.get(number, 0) + count
-        if len(found) > size:
-            limit = sorted(found)[size]
-            found = {k: n for k, n in found.items() if k < limit}
-    return limit, {f"{k:016x}": found[k] for k in sorted(found)}
+class PhraseSketch:
+    """The ``size`` phrases of smallest hash, with their occurrences; fed frame by frame, in constant memory."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self.limit, self._found = size, SPACE, dict[int, int]()
+
+    def add(self, texts: pl.DataFrame) -> None:
+        """Count the phrases of the text columns of a frame."""
+        columns = [c for c in TEXTS if c in texts.columns]
+        for part in texts.select(columns).iter_slices(SLICE_ROWS):
+            found = [part[c].drop_nulls().str.to_lowercase().str.extract_all(PHRASE).explode() for c in columns]
+            for phrase, count in pl.concat(found).drop_nulls().value_counts().iter_rows():
+                if (number := hash64(phrase)) < self.limit:
+                    self._found[number] = self._found.get(number, 0) + count
+            # The limit only falls, so that a phrase that stays was counted from the start.
+            if len(self._found) > self._size:
+                self.limit = sorted(self._found)[self._size]
+                self._found = {k: n for k, n in self._found.items() if k < self.limit}
+
+    def counts(self) -> dict[str, int]:
+        """Hash (hex) → occurrences, sorted."""
+        return {f"{k:016x}": self._found[k] for k in sorted(self._found)}
 
 
-def _counts(values: pl.Series) -> dict[str, int]:
-    table = values.value_counts()
-    return {str(k): int(n) for k, n in sorted(table.iter_rows(), key=lambda r: str(r[0]))}
+class _Tally:
+    """Counts by name, added up frame by frame."""
+
+    def __init__(self) -> None:
+        self.counts = dict[str, int]()
+
+    def add(self, values: pl.Series) -> None:
+        for name, n in values.value_counts().iter_rows():
+            self.counts[str(name)] = self.counts.get(str(name), 0) + int(n)
+
+    def sorted(self) -> dict[str, int]:
+        return dict(sorted(self.counts.items()))
 
 
-def _filled(frame: pl.DataFrame, field: str) -> float:
-    if field not in frame.columns or frame.height == 0:
-        return 0.0
-    return round(float((frame[field].fill_null("").str.strip_chars() != "").to_numpy().mean()), 6)
+def _filled(frame: pl.DataFrame, field: str) -> int:
+    return int((frame[field].fill_null("").str.strip_chars() != "").sum()) if field in frame.columns else 0
 
 
-def build_profile(inputs: pl.DataFrame, decisions: pl.DataFrame, sketch: int = 2048) -> Profile:
+def _division(frame: pl.DataFrame) -> pl.Series:
+    if "gbt_code" not in frame.columns:
+        return pl.repeat("-", frame.height, eager=True)
+    return frame["gbt_code"].cast(pl.String).fill_null("").str.strip_chars().str.slice(0, 2).replace("", "-")
+
+
+def _class() -> pl.Expr:
+    shown = shown_class().fill_null("-")
+    return pl.when(shown.is_in(["-", NONE])).then(shown).otherwise(shown.str.slice(0, 2)).alias("class")
+
+
+def build_profile(inputs: Iterable[pl.DataFrame], decisions: Iterable[pl.DataFrame], sketch: int = 2048) -> Profile:
     """Profile of a run.
 
     Parameters
     ----------
     inputs
-        What was coded: ``name, business_scope, main_products, gbt_code`` (absent ones count as never filled).
+        Frames of what was coded: ``name, business_scope, main_products, gbt_code`` (absent ones count as never filled).
     decisions
-        Columns ``ai_class, segment, probability, route, bundle`` of the same units.
+        Frames of the decisions: ``ai_class, segment, probability, route, bundle``. The two need not be cut alike.
     """
-    code = inputs["gbt_code"] if "gbt_code" in inputs.columns else pl.Series("gbt_code", [None] * inputs.height)
-    division = code.cast(pl.String).fill_null("").str.strip_chars().str.slice(0, 2).replace("", "-")
-    shown = decisions.select(shown_class()).to_series().fill_null("-")
-    classes = shown.to_frame().select(
-        pl.when(pl.col("shown").is_in(["-", NONE])).then("shown").otherwise(pl.col("shown").str.slice(0, 2))
-    )
-    means = decisions.group_by("route").agg(pl.col("probability").mean()).drop_nulls().sort("route")
-    limit, phrases = phrase_sketch(inputs, sketch)
+    phrases, codes, fill, rows = PhraseSketch(sketch), _Tally(), dict.fromkeys(FIELDS, 0), 0
+    for frame in inputs:
+        phrases.add(frame)
+        codes.add(_division(frame))
+        fill = {field: n + _filled(frame, field) for field, n in fill.items()}
+        rows += frame.height
+    classes, routes, bundles = _Tally(), _Tally(), set[str]()
+    core, sums = 0, dict[str, list[float]]()
+    for frame in decisions:
+        classes.add(frame.select(_class()).to_series())
+        routes.add(frame["route"])
+        bundles |= set(frame["bundle"].drop_nulls().unique().to_list())
+        core += int((frame["segment"] == "core").fill_null(False).sum())
+        known = frame.filter(pl.col("probability").is_not_null())
+        for route, total, n in known.group_by("route").agg(pl.col("probability").sum(), pl.len()).iter_rows():
+            sums.setdefault(str(route), []).extend((float(total), float(n)))
     return Profile(
-        units=decisions.height,
-        bundles=tuple(sorted(decisions["bundle"].drop_nulls().unique().to_list())),
-        fill={field: _filled(inputs, field) for field in FIELDS},
-        code_mix=_counts(division),
-        class_mix=_counts(classes.to_series()),
-        core=int((decisions["segment"] == "core").fill_null(False).sum()),
-        route_mix=_counts(decisions["route"]),
-        mean_probability={str(r): round(float(p), 6) for r, p in means.iter_rows()},
-        phrase_limit=limit,
-        phrases=phrases,
+        units=sum(routes.counts.values()),
+        bundles=tuple(sorted(bundles)),
+        fill={field: round(n / max(rows, 1), 6) for field, n in fill.items()},
+        code_mix=codes.sorted(),
+        class_mix=classes.sorted(),
+        core=core,
+        route_mix=routes.sorted(),
+        mean_probability={r: round(sum(v[::2]) / sum(v[1::2]), 6) for r, v in sorted(sums.items())},
+        phrase_limit=phrases.limit,
+        phrases=phrases.counts(),
     )
 
 
