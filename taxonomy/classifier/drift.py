@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import yaml
 from scipy.special import betaln
 from scipy.stats import beta, binom, chi2
 
-from taxonomy.classifier.intervals import known
+from taxonomy.classifier.intervals import F64, known
 from taxonomy.classifier.judged import is_right, read_gold, shown_class
 from taxonomy.classifier.profile import SPACE, Profile, hash64, novelty
 
@@ -231,23 +232,23 @@ def _signal(name: str, before: Profile, now: Profile, limits: Limits) -> Signal:
 # --- rolling gold ------------------------------------------------------------------------------------------------------
 
 
-def log_e_value(errors: int, n: int, promised: float) -> float:
+def log_e_value(errors: npt.ArrayLike, n: npt.ArrayLike, promised: float) -> F64:
     """Logarithm of the evidence against "error at most ``promised``" after ``n`` labels with ``errors`` wrong ones.
 
     Likelihood ratio of a uniform mixture over error rates above the promise against the promise itself. It is a
     supermartingale under any error within the promise, so the chance that it *ever* exceeds ``1/α`` is at most ``α``
-    (Ville; Howard et al. 2021, *Annals of Statistics* 49): one may look every night.
+    (Ville; Howard et al. 2021, *Annals of Statistics* 49): one may look every night. ``errors`` and ``n`` may be arrays.
 
     Raises
     ------
     ValueError
         If not ``0 <= errors <= n`` or the promise is not between 0 and 1.
     """
-    if not (0 <= errors <= n and 0.0 < promised < 1.0):
-        raise ValueError(f"{errors} errors of {n}, promise {promised}: expected 0 <= errors <= n, 0 < promise < 1")
-    a, b = errors + 1.0, n - errors + 1.0
-    mixture = betaln(a, b) + beta.logsf(promised, a, b) - math.log1p(-promised)
-    return float(mixture - errors * math.log(promised) - (n - errors) * math.log1p(-promised))
+    x, size = np.asarray(errors, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    if not ((x >= 0).all() and (x <= size).all() and 0.0 < promised < 1.0):
+        raise ValueError(f"{errors!r} errors of {n!r}, promise {promised}: expected 0 <= errors <= n, 0 < promise < 1")
+    mixture = betaln(x + 1.0, size - x + 1.0) + beta.logsf(promised, x + 1.0, size - x + 1.0) - math.log1p(-promised)
+    return np.asarray(mixture - x * math.log(promised) - (size - x) * math.log1p(-promised))
 
 
 def gold_signals(wrong: Sequence[bool], limits: Limits, promised: float | None = None) -> tuple[Signal, ...]:
@@ -260,8 +261,8 @@ def gold_signals(wrong: Sequence[bool], limits: Limits, promised: float | None =
     last = list(wrong)[-limits.window :]
     errors, n, total = sum(last), len(last), sum(wrong)
     p_window = float(binom.sf(errors - 1, n, limit)) if n else None
-    highest = max((log_e_value(int(e), i, limit) for i, e in enumerate(np.cumsum(wrong), 1)), default=0.0)
-    p_ever = min(1.0, math.exp(-highest))
+    course = log_e_value(np.cumsum(np.asarray(wrong, dtype=np.int64)), np.arange(1, len(wrong) + 1), limit)
+    p_ever = min(1.0, math.exp(-float(course.max(initial=0.0))))
     window = Signal(
         "gold_window", "gold", p_window, limits.alpha_warn, 0.0, p_window,
         "warn" if p_window is not None and p_window < limits.alpha_warn else "ok",
