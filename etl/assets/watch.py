@@ -36,6 +36,8 @@ def no_drift(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.Asset
             detail: dict[str, object] = {"reason": reason, "reference": found.reference, "signals": found.reason_en}
             Journal(stores.root).append("command line", "drift_accepted", detail)
         notes.append(f"{found.status}{' (accepted)' if found.accepted else ''}: {found.reason_en}")
+        if found.blocks:
+            notes.append("if the change is real: aistat run --accept-drift REASON; else look into inputs and bundle")
         return as_check(found)
 
 
