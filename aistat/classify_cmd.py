@@ -156,7 +156,7 @@ def _empty_batch() -> "pa.RecordBatch":
 def classify(args: argparse.Namespace) -> int:
     """Code a file; the output appears only when all of it is written."""
     from taxonomy.classifier.batch import code_batch
-    from taxonomy.classifier.bundle import ensure_bundle
+    from taxonomy.classifier.store import ensure_bundle
 
     batches = _batches(args.input)
     writer = _Writer(args.output)

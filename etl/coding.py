@@ -8,8 +8,9 @@ import polars as pl
 import pyarrow as pa
 
 from taxonomy.classifier.batch import code_batch
-from taxonomy.classifier.bundle import Bundle, ensure_bundle
+from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
+from taxonomy.classifier.store import ensure_bundle
 from taxonomy.scheme import load_scheme
 
 INPUT = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]

@@ -12,6 +12,7 @@ CODE_SCHEMA = {
     "scheme": pl.String, "code": pl.String, "parent": pl.String, "level": pl.Int64, "level_name": pl.String,
     "name_zh": pl.String, "name_en": pl.String, "definition_zh": pl.String, "includes": pl.String,
     "excludes": pl.String, "legal_basis": pl.String, "segment": pl.String, "sort": pl.Int64, "status": pl.String,
+    "basis": pl.String,
 }  # fmt: skip
 
 
@@ -21,6 +22,7 @@ def _code_row(scheme: str, code: Code) -> dict[str, object]:
         "name_zh": code.name_zh, "name_en": code.name_en, "definition_zh": code.definition_zh,
         "includes": "；".join(code.includes), "excludes": "；".join(code.excludes), "legal_basis": code.legal_basis,
         "segment": code.segment, "sort": code.sort, "status": code.status,
+        "basis": code.basis,
     }  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def code_table(public: Mapping[str, Sequence[tuple[str, str, str]]]) -> pl.DataF
         for sort, (code, zh, en) in enumerate(codes):
             row: dict[str, object] = dict.fromkeys(CODE_SCHEMA, "")
             row |= {"scheme": scheme, "code": code, "parent": None, "level": 1, "level_name": scheme}
-            row |= {"name_zh": zh, "name_en": en, "sort": sort, "status": "public"}
+            row |= {"name_zh": zh, "name_en": en, "sort": sort, "status": "public", "basis": "public_list"}
             rows.append(row)
     return pl.DataFrame(rows, schema=CODE_SCHEMA).sort("scheme", "sort")
 

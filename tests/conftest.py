@@ -34,7 +34,7 @@ def aistat(*arguments: str, home: Path, check: bool = True, **options: object) -
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the classifier's bundle, trained once for all tests."""
-    from taxonomy.classifier.bundle import ensure_bundle
+    from taxonomy.classifier.store import ensure_bundle
 
     folder = tmp_path_factory.mktemp("bundles")
     ensure_bundle(folder)

@@ -53,6 +53,7 @@ class Code:
     segment: str
     sort: int
     status: str
+    basis: str = ""
 
 
 class Release:

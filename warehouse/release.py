@@ -13,11 +13,12 @@ from typing import Any
 
 import polars as pl
 
+from taxonomy.basis import BasisRefused, require_official
 from warehouse.catalogue import Dataset, load_datasets, load_indicators
 from warehouse.connect import open_writable
 
 POINTER = "current"
-STATUSES = ("trial", "simulated")
+STATUSES = ("trial", "simulated", "official")
 CELL_COLUMNS = {
     "period": pl.String(),
     "indicator": pl.String(),
@@ -31,7 +32,7 @@ CELL_COLUMNS = {
 }
 CODE_COLUMNS = (
     *("scheme", "code", "parent", "level", "level_name", "name_zh", "name_en", "definition_zh"),
-    *("includes", "excludes", "legal_basis", "segment", "sort", "status"),
+    *("includes", "excludes", "legal_basis", "segment", "sort", "status", "basis"),
 )
 PERIOD = re.compile(r"[0-9]{4}(-[0-9]{2}|-Q[1-4])?")
 REFERENCE_TABLES = frozenset(
@@ -52,7 +53,10 @@ class ReleaseRefused(RuntimeError):
 
 @dataclass(frozen=True)
 class ReleaseContent:
-    """Everything one release holds: cleared cubes by dataset, their certificates, and reference tables."""
+    """Everything one release holds: cleared cubes by dataset, their certificates, and reference tables.
+
+    ``correspondences`` are the ids of those the coding of units rests on; an official release is refused if one is weak.
+    """
 
     vintage: str
     status: str
@@ -62,6 +66,7 @@ class ReleaseContent:
     reference: Mapping[str, pl.DataFrame]
     pipeline_version: str
     lineage: Mapping[str, str] = field(default_factory=dict)
+    correspondences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,17 @@ def _check_cube(dataset: Dataset, frame: pl.DataFrame, codes: Mapping[str, set[s
             raise ReleaseRefused(f"{name}: codes {sorted(map(str, strange))[:5]} are not in scheme {dimension.scheme}")
 
 
+def _check_basis(content: ReleaseContent) -> None:
+    """Refuse an official release whose code lists or correspondences rest on memory, inference or a draft."""
+    if not content.correspondences:
+        raise ReleaseRefused("an official release names the correspondences its coding rests on; none is named")
+    columns = content.reference["meta_code"].select("scheme", "code", "basis", "status").fill_null("")
+    try:
+        require_official(correspondences=content.correspondences, rows=columns.iter_rows())
+    except BasisRefused as error:
+        raise ReleaseRefused(str(error)) from error
+
+
 def _check(content: ReleaseContent) -> None:
     if content.status not in STATUSES:
         raise ReleaseRefused(f"status {content.status!r}; expected one of {STATUSES}")
@@ -147,6 +163,8 @@ def _check(content: ReleaseContent) -> None:
     meta_code = content.reference["meta_code"]
     if set(meta_code.columns) != set(CODE_COLUMNS):
         raise ReleaseRefused(f"meta_code: columns are {meta_code.columns}, expected {list(CODE_COLUMNS)}")
+    if content.status == "official":
+        _check_basis(content)
     codes = {s: set(f["code"]) for (s,), f in meta_code.partition_by("scheme", as_dict=True).items()}
     datasets = load_datasets()
     for dataset_id, frame in content.cubes.items():

@@ -8,10 +8,13 @@ from dashboard.components.block import plain_block
 from dashboard.components.controls import page_head
 from dashboard.context import Context
 from dashboard.pages.base import Page
-from taxonomy.correspondence import gbt_links
+from taxonomy.basis import mark
+from taxonomy.correspondence import chain, gbt_links
+from taxonomy.facet import list_assignments, list_facets, load_facet, values_of
 from taxonomy.scheme import Code, Scheme, load_scheme
 
 SCHEME = "ai_industry_2026"
+OTHERS = ("digital_economy_2021", "strategic_emerging_2018", "isic4")
 
 
 def _matches(code: Code, words: list[str]) -> bool:
@@ -50,18 +53,56 @@ def _found(ctx: Context, scheme: Scheme, words: list[str], chosen: str) -> html.
     return html.Div(html.Ul(hits) if hits else html.P(ctx.t("catalogue_none")), className="tree")
 
 
+def _row(ctx: Context, code: str, name: str, coverage: str, note: str, basis: str) -> html.Li:
+    """One linked class; a weak basis carries its mark, for an official release would refuse the row."""
+    weak = mark(basis, ctx.lang)
+    marks = [html.Span(weak, className="pill pill-refused")] if weak else []
+    pill = html.Span(ctx.t(f"coverage_{coverage}"), className=f"pill pill-{coverage}")
+    return html.Li([html.B(code), " ", name, pill, *marks, html.Small(note)])
+
+
 def _gbt(ctx: Context, code: str) -> list[Any]:
     gbt = load_scheme("gbt4754_2017")
     links = gbt_links(code)
     if not links:
         return []
     items = [
-        html.Li([html.B(k.to_code), " ", gbt.get(k.to_code).name_zh,
-                 html.Span(ctx.t(f"coverage_{k.coverage}"), className=f"pill pill-{k.coverage}"),
-                 html.Small(k.resolution)])
+        _row(ctx, k.to_code, gbt.get(k.to_code).name_zh, k.coverage, k.resolution, k.basis)
         for k in {link.to_code: link for link in links}.values()
-    ]  # fmt: skip
+    ]
     return [html.H3(f"{ctx.t('gbt')}（{ctx.t('basis_proposal')}）"), html.Ul(items, className="links")]
+
+
+def _others(ctx: Context, scheme: Scheme, chosen: str) -> list[Any]:
+    """Classes of other classifications that share a GB/T class with this leaf, by classification."""
+    parts: list[Any] = []
+    if scheme.children(chosen):
+        return parts
+    for other_id in OTHERS:
+        other = load_scheme(other_id)
+        found = {p.to_code: p for p in sorted(chain(SCHEME, other_id), key=lambda p: p.coverage != "full", reverse=True)
+                 if p.from_code == chosen}  # fmt: skip
+        rows = [
+            _row(ctx, p.to_code, ctx.name(other.get(p.to_code)), p.coverage, f"GB/T {p.via}", p.basis)
+            for _, p in sorted(found.items())
+        ]
+        if rows:
+            parts += [html.H3(other.name_en if ctx.lang == "en" else other.name_zh), html.Ul(rows, className="links")]
+    return parts
+
+
+def _facets(ctx: Context, chosen: str) -> list[Any]:
+    if SCHEME not in list_assignments():
+        return []
+    rows = []
+    for facet in map(load_facet, list_facets()):
+        values = values_of(SCHEME, chosen, facet.id)
+        if values:
+            texts = [v.en if ctx.lang == "en" else v.zh for v in values]
+            rows.append(
+                html.Li([html.B(facet.en if ctx.lang == "en" else facet.zh), " ", ctx.t("list_comma").join(texts)])
+            )
+    return [html.H3(ctx.t("facets")), html.Ul(rows)] if rows else []
 
 
 def _card(ctx: Context, scheme: Scheme, chosen: str) -> list[Any]:
@@ -84,7 +125,9 @@ def _card(ctx: Context, scheme: Scheme, chosen: str) -> list[Any]:
     if scheme.children(chosen):
         below = [html.Li(_link(ctx, c, chosen)) for c in scheme.children(chosen)]
         parts += [html.H3(ctx.t("children")), html.Ul(below)]
+    parts += _facets(ctx, chosen)
     parts += _gbt(ctx, chosen)
+    parts += _others(ctx, scheme, chosen)
     parts += [html.H3(ctx.t("legal_basis")), html.P(code.legal_basis)]
     return parts
 

@@ -26,6 +26,7 @@ PROTECTED = "disseminate_core__cell_protected"
 CERTIFICATE = "disseminate_core__log_certificate"
 RELEASE = "disseminate_city__log_release"
 AUDIT_SEED = 20221101
+CORRESPONDENCES = ("ai_2026__gbt4754_2017",)
 
 
 @dg.asset(
@@ -99,6 +100,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport) -> ReleaseCont
         },
         pipeline_version=VERSION,
         lineage={"bundle": str(codes["bundle"][0]) if codes.height else ""},
+        correspondences=CORRESPONDENCES,
     )
 
 

@@ -1,28 +1,42 @@
-"""A bundle is everything a decision depends on, under one content hash; built from the taxonomy's own files."""
+"""A bundle is everything a decision depends on, under one content hash; built from the taxonomy's own files and,
+where there are some, adjudicated labels. It holds its own copy of all of them, so that it decides tomorrow as today."""
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 import yaml
 
+from taxonomy.classifier.calibrate import Calibration
 from taxonomy.classifier.lexicon import Lexicon, load_lexicon
-from taxonomy.classifier.linear import BITS, LinearModel, train
+from taxonomy.classifier.linear import LinearModel, train
 from taxonomy.classifier.rules import CodeRule, build_code_rule
-from taxonomy.classifier.training import classes, dictionary, generic_phrases, samples
+from taxonomy.classifier.textmodel import TextModel
+from taxonomy.classifier.training import Entry, classes, dictionary, generic_phrases, learned_entries, samples
+from taxonomy.classifier.unit import train_unit_model
 
 ROOT: Final = Path(__file__).parent.parent
-INPUTS: Final = ("schemes/*", "correspondences/*", "phrases/*", "rules/*", "classifier/*.py", "*.py")
+ALGORITHM: Final = 2
+"""Version of how scores become decisions. A change of code that changes any decision raises it (a test holds frozen
+decisions); a bundle of another version is not replayed by this installation."""
+INPUTS: Final = (
+    "schemes/ai_industry_2026.yaml",
+    "schemes/gbt4754_2017.*",
+    "correspondences/*gbt4754_2017.csv",
+    "phrases/*",
+    "rules/decision.yaml",
+)
+LABEL_COLUMNS: Final = ("name", "business_scope", "main_products", "ai_class")
 
 
 class BundleError(ValueError):
-    """A stored bundle that cannot be used."""
+    """A stored bundle that cannot be used, or labels that cannot be trained on."""
 
 
 @dataclass(frozen=True)
@@ -35,31 +49,72 @@ class Parameters:
     lexicon: float
     dictionary: float
     code: Mapping[str, float]
+    unit: Mapping[str, float]
     coded_at: float
     none_below: float
     nominate_from: float
     candidates: int
     min_seen_share: float
+    secondary_from: float
     inverse_penalty: float
     weights: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Model, lexicon, dictionary, code rule and parameters; ``hash`` names all of them."""
+    """Model, lexicon, dictionary, code rule, unit model, calibration and parameters; ``hash`` names all of them.
+
+    ``unit`` is there when the bundle was trained with labels; ``training`` says on what (counts and hashes, no text).
+    """
 
     hash: str
     parameters: Parameters
     model: LinearModel
     lexicon: Lexicon
-    dictionary: Mapping[str, str]
+    dictionary: Mapping[str, Entry]
     generic: frozenset[str]
     code_rule: CodeRule
+    unit: TextModel | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def leaves(self) -> tuple[str, ...]:
         """Core leaves: the classes of the model without ``none``."""
         return self.model.classes[1:]
+
+    @cached_property
+    def entries(self) -> pl.DataFrame:
+        """The dictionary as a table: ``phrase``, ``leaf`` (position), ``weight`` (log-odds)."""
+        index = {leaf: i for i, leaf in enumerate(self.leaves)}
+        rows = [
+            (phrase, index[e.leaf], self.parameters.dictionary * e.purity * (1.0 if not e.support else e.support / (e.support + 3)))
+            for phrase, e in sorted(self.dictionary.items())
+        ]  # fmt: skip
+        return pl.DataFrame(rows, schema={"phrase": pl.String, "leaf": pl.Int64, "weight": pl.Float64}, orient="row")
+
+    def data(self) -> dict[str, Any]:
+        """Everything but arrays and hash, ready for JSON."""
+        return {
+            "algorithm": ALGORITHM,
+            "classes": list(self.model.classes),
+            "parameters": asdict(self.parameters),
+            "lexicon": self.lexicon.as_data(),
+            "dictionary": {p: [e.leaf, e.purity, e.support] for p, e in sorted(self.dictionary.items())},
+            "generic": sorted(self.generic),
+            "codes": list(self.code_rule.codes),
+            "unit": None if self.unit is None else self.unit.head(),
+            "calibration": self.calibration.as_dict(),
+            "training": dict(self.training),
+        }
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays to be stored."""
+        used = np.flatnonzero(self.model.slot >= 0).astype(np.int32)
+        found: dict[str, Any] = {"used": used, "weights": self.model.weights, "code_values": self.code_rule.values}
+        if self.unit is not None:
+            found |= {f"unit_{name}": values for name, values in self.unit.arrays().items()}
+        return found
 
 
 def load_parameters() -> Parameters:
@@ -68,82 +123,76 @@ def load_parameters() -> Parameters:
     return Parameters(**data)
 
 
-def content_hash() -> str:
-    """Hash of every file a bundle is built from (12 hex digits)."""
-    digest = hashlib.sha256()
+def content_hash(labels: pl.DataFrame | None = None) -> str:
+    """Hash of the files a bundle is built from, the algorithm's version and the labels (12 hex digits)."""
+    digest = hashlib.sha256(f"algorithm {ALGORITHM}\n".encode())
     for pattern in INPUTS:
         for path in sorted(ROOT.glob(pattern)):
-            if path.is_file():
-                digest.update(f"{path.relative_to(ROOT).as_posix()}\n".encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(f"{path.relative_to(ROOT).as_posix()}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    if labels is not None:
+        digest.update(labels_hash(labels).encode())
     return digest.hexdigest()[:12]
 
 
-def _assemble(name: str, model: LinearModel) -> Bundle:
+def labels_hash(labels: pl.DataFrame) -> str:
+    """Hash of labels, whatever their order."""
+    ordered = labels.select(LABEL_COLUMNS).sort(LABEL_COLUMNS, nulls_last=True)
+    return hashlib.sha256(json.dumps(ordered.rows(), ensure_ascii=False).encode()).hexdigest()
+
+
+def _checked(labels: pl.DataFrame, leaves: Sequence[str]) -> pl.DataFrame:
+    missing = [c for c in ("name", "business_scope", "ai_class") if c not in labels.columns]
+    if missing:
+        raise BundleError(f"labels lack the columns {', '.join(missing)}; expected {', '.join(LABEL_COLUMNS)}")
+    if "main_products" not in labels.columns:
+        labels = labels.with_columns(main_products=pl.lit(None, pl.String))
+    known = {"none", *leaves} | {leaf[:n] for leaf in leaves for n in (1, 2)}
+    strange = sorted(set(labels["ai_class"].fill_null("(empty)")) - known)
+    if strange:
+        raise BundleError(f"labels hold classes outside the catalogue: {', '.join(strange[:5])}; use a code or none")
+    return labels.select(pl.col(c).cast(pl.String) for c in LABEL_COLUMNS)
+
+
+@lru_cache(maxsize=2)
+def _leaf_model(_content: str) -> LinearModel:
+    """The model of the taxonomy's files, trained once a process for each content."""
     parameters = load_parameters()
-    return Bundle(
-        hash=name,
-        parameters=parameters,
-        model=model,
-        lexicon=load_lexicon(),
-        dictionary=dictionary(),
-        generic=generic_phrases(),
-        code_rule=build_code_rule(parameters.code),
-    )
+    return train(samples(parameters.weights), classes(), parameters.inverse_penalty)
 
 
-def build_bundle() -> Bundle:
-    """Train from the taxonomy's files; the same files give the same bundle."""
-    parameters = load_parameters()
-    return _assemble(content_hash(), train(samples(parameters.weights), classes(), parameters.inverse_penalty))
+def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
+    """Train from the taxonomy's files and, if given, adjudicated labels; the same input gives the same bundle.
 
-
-def save(bundle: Bundle, directory: Path) -> Path:
-    """Write ``<directory>/<hash>/`` in one rename; returns the folder."""
-    folder = directory / bundle.hash
-    if folder.is_dir():
-        return folder
-    directory.mkdir(parents=True, exist_ok=True)
-    building = directory / f".{bundle.hash}.{os.getpid()}"
-    building.mkdir(exist_ok=True)
-    used = np.flatnonzero(bundle.model.slot >= 0).astype(np.int32)
-    np.savez_compressed(building / "model.npz", used=used, weights=bundle.model.weights)
-    meta = {"hash": bundle.hash, "classes": list(bundle.model.classes), "bits": BITS}
-    (building / "bundle.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    try:
-        building.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-    return folder
-
-
-def load(folder: Path) -> Bundle:
-    """A stored bundle.
+    Parameters
+    ----------
+    labels
+        Columns ``name``, ``business_scope``, ``main_products`` (may be left out), ``ai_class`` (a code of the
+        catalogue at any level, or none): adjudicated reviews and signed answers, never gold.
 
     Raises
     ------
     BundleError
-        If the folder holds none, or one built from other files than those of this installation.
+        If a column is missing or a class unknown.
     """
-    try:
-        meta = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-        with np.load(folder / "model.npz") as arrays:
-            used, weights = arrays["used"], arrays["weights"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BundleError(f"no usable bundle in {folder.name}; delete the folder and it is built again") from error
-    if meta["hash"] != content_hash():
-        raise BundleError(f"bundle {meta['hash']} was built from other taxonomy files than those installed now")
-    slot = np.full(2 ** meta["bits"], -1, dtype=np.int32)
-    slot[used] = np.arange(len(used), dtype=np.int32)
-    return _assemble(meta["hash"], LinearModel(tuple(meta["classes"]), slot, weights))
-
-
-def ensure_bundle(directory: Path) -> Bundle:
-    """The bundle of the installed taxonomy: loaded if it is there, else built once and stored."""
-    folder = directory / content_hash()
-    if folder.is_dir():
-        return load(folder)
-    bundle = build_bundle()
-    save(bundle, directory)
-    return load(folder)
+    parameters = load_parameters()
+    model = _leaf_model(content_hash())
+    leaves = model.classes[1:]
+    generic, words, unit, training = generic_phrases(), dictionary(), None, dict[str, Any]()
+    if labels is not None:
+        labels = _checked(labels, leaves)
+        training = {"labels": labels.height, "labels_hash": labels_hash(labels)}
+        training["positives"] = labels.filter(pl.col("ai_class") != "none").height
+        words = words | learned_entries(labels, words, generic)
+        unit = train_unit_model(labels, parameters.unit)
+    return Bundle(
+        hash=content_hash(labels),
+        parameters=parameters,
+        model=model,
+        lexicon=load_lexicon(),
+        dictionary=words,
+        generic=generic,
+        code_rule=build_code_rule(parameters.code, leaves),
+        unit=unit,
+        training=training,
+    )

@@ -1,7 +1,6 @@
 """From scores to decisions: a leaf, its class or branch, none, or a question for a person."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,34 +8,16 @@ import numpy.typing as npt
 import polars as pl
 
 from taxonomy.classifier.bundle import Bundle
+from taxonomy.classifier.calibrate import probabilities
 from taxonomy.classifier.evidence import KIND_ORDER
+from taxonomy.classifier.scoring import Scored
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-ROUTE_OF: Final = {"code": "code", "dictionary": "phrase", "lexicon": "rule", "model": "model"}
+ROUTE_OF: Final = {"code": "code", "dictionary": "phrase", "lexicon": "rule", "model": "model", "unit": "model"}
 CODED: Final = ("lock", "code", "phrase", "rule", "model", "parent")
 NOT_CODED: Final = ("review", "uncodable")
 DECIMALS: Final = 6
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Scores of a slice: ``score`` ``(n, leaves)``, the best leaf, contributions to it by kind, familiarity of the text."""
-
-    frame: pl.DataFrame
-    leaves: tuple[str, ...]
-    score: F64
-    best: I64
-    kind_sums: Mapping[str, I64]
-    familiar: F64
-    phrases: F64
-
-
-def probabilities(score: F64) -> F64:
-    """P(leaf) with *none* at score zero; rows sum to P(core)."""
-    top = np.maximum(score.max(axis=1, keepdims=True), 0.0)
-    weights = np.exp(score - top)
-    return np.asarray(weights / (weights.sum(axis=1, keepdims=True) + np.exp(-top)))
 
 
 def _by_prefix(p: F64, leaves: tuple[str, ...], length: int) -> tuple[list[str], F64]:
@@ -45,18 +26,30 @@ def _by_prefix(p: F64, leaves: tuple[str, ...], length: int) -> tuple[list[str],
     return prefixes, sums
 
 
+def _json_lists(row: npt.NDArray[np.int64], code: npt.NDArray[np.str_], p: F64) -> pl.DataFrame:
+    """``row`` and a JSON list of ``{code, p}`` in the order given."""
+    flat = pl.DataFrame({"row": row, "code": pl.Series(code.tolist(), dtype=pl.String), "p": p})
+    grouped = flat.group_by("row", maintain_order=True).agg(pl.struct("code", "p").alias("c"))
+    text = pl.struct("c").struct.json_encode().str.strip_prefix('{"c":').str.strip_suffix("}")
+    return grouped.select("row", text.alias("json"))
+
+
 def _candidates(p: F64, leaves: tuple[str, ...], count: int) -> pl.Series:
     order = np.argsort(-p, axis=1, kind="stable")[:, :count]
-    flat = pl.DataFrame(
-        {
-            "row": np.repeat(np.arange(len(p)), count),
-            "code": pl.Series(np.array(leaves)[order].ravel().tolist(), dtype=pl.String),
-            "p": np.take_along_axis(p, order, axis=1).ravel().round(DECIMALS),
-        }
-    )
-    grouped = flat.group_by("row", maintain_order=True).agg(pl.struct("code", "p").alias("c"))
-    text = grouped.select(pl.struct("c").struct.json_encode()).to_series()
-    return text.str.strip_prefix('{"c":').str.strip_suffix("}").alias("candidates")
+    shown = np.take_along_axis(p, order, axis=1).ravel().round(DECIMALS)
+    return _json_lists(np.repeat(np.arange(len(p)), count), np.array(leaves)[order].ravel(), shown)["json"]
+
+
+def _secondary(scored: Scored, threshold: float) -> pl.Series:
+    """Leaves other than the best that the text speaks for by itself: the logistic function of their own score."""
+    p = 1.0 / (1.0 + np.exp(-scored.score))
+    p[np.arange(len(p)), scored.best] = 0.0
+    row, leaf = np.nonzero(p >= threshold)
+    order = np.lexsort((leaf, -p[row, leaf], row))
+    row, leaf = row[order], leaf[order]
+    found = _json_lists(row, np.array(scored.leaves)[leaf], p[row, leaf].round(DECIMALS))
+    every = pl.DataFrame({"row": np.arange(len(p))})
+    return every.join(found, on="row", how="left", maintain_order="left")["json"].fill_null("[]")
 
 
 def _route(kind_sums: Mapping[str, I64]) -> npt.NDArray[np.str_]:
@@ -66,29 +59,28 @@ def _route(kind_sums: Mapping[str, I64]) -> npt.NDArray[np.str_]:
 
 
 def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
-    """Decisions in row order: ``unit_id, name, ai_class, segment, p_ai, probability, route, candidates, warning``.
+    """Decisions in row order: the columns of :data:`taxonomy.classifier.batch.OUTPUT` without evidence and bundle.
 
-    A leaf whose probability reaches ``coded_at`` is coded; else its class or branch (route ``parent``) if that does;
-    a unit whose P(core) is below ``none_below`` is coded *none*; text without familiar words and without any other
-    evidence is ``uncodable``; everything else is for review.
+    A locked class stands. A leaf whose probability reaches ``coded_at`` is coded; else its class or branch (route
+    ``parent``) if that does; a unit whose P(core) is below ``none_below`` is coded *none*; text without familiar words
+    and without any other evidence is ``uncodable``; everything else is for review.
     """
     rule = bundle.parameters
-    p = probabilities(scored.score)
+    p = probabilities(scored.score, bundle.calibration)
     p_core = p.sum(axis=1)
     p_best = np.take_along_axis(p, scored.best[:, None], axis=1)[:, 0]
     classes, p_class = _by_prefix(p, scored.leaves, 2)
     branches, p_branch = _by_prefix(p, scored.leaves, 1)
+    sums = scored.parts.sums()
+    textual = np.stack([sums[k] for k in KIND_ORDER if k != "unit"]).max(axis=0)
     strange = (scored.phrases == 0) | (scored.familiar < rule.min_seen_share)
-    evidence = np.stack(list(scored.kind_sums.values())).max(axis=0) > 0
-    known = np.array([c in bundle.code_rule.known for c in scored.frame["gbt_code"].to_list()])
-    no_text = scored.phrases == 0
-    silent = no_text & (~known | evidence & (p_best < rule.coded_at))
-    uncodable = silent | (strange & ~evidence & ~known)
+    evidence, known, no_text = textual > 0, scored.code_at > 0, scored.phrases == 0
+    uncodable = (no_text & (~known | evidence & (p_best < rule.coded_at))) | (strange & ~evidence & ~known)
     leaf_name = np.array(scored.leaves)[scored.best]
     class_name, branch_name = np.array(classes)[p_class.argmax(axis=1)], np.array(branches)[p_branch.argmax(axis=1)]
     tests: list[tuple[Any, Any, Any, Any]] = [
         (uncodable, "", "uncodable", p_core * np.nan),
-        (p_best >= rule.coded_at, leaf_name, _route(scored.kind_sums), p_best),
+        (p_best >= rule.coded_at, leaf_name, _route(sums), p_best),
         (p_class.max(axis=1) >= rule.coded_at, class_name, "parent", p_class.max(axis=1)),
         (p_branch.max(axis=1) >= rule.coded_at, branch_name, "parent", p_branch.max(axis=1)),
         (p_core < rule.none_below, "none", np.where(known & ~evidence, "code", "model"), 1.0 - p_core),
@@ -97,27 +89,43 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     ai_class = np.select(conditions, [np.broadcast_to(t[1], p_core.shape) for t in tests], "")
     route = np.select(conditions, [np.broadcast_to(t[2], p_core.shape) for t in tests], "review")
     probability = np.select(conditions, [t[3] for t in tests], p_best)
-    frame = scored.frame.select("unit_id", "name", "gbt_code").with_columns(
+    frame = scored.frame.select("unit_id", "name", "gbt_code", "locked_class").with_columns(
         ai_class=pl.Series(ai_class.tolist(), dtype=pl.String),
         p_ai=pl.Series(p_core.round(DECIMALS)),
         probability=pl.Series(probability.round(DECIMALS)).fill_nan(None),
         route=pl.Series(route.tolist(), dtype=pl.String),
         candidates=_candidates(p, scored.leaves, rule.candidates),
+        secondary=_secondary(scored, rule.secondary_from),
         known=pl.Series(known),
     )
-    return _finish(frame)
+    return _finish(_with_locks(frame, scored.leaves))
+
+
+def _with_locks(frame: pl.DataFrame, leaves: Sequence[str]) -> pl.DataFrame:
+    """A locked class of the catalogue stands, with certainty; one the catalogue does not hold is left to the warning."""
+    codes = sorted({leaf[:n] for leaf in leaves for n in (1, 2, 3)} | {"none"})
+    locked = pl.col("locked_class").is_in(codes).fill_null(False)
+    is_none = pl.col("locked_class") == "none"
+    return frame.with_columns(
+        ai_class=pl.when(locked).then("locked_class").otherwise("ai_class"),
+        route=pl.when(locked).then(pl.lit("lock")).otherwise("route"),
+        probability=pl.when(locked).then(1.0).otherwise("probability"),
+        p_ai=pl.when(locked).then(pl.when(is_none).then(0.0).otherwise(1.0)).otherwise("p_ai"),
+    )
 
 
 def _finish(frame: pl.DataFrame) -> pl.DataFrame:
     coded = pl.col("ai_class").is_in(["none", ""]).not_()
     unknown = pl.col("gbt_code").is_not_null() & (pl.col("gbt_code") != "") & ~pl.col("known")
+    bad_lock = pl.col("locked_class").is_not_null() & (pl.col("route") != "lock")
     return frame.with_columns(
         segment=pl.when(coded).then(pl.lit("core")).when(pl.col("ai_class") == "none").then(pl.lit("none")),
         ai_class=pl.when(coded).then("ai_class"),
-        warning=pl.when(unknown).then(
-            pl.format("行业代码 {} 不在 GB/T 4754-2017 / declared code not in GB/T 4754-2017", "gbt_code")
-        ),
-    ).drop("gbt_code", "known")
+        warning=pl.when(unknown)
+        .then(pl.format("行业代码 {} 不在 GB/T 4754-2017 / declared code not in GB/T 4754-2017", "gbt_code"))
+        .when(bad_lock)
+        .then(pl.format("锁定代码 {} 不在目录 / locked code not in the catalogue", "locked_class")),
+    ).drop("gbt_code", "known", "locked_class")
 
 
 def nominated(frame: pl.DataFrame, nominate_from: float = 0.30) -> pl.Series:

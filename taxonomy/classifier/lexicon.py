@@ -33,6 +33,11 @@ class Lexicon:
     trade: tuple[str, ...]
     trade_keeps: tuple[str, ...]
 
+    def as_data(self) -> dict[str, Any]:
+        """The lexicon as :func:`parse_lexicon` reads it."""
+        terms = [{"term": t.term, "weight": t.weight, "to": list(t.to)} for t in self.terms]
+        return {"terms": terms, "trade": list(self.trade), "trade_keeps": list(self.trade_keeps)}
+
     @cached_property
     def words(self) -> list[str]:
         """The terms, folded, in order."""
@@ -61,11 +66,9 @@ class Lexicon:
             .filter(pl.col("word").list.len() > 0)
             .explode("word", "at")
         )
-        hits = hits.with_columns(
-            start=pl.struct("text", "at").map_elements(
-                lambda r: len(r["text"].encode()[: r["at"]].decode()), return_dtype=pl.Int64
-            )
-        ).with_columns(
+        # polars gives byte offsets; characters before a match are those of the bytes before it.
+        before = pl.col("text").cast(pl.Binary).bin.slice(0, pl.col("at")).cast(pl.String)
+        hits = hits.with_columns(start=before.str.len_chars().cast(pl.Int64)).with_columns(
             end=pl.col("start") + pl.col("word").str.len_chars(),
             term=pl.col("word").replace_strict({w: i for i, w in enumerate(self.words)}, return_dtype=pl.Int64),
         )
@@ -77,28 +80,23 @@ class Lexicon:
         kept = hits.join(longest.select("phrase", "start", "end").unique(), on=["phrase", "start", "end"], how="anti")
         return kept.select("phrase", "term", "start", "end").sort("phrase", "start", "end")
 
-    def phrase_weights(self, phrases: pl.Series, classes: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Sum over distinct terms of their class weights, shape ``(phrases, classes)``; zero for trade phrases."""
-        found = self.matches(phrases).unique(["phrase", "term"]).sort("phrase", "term")
-        weights = self.class_weights(classes)
-        result = np.zeros((len(phrases), len(classes)))
-        np.add.at(result, found["phrase"].to_numpy(), weights[found["term"].to_numpy()])
-        result[self.is_trade(phrases).to_numpy()] = 0.0
-        return result
-
 
 def load_lexicon(path: Path = PHRASES / "lexicon.yaml") -> Lexicon:
-    """The lexicon file.
+    """The lexicon file (:func:`parse_lexicon`)."""
+    return parse_lexicon(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+
+
+def parse_lexicon(data: Mapping[str, Any], where: str) -> Lexicon:
+    """A lexicon from its data.
 
     Raises
     ------
     ValueError
-        If a term stands twice or a weight is not positive.
+        If a term stands twice or a weight is not positive; names ``where``.
     """
-    data: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     terms = tuple(Term(t["term"], float(t["weight"]), tuple(t["to"])) for t in data["terms"])
     words = [t.term for t in terms]
     doubled = sorted({w for w in words if words.count(w) > 1})
     if doubled or any(t.weight <= 0 for t in terms):
-        raise ValueError(f"{path.name}: terms must be unique with positive weight; twice: {doubled}")
+        raise ValueError(f"{where}: terms must be unique with positive weight; twice: {doubled}")
     return Lexicon(terms, tuple(data["trade"]), tuple(data["trade_keeps"]))

@@ -3,17 +3,22 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from taxonomy.classifier.linear import Sample
-from taxonomy.classifier.normalize import fold_text, phrases_of
+from taxonomy.classifier.normalize import fold_text, phrase_frame, phrases_of
 from taxonomy.correspondence import load_correspondence
 from taxonomy.scheme import Code, load_scheme
 
 NONE: Final = "none"
 PHRASES: Final = Path(__file__).parent.parent / "phrases"
+MIN_SUPPORT: Final = 3
+MIN_PURITY: Final = 0.6
 _NOTE: Final = re.compile(r"[（(].*?[)）]")
 
 
@@ -39,11 +44,39 @@ def generic_phrases() -> frozenset[str]:
     return frozenset(fold_text(row["phrase"]) for row in _rows("generic.csv"))
 
 
-def dictionary() -> dict[str, str]:
-    """Folded phrase → leaf: standard scope phrases and the catalogue's own includes, word for word."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A phrase of the dictionary: the leaf it speaks for, how purely (0-1), on how many adjudicated units (0: official)."""
+
+    leaf: str
+    purity: float = 1.0
+    support: int = 0
+
+
+def dictionary() -> dict[str, Entry]:
+    """Folded phrase → entry: standard scope phrases and the catalogue's own includes, word for word."""
     scheme = load_scheme("ai_industry_2026")
-    found = {fold_text(text): code for code in leaves() for text in scheme.get(code).includes}
-    return found | {fold_text(row["term_zh"]): row["ai_code"] for row in _rows("scope_terms.csv") if row["ai_code"]}
+    found = {fold_text(text): Entry(code) for code in leaves() for text in scheme.get(code).includes}
+    terms = [row for row in _rows("scope_terms.csv") if row["ai_code"]]
+    return found | {fold_text(row["term_zh"]): Entry(row["ai_code"]) for row in terms}
+
+
+def learned_entries(labels: pl.DataFrame, known: Mapping[str, Entry], generic: frozenset[str]) -> dict[str, Entry]:
+    """Phrases of adjudicated units that stand for one leaf nearly alone (purity weights as in the Census Bureau's BEACON).
+
+    ``labels`` has ``business_scope``, ``main_products`` and ``ai_class`` (leaf or none). A phrase enters with at least
+    ``MIN_SUPPORT`` units and ``MIN_PURITY``; official phrases (``known``) and generic ones keep their meaning.
+    """
+    texts = labels.with_row_index("row").select("row", "ai_class", pl.concat_list("business_scope", "main_products"))
+    long = texts.explode("business_scope").drop_nulls("business_scope").rename({"business_scope": "text"})
+    table = phrase_frame(long.select("row", pl.lit(1, pl.UInt8).alias("field"), "text"), generic)
+    joined = table.select("row", "phrase").unique().join(texts.select("row", "ai_class"), on="row")
+    counts = joined.group_by("phrase", "ai_class").len().with_columns(n=pl.col("len").sum().over("phrase"))
+    kept = counts.with_columns(purity=pl.col("len") / pl.col("n")).filter(
+        (pl.col("n") >= MIN_SUPPORT) & (pl.col("purity") >= MIN_PURITY) & pl.col("ai_class").is_in(list(leaves()))
+    )
+    rows = kept.sort("phrase").select("phrase", "ai_class", "purity", "n").iter_rows()
+    return {phrase: Entry(leaf, round(purity, 6), n) for phrase, leaf, purity, n in rows if phrase not in known}
 
 
 def _leaf_samples(code: Code, weights: Mapping[str, float]) -> Iterator[Sample]:

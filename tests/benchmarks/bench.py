@@ -22,8 +22,8 @@ def seconds(run: Callable[[], object], repeat: int = 3) -> float:
 
 def main() -> int:
     """The linear stage: our kernel against scikit-learn's hashing and scipy's product, equal scores."""
-    from taxonomy.classifier.bundle import ensure_bundle
     from taxonomy.classifier.linear import reference_scores
+    from taxonomy.classifier.store import ensure_bundle
     from taxonomy.scheme import load_scheme
     from warehouse.home import home
 

@@ -13,11 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taxonomy.classifier.batch import OUTPUT, code_batch
-from taxonomy.classifier.bundle import Bundle, BundleError, content_hash, ensure_bundle, load
+from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
 from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.linear import reference_scores
 from taxonomy.classifier.normalize import fold_text, phrase_frame
+from taxonomy.classifier.store import ensure_bundle
 from tests.conftest import aistat
 
 COLUMNS = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
@@ -144,16 +145,6 @@ def test_kernel_equals_the_reference(bundle: Bundle) -> None:
     assert np.abs(scores - reference_scores(bundle.model, phrases)).max() < 1e-9
 
 
-def test_bundle_is_cached_and_refuses_foreign_content(bundle: Bundle, tmp_path: Path) -> None:
-    again = ensure_bundle(tmp_path)
-    assert again.hash == bundle.hash == content_hash()
-    assert coded(CASES, again).equals(coded(CASES, bundle))  # type: ignore[arg-type]
-    meta = tmp_path / again.hash / "bundle.json"
-    meta.write_text(meta.read_text().replace(again.hash, "0" * 12))
-    with pytest.raises(BundleError, match="other taxonomy files"):
-        load(tmp_path / again.hash)
-
-
 def test_nomination_takes_coded_core_and_likely_doubts() -> None:
     frame = pl.DataFrame(
         {"segment": ["core", "none", None, None], "route": ["model", "model", "review", "review"],
@@ -217,3 +208,54 @@ def test_command_line_takes_nothing_and_refuses_nonsense(tmp_path: Path, home: P
         assert done.returncode == 2, (name, done.stdout, done.stderr)
         assert says in done.stderr and done.stderr.strip().count("\n") == 0, (name, done.stderr)
         assert not (tmp_path / "o.csv").exists()
+
+
+def test_spans_of_lexicon_terms_are_characters_of_the_original(bundle: Bundle) -> None:
+    scope = "ＡＩ；工业 机器人研发、大语言模型的开发；大语言模型训练"
+    row = coded([("u", "甲", scope, None, None)], bundle).row(0, named=True)
+    found = [c for c in json.loads(row["evidence"])["contributions"] if c["kind"] == "lexicon"]
+    assert found
+    for part in found:
+        assert fold_text(scope[part["start"] : part["end"]]) == part["text"]
+    assert len({c["text"] for c in found}) == len(found), "a concept counts once a unit"
+
+
+def test_a_repeated_phrase_counts_once(bundle: Bundle) -> None:
+    once, twice = coded(
+        [("a", "甲", "语音识别", None, None), ("b", "甲", "语音识别；语音识别；语音识别", None, None)], bundle
+    )["p_ai"]
+    assert once == twice
+
+
+def test_a_locked_class_stands(bundle: Bundle) -> None:
+    columns = [*COLUMNS, "locked_class"]
+    rows = [
+        ("a", "甲", "餐饮服务", None, None, "B22"),
+        ("b", "乙", "人工智能芯片设计", None, None, "none"),
+        ("c", "丙", "餐饮服务", None, None, "Z9"),
+        ("d", "丁", "餐饮服务", None, None, None),
+    ]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+    batch = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()[0]
+    out = {r["unit_id"]: r for r in pa.Table.from_batches([code_batch(batch, bundle)]).to_pylist()}
+    assert (out["a"]["ai_class"], out["a"]["route"], out["a"]["p_ai"]) == ("B22", "lock", 1.0)
+    assert (out["b"]["segment"], out["b"]["route"], out["b"]["p_ai"]) == ("none", "lock", 0.0)
+    assert out["c"]["route"] == out["d"]["route"] != "lock" and "Z9" in out["c"]["warning"]
+
+
+def test_gibberish_is_never_coded(bundle: Bundle) -> None:
+    random = np.random.default_rng(5)
+    rows = [
+        (str(i), "", "".join(chr(c) for c in random.integers(0x4E00, 0x9FA5, int(random.integers(1, 40)))), None, None)
+        for i in range(500)
+    ]
+    out = coded(rows, bundle)  # type: ignore[arg-type]
+    assert out.filter(pl.col("segment") == "core").height == 0
+
+
+def test_secondary_classes_stand_beside_the_primary(bundle: Bundle) -> None:
+    scope = "人工智能芯片设计；工业机器人制造"
+    row = coded([("u", "甲", scope, None, None)], bundle).row(0, named=True)
+    others = {c["code"] for c in json.loads(row["secondary"])}
+    assert {row["ai_class"], *others} >= {"A11", "A51"} and row["ai_class"] not in others
+    assert coded([("v", "甲", "餐饮服务", None, None)], bundle)["secondary"][0] == "[]"

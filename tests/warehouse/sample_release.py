@@ -53,7 +53,7 @@ def code_frame() -> pl.DataFrame:
             "scheme": s, "code": c, "parent": p, "level": n, "level_name": ("branch", "class", "leaf")[n - 1],
             "name_zh": zh, "name_en": en, "definition_zh": f"{zh}的定义", "includes": "", "excludes": "",
             "legal_basis": "条例第三条", "segment": "related" if c == "R" else "core",
-            "sort": i, "status": "draft",
+            "sort": i, "status": "draft", "basis": "proposal",
         }
         for i, (s, c, p, n, zh, en) in enumerate(rows)
     ]  # fmt: skip

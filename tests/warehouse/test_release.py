@@ -11,7 +11,7 @@ import pytest
 
 from tests.warehouse.sample_release import VINTAGE, publish_sample, sample_content, with_cube
 from warehouse.read import NoRelease, UnknownName, open_current, open_release
-from warehouse.release import ReleaseRefused, current_id, list_releases, publish, rollback, show
+from warehouse.release import ReleaseContent, ReleaseRefused, current_id, list_releases, publish, rollback, show
 
 LEAF = "core_leaf_year"
 
@@ -178,3 +178,39 @@ def test_readers_get_only_tables_meant_for_them(tmp_path: Path) -> None:
         release.dataset("core_leaf")
     with pytest.raises(NoRelease, match="nothing has been released"):
         open_current(tmp_path / "empty")
+
+
+def _official(**columns: str) -> ReleaseContent:
+    """The sample as an official release whose code lists are all adopted and official, but for ``columns``."""
+    content = sample_content(synthetic=False)
+    sound = {"basis": "official", "status": "in_force", **columns}
+    codes = content.reference["meta_code"].with_columns(**{k: pl.lit(v) for k, v in sound.items()})
+    reference = {**content.reference, "meta_code": codes}
+    return replace(content, status="official", reference=reference, correspondences=("ai_2026__gbt4754_2017",))
+
+
+def test_an_official_release_rests_on_checked_code_lists_only(tmp_path: Path) -> None:
+    """The rule of classification.md §4: recalled, inferred or unverified rows are refused, as is a draft."""
+    for wrong in ("recalled", "name_unverified", "inferred_from_totals", ""):
+        with pytest.raises(ReleaseRefused, match="size_2017: 4 row"):
+            publish(tmp_path, _official(basis=wrong))
+    with pytest.raises(ReleaseRefused, match="status draft: not adopted"):
+        publish(tmp_path, _official(status="draft"))
+    with pytest.raises(ReleaseRefused, match=r"isic4__gbt4754_2017: 208 row.*inferred"):
+        publish(tmp_path, replace(_official(), correspondences=("isic4__gbt4754_2017",)))
+    with pytest.raises(ReleaseRefused, match="none is named"):
+        publish(tmp_path, replace(_official(), correspondences=()))
+    assert not (tmp_path / "releases").exists()
+    assert publish(tmp_path, _official()).status == "official"
+
+
+def test_synthetic_figures_are_never_official(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseRefused, match="only be released as 'simulated'"):
+        publish(tmp_path, replace(_official(), is_synthetic=True))
+
+
+def test_a_trial_release_keeps_weak_rows_and_carries_their_mark(tmp_path: Path) -> None:
+    content = sample_content(synthetic=False)
+    codes = content.reference["meta_code"].with_columns(basis=pl.lit("recalled"))
+    info = publish(tmp_path, replace(content, reference={**content.reference, "meta_code": codes}))
+    assert {c.basis for c in open_release(tmp_path, info.release_id).codes("size_2017")} == {"recalled"}
