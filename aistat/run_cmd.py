@@ -16,6 +16,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--inbox", type=Path, help="folder of received files (default: AISTAT_HOME/inbox)")
     parser.add_argument("--as-of", help="vintage date YYYY-MM-DD (default: today in Asia/Shanghai)")
     parser.add_argument("--full", action="store_true", help="compute everything again, changed or not")
+    parser.add_argument(
+        "--accept-drift",
+        metavar="REASON",
+        help="放行漂移并写明理由（真实变化） / let a confirmed real change pass the drift gate",
+    )
     parser.set_defaults(func=run)
 
 
@@ -35,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     os.environ.setdefault(ENABLED, "1")
     root = home()
+    if args.accept_drift is not None and not args.accept_drift.strip():
+        raise UserError("--accept-drift needs a reason, for example --accept-drift '普查后名录整体更新'")
     inbox = args.inbox.resolve() if args.inbox else None
     folder = inbox or root / "inbox"
     if not folder.is_dir():
@@ -43,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
             "or run 'aistat init' for an empty installation, 'aistat demo' for the built-in city"
         )
     say(f"每晚作业 / nightly job, AISTAT_HOME={root}")
-    passed = run_nightly(root, as_of=_check_date(args.as_of), full=args.full, inbox=inbox)
+    passed = run_nightly(
+        root, as_of=_check_date(args.as_of), full=args.full, inbox=inbox, accept_drift=args.accept_drift
+    )
     say("完成 / done" if passed else "未完成，仍提供上一版发布 / not finished; the last release stays served")
     return 0 if passed else 1

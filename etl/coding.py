@@ -4,7 +4,7 @@ A unit's input is its texts and its declared code; their SipHash (:mod:`etl.siph
 unit whose input and bundle are as they were keeps its decision, so that the result always equals a full pass.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,8 @@ from warehouse.write import WorkStore
 INPUT: Final = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
 KEPT: Final = ["unit_id", "ai_class", "segment", "p_ai", "probability", "route", "candidates", "evidence", "bundle"]
 CODED: Final = [*KEPT, "nominated", "candidate_leaves", "input_hash"]
+DECIDED: Final = [c for c in KEPT if c != "evidence"]
+"""Columns of a decision without its evidence, which is most of the bytes of a register of millions."""
 STATE: Final = ["unit_id", "input_hash", "bundle"]
 BATCH_ROWS: Final = 50_000
 
@@ -112,12 +114,18 @@ class _Window:
 
 
 def code_chunks(
-    register: Iterable[pl.DataFrame], bundle: Bundle, previous: Iterable[pl.DataFrame] = ()
+    register: Iterable[pl.DataFrame],
+    bundle: Bundle,
+    previous: Iterable[pl.DataFrame] = (),
+    *,
+    reuse: bool = True,
+    seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     """Decisions chunk by chunk, and how many of each chunk had to be coded anew.
 
     ``register`` comes in the order of ``uscc``, ``previous`` (an earlier result) in the order of ``unit_id``; the chunks
-    of one need not match those of the other. ValueError when the register is not in order.
+    of one need not match those of the other. Without ``reuse`` everything is coded anew; ``seen`` is shown what a chunk
+    was before (None: nothing) and is now. ValueError when the register is not in order.
     """
     window, last = _Window(previous), ""
     for chunk in register:
@@ -126,7 +134,11 @@ def code_chunks(
         if not chunk["uscc"].is_sorted() or chunk["uscc"][0] < last:
             raise ValueError("the register must come in the order of uscc to be coded chunk by chunk; sort it first")
         last = chunk["uscc"][-1]
-        yield _code_chunk(coding_input(chunk), bundle, window.up_to(last))
+        before = window.up_to(last)
+        frame, anew = _code_chunk(coding_input(chunk), bundle, before if reuse else None)
+        if seen is not None:
+            seen(before, frame)
+        yield frame, anew
 
 
 def code_units(
@@ -159,21 +171,30 @@ def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle) -> bool
     return False
 
 
-def code_register(work: WorkStore, register: str, codes: str, bundle: Bundle, *, full: bool = False) -> Pass:
+def code_register(
+    work: WorkStore,
+    register: str,
+    codes: str,
+    bundle: Bundle,
+    *,
+    full: bool = False,
+    seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
+) -> Pass:
     """Bring the table ``codes`` of the work store up to the table ``register``, in constant memory.
 
-    Both are in the order of their unit's code. Nothing is written when nothing changed; ``full`` codes everything anew.
+    Both are in the order of their unit's code. Nothing is written when nothing changed; ``full`` codes everything anew;
+    ``seen`` as in :func:`code_chunks`.
     """
     fresh = 0
-    known = work.exists(codes) and not full
-    if not known or _changed(work, register, codes, bundle):
+    known = work.exists(codes)
+    if full or not known or _changed(work, register, codes, bundle):
 
         def frames() -> Iterator[pl.DataFrame]:
             nonlocal fresh
             chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
             before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
             done = False
-            for frame, anew in code_chunks(chunks, bundle, before):
+            for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, seen=seen):
                 fresh, done = fresh + anew, True
                 yield frame
             if not done:

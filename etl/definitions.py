@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from etl.assets import analyse, collect, disseminate, process, review
+from etl.assets import analyse, collect, disseminate, process, review, watch
 from etl.resources import Stores
 
 collect_assets = collect.collect_assets()
@@ -28,6 +28,7 @@ nightly_schedule = dg.ScheduleDefinition(
 
 defs = dg.Definitions(
     assets=all_assets,
+    asset_checks=[watch.no_drift],
     jobs=[nightly],
     schedules=[nightly_schedule],
     resources={"stores": Stores()},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from etl.resources import AS_OF_TAG, CITY_TIME, FULL_TAG, INBOX_TAG
+from etl.resources import AS_OF_TAG, CITY_TIME, DRIFT_TAG, FULL_TAG, INBOX_TAG
 
 PID_TAG = "aistat/pid"
 SETTINGS = """\
@@ -60,8 +60,17 @@ def sweep_orphans(instance: dg.DagsterInstance) -> list[str]:
     return swept
 
 
-def run_nightly(root: Path, *, as_of: str | None = None, full: bool = False, inbox: Path | None = None) -> bool:
+def run_nightly(
+    root: Path,
+    *,
+    as_of: str | None = None,
+    full: bool = False,
+    inbox: Path | None = None,
+    accept_drift: str | None = None,
+) -> bool:
     """Run the nightly job in this process and record it in the installation's Dagster history.
+
+    ``accept_drift``: why a drift that would block the release is a real change; it goes into the audit log.
 
     Returns whether every asset and blocking check passed.
     """
@@ -77,6 +86,8 @@ def run_nightly(root: Path, *, as_of: str | None = None, full: bool = False, inb
         }
         if inbox is not None:
             tags[INBOX_TAG] = str(inbox)
+        if accept_drift:
+            tags[DRIFT_TAG] = accept_drift
         result = defs.resolve_job_def("nightly").execute_in_process(
             instance=instance,
             raise_on_error=False,

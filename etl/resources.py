@@ -15,6 +15,7 @@ from warehouse.write import WorkStore
 AS_OF_TAG = "aistat/as_of"
 FULL_TAG = "aistat/full"
 INBOX_TAG = "aistat/inbox"
+DRIFT_TAG = "aistat/accept_drift"
 CITY_TIME = ZoneInfo("Asia/Shanghai")
 
 
@@ -66,3 +67,8 @@ def as_of(context: dg.AssetExecutionContext) -> str:
 def is_full(context: dg.AssetExecutionContext) -> bool:
     """Whether everything is to be computed again, whatever has not changed."""
     return context.run.tags.get(FULL_TAG) == "true"
+
+
+def accepted_drift(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
+    """Why a person says that a drift which would block is a real change; empty when nobody does."""
+    return context.run.tags.get(DRIFT_TAG, "").strip()

@@ -12,7 +12,9 @@ import polars as pl
 from warehouse.catalogue import Dataset, Indicator
 from warehouse.connect import open_reader
 
-TABLES = frozenset({"meta_source_run", "meta_quality", "public_published_figure", "public_filing"})
+TABLES = frozenset(
+    {"meta_source_run", "meta_quality", "meta_classifier_quality", "public_published_figure", "public_filing"}
+)
 
 
 class NoRelease(LookupError):

@@ -36,7 +36,14 @@ CODE_COLUMNS = (
 )
 PERIOD = re.compile(r"[0-9]{4}(-[0-9]{2}|-Q[1-4])?")
 REFERENCE_TABLES = frozenset(
-    {"meta_code", "meta_source_run", "meta_quality", "public_published_figure", "public_filing"}
+    {
+        "meta_code",
+        "meta_source_run",
+        "meta_quality",
+        "meta_classifier_quality",
+        "public_published_figure",
+        "public_filing",
+    }
 )
 
 

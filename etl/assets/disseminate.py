@@ -9,12 +9,15 @@ from etl import fingerprint
 from etl.assets.analyse import CONTRIBUTION, core_indicators
 from etl.assets.collect import receipt_table, table_name
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
+from etl.classifier_quality import keep, report_of
 from etl.contract import list_contracts
 from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
 from etl.resources import Stores, as_of
+from taxonomy.classifier.evaluate import QualityReport
+from taxonomy.classifier.quality_table import quality_rows
 from warehouse.release import ReleaseContent, publish
 from warehouse.version import VERSION
 
@@ -64,7 +67,7 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
         )
 
 
-def _content(stores: Stores, vintage: str) -> ReleaseContent:
+def _content(stores: Stores, vintage: str, report: QualityReport) -> ReleaseContent:
     work = stores.work
     contributions, cells = work.read(CONTRIBUTION), work.read(PROTECTED)
     shares = model_shares(contributions)
@@ -91,6 +94,7 @@ def _content(stores: Stores, vintage: str) -> ReleaseContent:
             "meta_quality": quality_table(
                 codes, work.read(UNIT_YEAR), shares, cells, contributions["value"].null_count()
             ),
+            "meta_classifier_quality": quality_rows(report),
             "public_published_figure": work.read(table_name("published_figures")),
             "public_filing": filing_list(filings),
         },
@@ -109,7 +113,10 @@ def _content(stores: Stores, vintage: str) -> ReleaseContent:
 def release(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Build the release and point readers to it; the same content changes nothing."""
     with step(RELEASE) as notes:
-        info = publish(stores.root, _content(stores, as_of(context)))
+        vintage = as_of(context)
+        report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo)
+        info = publish(stores.root, _content(stores, vintage, report))
+        keep(stores.root, info.release_id, report)
         fingerprint.record(stores.root, info.release_id)
         notes.append(f"{info.release_id}{' (unchanged)' if info.unchanged else ''}")
         return dg.MaterializeResult(metadata={"release": info.release_id, "unchanged": info.unchanged})

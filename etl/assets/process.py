@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from etl.assets.collect import table_name
+from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
 from etl.link import Returns, unit_year
 from etl.progress import step
@@ -26,7 +27,11 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
     """Classify the register; units that did not change keep their decision."""
     with step(CODE_UNIT) as notes:
         bundle = load_bundle(stores.bundles)
-        done = code_register(stores.work, table_name("register"), CODE_UNIT, bundle, full=is_full(context))
+        changes = ChangeLog()
+        done = code_register(
+            stores.work, table_name("register"), CODE_UNIT, bundle, full=is_full(context), seen=changes.see
+        )
+        changes.record(stores.root, stores.work, bundle.hash)
         units = stores.work.rows(table_name("register"))
         notes.append(f"{done.units:,} units, {done.fresh:,} coded anew, {done.nominated:,} nominated")
         return dg.MaterializeResult(
