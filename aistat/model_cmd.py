@@ -180,11 +180,12 @@ def _refuse_gold(rows: "pl.DataFrame", path: Path) -> None:
 
 def train(args: argparse.Namespace) -> int:
     """Train from the taxonomy's files and, if given, labels; the bundle is stored, not used before it is promoted."""
-    from taxonomy.classifier import bundle as bundles
+    from taxonomy.classifier import store as bundles
+    from taxonomy.classifier.bundle import build_bundle
 
     labels = training_labels(args.reviews, args.labels, args.gold)
     try:
-        built = bundles.build_bundle(labels)
+        built = build_bundle(None if labels is None else labels.rename({"code": "ai_class"}))
     except ValueError as error:
         raise UserError(f"these labels cannot be trained on: {error}") from error
     folder = bundles.save(built, _folder())
@@ -195,7 +196,7 @@ def train(args: argparse.Namespace) -> int:
 
 def list_all(_: argparse.Namespace) -> int:
     """Bundles of this installation, the promoted one marked."""
-    from taxonomy.classifier import bundle as bundles
+    from taxonomy.classifier import store as bundles
 
     current = _promoted()
     for info in bundles.list_bundles(_folder()):
@@ -205,7 +206,7 @@ def list_all(_: argparse.Namespace) -> int:
 
 
 def _promoted() -> str | None:
-    from taxonomy.classifier import bundle as bundles
+    from taxonomy.classifier import store as bundles
 
     return bundles.current_bundle(_folder()).hash if bundles.list_bundles(_folder()) else None
 
@@ -218,7 +219,7 @@ def _audit(action: str, detail: dict[str, object]) -> None:
 
 def promote(args: argparse.Namespace) -> int:
     """Use a stored bundle from the next run on; recorded in the audit log."""
-    from taxonomy.classifier import bundle as bundles
+    from taxonomy.classifier import store as bundles
 
     try:
         bundles.promote(_folder(), args.hash)
@@ -231,7 +232,7 @@ def promote(args: argparse.Namespace) -> int:
 
 def rollback(_: argparse.Namespace) -> int:
     """Use the bundle that was in use before; recorded in the audit log."""
-    from taxonomy.classifier import bundle as bundles
+    from taxonomy.classifier import store as bundles
 
     try:
         name = bundles.rollback(_folder())
@@ -331,7 +332,7 @@ def differences(before: "pl.DataFrame", again: "pl.DataFrame") -> "pl.DataFrame"
 
 def replay(args: argparse.Namespace) -> int:
     """Code the rows again with the named bundle; exit 1 with the first differences unless all are equal bit for bit."""
-    from taxonomy.classifier import bundle as bundles
+    from taxonomy.classifier import store as bundles
 
     decisions = read_table(args.decisions, ("unit_id", "ai_class", "route"))
     source = args.input or args.decisions

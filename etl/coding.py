@@ -16,11 +16,14 @@ from etl.siphash import siphash128
 from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
+from taxonomy.classifier.gold import with_text_hashes
 from taxonomy.classifier.store import current_bundle
 from taxonomy.scheme import load_scheme
 from warehouse.write import WorkStore
 
 INPUT: Final = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
+LOCKS: Final = {"unit_id": pl.String, "code": pl.String, "text_hash": pl.String}
+"""Adjudicated codes and the text each was about: they stand until the text changes (a code of `none` included)."""
 KEPT: Final = ["unit_id", "ai_class", "segment", "p_ai", "probability", "route", "candidates", "evidence", "bundle"]
 CODED: Final = [*KEPT, "nominated", "candidate_leaves", "input_hash"]
 DECIDED: Final = [c for c in KEPT if c != "evidence"]
@@ -45,16 +48,26 @@ def load_bundle(directory: Path) -> Bundle:
     return current_bundle(directory)
 
 
-def coding_input(register: pl.DataFrame) -> pl.DataFrame:
-    """The columns the classifier reads, with a hash of them per unit (missing and empty differ)."""
-    frame = register.select(pl.col("uscc").alias("unit_id"), *INPUT[1:])
-    text = frame.select(pl.concat_str([pl.col(c).fill_null("\x00") for c in INPUT[1:]], separator="\x1f")).to_series()
+def _locked(frame: pl.DataFrame, locks: pl.DataFrame | None) -> pl.DataFrame:
+    """Add ``locked_class``: the adjudicated code of units whose text is still the one it was about."""
+    if locks is None or locks.height == 0:
+        return frame.with_columns(locked_class=pl.lit(None, pl.String))
+    hashed = with_text_hashes(frame.join(locks.select("unit_id"), on="unit_id", how="semi"))
+    valid = hashed.join(locks, on=["unit_id", "text_hash"], how="inner").select("unit_id", locked_class="code")
+    return frame.join(valid, on="unit_id", how="left", validate="1:1", maintain_order="left")
+
+
+def coding_input(register: pl.DataFrame, locks: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The columns the classifier reads, with a hash of them per unit (missing and empty differ); ``locks``: :data:`LOCKS`."""
+    frame = _locked(register.select(pl.col("uscc").alias("unit_id"), *INPUT[1:]), locks)
+    read = [*INPUT[1:], "locked_class"]
+    text = frame.select(pl.concat_str([pl.col(c).fill_null("\x00") for c in read], separator="\x1f")).to_series()
     return frame.with_columns(siphash128(text).alias("input_hash"))
 
 
 def _code(frame: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     records: list[pa.RecordBatch] = []
-    for batch in frame.select(INPUT).iter_slices(BATCH_ROWS):
+    for batch in frame.select(*INPUT, "locked_class").iter_slices(BATCH_ROWS):
         records += batch.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
     if not records:
         records = [pa.RecordBatch.from_pylist([], schema=pa.schema([(c, pa.string()) for c in INPUT]))]
@@ -119,6 +132,7 @@ def code_chunks(
     previous: Iterable[pl.DataFrame] = (),
     *,
     reuse: bool = True,
+    locks: pl.DataFrame | None = None,
     seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     """Decisions chunk by chunk, and how many of each chunk had to be coded anew.
@@ -135,7 +149,7 @@ def code_chunks(
             raise ValueError("the register must come in the order of uscc to be coded chunk by chunk; sort it first")
         last = chunk["uscc"][-1]
         before = window.up_to(last)
-        frame, anew = _code_chunk(coding_input(chunk), bundle, before if reuse else None)
+        frame, anew = _code_chunk(coding_input(chunk, locks), bundle, before if reuse else None)
         if seen is not None:
             seen(before, frame)
         yield frame, anew
@@ -156,7 +170,7 @@ def code_units(
     return pl.concat([frame for frame, _ in coded]), sum(fresh for _, fresh in coded)
 
 
-def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle) -> bool:
+def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle, locks: pl.DataFrame | None) -> bool:
     """Whether any unit came, went or changed, or the bundle did; reads no evidence."""
     if work.rows(register) != work.rows(codes):
         return True
@@ -165,7 +179,7 @@ def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle) -> bool
         if chunk.height == 0:
             continue
         before = window.up_to(chunk["uscc"][-1])
-        now = coding_input(chunk).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
+        now = coding_input(chunk, locks).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
         if before is None or not before.equals(now):
             return True
     return False
@@ -178,23 +192,24 @@ def code_register(
     bundle: Bundle,
     *,
     full: bool = False,
+    locks: pl.DataFrame | None = None,
     seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
 ) -> Pass:
     """Bring the table ``codes`` of the work store up to the table ``register``, in constant memory.
 
     Both are in the order of their unit's code. Nothing is written when nothing changed; ``full`` codes everything anew;
-    ``seen`` as in :func:`code_chunks`.
+    ``seen`` as in :func:`code_chunks`; ``locks`` (:data:`LOCKS`) stand over the classifier.
     """
     fresh = 0
     known = work.exists(codes)
-    if full or not known or _changed(work, register, codes, bundle):
+    if full or not known or _changed(work, register, codes, bundle, locks):
 
         def frames() -> Iterator[pl.DataFrame]:
             nonlocal fresh
             chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
             before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
             done = False
-            for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, seen=seen):
+            for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, locks=locks, seen=seen):
                 fresh, done = fresh + anew, True
                 yield frame
             if not done:

@@ -9,6 +9,8 @@ from etl.coding import code_register, load_bundle
 from etl.link import Returns, unit_year
 from etl.progress import step
 from etl.resources import Stores, is_full
+from warehouse.review_journal import ReviewJournal
+from warehouse.review_results import labels
 from warehouse.write import WorkStore
 
 GROUP = "process"
@@ -29,7 +31,13 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
         bundle = load_bundle(stores.bundles)
         changes = ChangeLog()
         done = code_register(
-            stores.work, table_name("register"), CODE_UNIT, bundle, full=is_full(context), seen=changes.see
+            stores.work,
+            table_name("register"),
+            CODE_UNIT,
+            bundle,
+            full=is_full(context),
+            seen=changes.see,
+            locks=labels(ReviewJournal(stores.root)),
         )
         changes.record(stores.root, stores.work, bundle.hash)
         units = stores.work.rows(table_name("register"))

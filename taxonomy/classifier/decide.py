@@ -9,7 +9,7 @@ import polars as pl
 
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.calibrate import probabilities
-from taxonomy.classifier.evidence import KIND_ORDER
+from taxonomy.classifier.evidence import KIND_ORDER, MICRO
 from taxonomy.classifier.scoring import Scored
 
 F64 = npt.NDArray[np.float64]
@@ -62,7 +62,8 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     """Decisions in row order: the columns of :data:`taxonomy.classifier.batch.OUTPUT` without evidence and bundle.
 
     A locked class stands. A leaf whose probability reaches ``coded_at`` is coded; else its class or branch (route
-    ``parent``) if that does; a unit whose P(core) is below ``none_below`` is coded *none*; text without familiar words
+    ``parent``) if that does; a unit whose P(core) is below ``none_below``, and of which the unit model, if there is one,
+    does not say that it is likelier AI than not, is coded *none*; text without familiar words
     and without any other evidence is ``uncodable``; everything else is for review.
     """
     rule = bundle.parameters
@@ -75,6 +76,7 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     textual = np.stack([sums[k] for k in KIND_ORDER if k != "unit"]).max(axis=0)
     strange = (scored.phrases == 0) | (scored.familiar < rule.min_seen_share)
     evidence, known, no_text = textual > 0, scored.code_at > 0, scored.phrases == 0
+    likely = (sums["unit"] >= rule.unit["review_from"] * MICRO) & (bundle.unit is not None)
     uncodable = (no_text & (~known | evidence & (p_best < rule.coded_at))) | (strange & ~evidence & ~known)
     leaf_name = np.array(scored.leaves)[scored.best]
     class_name, branch_name = np.array(classes)[p_class.argmax(axis=1)], np.array(branches)[p_branch.argmax(axis=1)]
@@ -83,7 +85,7 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
         (p_best >= rule.coded_at, leaf_name, _route(sums), p_best),
         (p_class.max(axis=1) >= rule.coded_at, class_name, "parent", p_class.max(axis=1)),
         (p_branch.max(axis=1) >= rule.coded_at, branch_name, "parent", p_branch.max(axis=1)),
-        (p_core < rule.none_below, "none", np.where(known & ~evidence, "code", "model"), 1.0 - p_core),
+        ((p_core < rule.none_below) & ~likely, "none", np.where(known & ~evidence, "code", "model"), 1.0 - p_core),
     ]
     conditions = [test[0] for test in tests]
     ai_class = np.select(conditions, [np.broadcast_to(t[1], p_core.shape) for t in tests], "")

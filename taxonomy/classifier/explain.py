@@ -12,7 +12,7 @@ from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.kernel import NGRAMS, gram_positions
 from taxonomy.classifier.linear import BITS
 from taxonomy.classifier.normalize import FIELDS
-from taxonomy.classifier.unit import AI, MARK, NONE, phrases_of_units
+from taxonomy.classifier.unit import AI, NONE, phrases_of_units
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,9 @@ def _unit_grams(unit: dict[str, str | None], value: float, bundle: Bundle) -> li
     places = table["start"].to_list()
     pieces = [Piece("floor", "", "", 0, 0, weight * bias)]
     for gram in bundle.unit.grams(table, AI, NONE):
-        at = int(places[gram.phrase]) - len(MARK)
+        at = int(places[gram.phrase])
         field = "name" if gram.field == "name" else "scope"
-        start = max(at + gram.start, int(places[gram.phrase]))
-        pieces.append(Piece("unit-ngram", field, gram.text.strip(MARK), start, at + gram.end, weight * gram.value))
+        pieces.append(Piece("unit-ngram", field, gram.text, at + gram.start, at + gram.end, weight * gram.value))
     rest = value - sum(p.value for p in pieces)
     if abs(rest) > 1e-6:
         pieces.append(Piece("cap", "", "", 0, 0, rest))

@@ -13,13 +13,12 @@ from taxonomy.classifier.textmodel import TextField, TextModel
 
 AI: Final = "ai"
 NONE: Final = "none"
-FIELDS: Final = (TextField("scope", 1.0), TextField("name", 1.4), TextField("lead", 1.0))
-MARK: Final = "\n"
+FIELDS: Final = (TextField("scope", 1.0), TextField("name", 1.4), TextField("lead", 0.7))
 
 
 def unit_phrases(table: pl.DataFrame) -> pl.DataFrame:
     """The unit model's phrases from those of :func:`taxonomy.classifier.normalize.phrase_frame` (``row, field, start,
-    phrase``): columns ``row``, ``field`` (name), ``phrase`` (with a mark at its beginning), ``start``."""
+    phrase``): columns ``row``, ``field`` (name), ``phrase``, ``start``."""
     scope = table.filter(pl.col("field") == 1)
     lead = scope.group_by("row", maintain_order=True).first().with_columns(field=pl.lit("lead"))
     name = table.filter(pl.col("field") == 0)
@@ -29,7 +28,7 @@ def unit_phrases(table: pl.DataFrame) -> pl.DataFrame:
         name.with_columns(field=pl.lit("name")).select(columns),
         lead.select(columns),
     ]
-    return pl.concat(parts).with_columns(pl.col("row").cast(pl.Int64), phrase=pl.lit(MARK) + pl.col("phrase"))
+    return pl.concat(parts).with_columns(pl.col("row").cast(pl.Int64))
 
 
 def phrases_of_units(frame: pl.DataFrame) -> pl.DataFrame:

@@ -53,6 +53,12 @@ def decide(frame: pl.DataFrame, bundle: Any) -> pl.DataFrame:
     return pl.from_arrow(pa.Table.from_batches([code_batch(batch, bundle)]))  # type: ignore[return-value]
 
 
+def unit_ratio(decided: pl.DataFrame) -> F64:
+    """The unit model's log-likelihood ratio of each row, from its evidence."""
+    parts = [json.loads(e)["contributions"] for e in decided["evidence"]]
+    return np.array([sum(c["value"] for c in p if c["kind"] == "unit") for p in parts])
+
+
 def interval(k: int, n: int) -> list[float]:
     """Exact 95 % interval of a share."""
     from scipy.stats import beta
@@ -91,23 +97,29 @@ def real_companies() -> dict[str, Any]:
     labels = frame.with_columns(ai_class=pl.Series(["E" if v else "none" for v in y]))
     runs = []
     for seed in SEEDS:
-        ours, theirs = np.zeros(len(y)), np.zeros(len(y))
-        coded = np.zeros(len(y), dtype=bool)
+        ours, theirs, order = np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y))
+        coded, nominated = np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)
         for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(text, y):
             decided = decide(frame[test], build_bundle(labels[train]))
             ours[test] = decided["p_ai"].to_numpy()
+            nominated[test] = (decided["route"] == "review").to_numpy() | (decided["segment"] == "core").fill_null(
+                False
+            ).to_numpy()
             coded[test] = (decided["segment"] == "core").fill_null(False).to_numpy()
+            order[test] = np.where(coded[test], np.inf, unit_ratio(decided))
             theirs[test] = baseline(text, y, train, test)
         k = int(SHARE * len(y))
         run: dict[str, Any] = {"seed": seed}
-        for name, score in (("ours", ours), ("baseline", theirs)):
+        # Nominated: coded AI, then in review, the likeliest by the unit model first.
+        for name, score, rank in (("ours", ours, order), ("baseline", theirs, theirs)):
             top = np.zeros(len(y), dtype=bool)
-            top[np.argsort(-score, kind="stable")[:k]] = True
+            top[np.argsort(-rank, kind="stable")[:k]] = True
             run[name] = {
                 "average_precision": round(float(average_precision_score(y, score)), 4),
                 "positives_nominated": share(top[y == 1]),
                 "near_negatives_nominated": share(top[np.isin(stratum, ("N2", "N3"))]),
             }
+        run["in_review_or_coded"] = share(nominated)
         run["auto_coded_ai"] = share(y[coded] == 1) if coded.any() else {"k": 0, "n": 0}
         run["clear_negatives_auto_coded"] = share(coded[np.isin(stratum, ("N1", "N4"))])
         runs.append(run)

@@ -13,6 +13,7 @@ import pytest
 from etl.coding import Pass, code_chunks, code_register, code_units, coding_input, with_leaves
 from etl.siphash import siphash128
 from taxonomy.classifier.bundle import Bundle
+from taxonomy.classifier.gold import with_text_hashes
 from taxonomy.classifier.store import ensure_bundle
 from taxonomy.scheme import load_scheme
 from tests.conftest import ROOT
@@ -149,3 +150,22 @@ def test_the_store_is_brought_up_to_date_and_left_alone_when_nothing_changed(tmp
     work.write(REGISTER, now.clear())
     assert code_register(work, REGISTER, CODES, bundle) == Pass(0, 0, 0, 0)
     assert work.tables() == sorted([REGISTER, CODES])
+
+
+def test_an_adjudicated_code_stands_until_the_text_changes(bundle: Bundle) -> None:
+    units = register(12)
+    hashes = with_text_hashes(coding_input(units).select("unit_id", "name", "business_scope", "main_products"))
+    first, second = hashes["unit_id"][1], hashes["unit_id"][2]
+    locks = pl.DataFrame(
+        {"unit_id": [first, second], "code": ["B22", "none"], "text_hash": hashes["text_hash"][1:3].to_list()}
+    )
+    plain = dict(code_units(units, bundle)[0].select("unit_id", "input_hash").iter_rows())
+    locked = pl.concat([f for f, _ in code_chunks([units.sort("uscc")], bundle, locks=locks)])
+    rows = {r["unit_id"]: r for r in locked.iter_rows(named=True)}
+    assert (rows[first]["ai_class"], rows[first]["route"]) == ("B22", "lock")
+    assert (rows[second]["segment"], rows[second]["route"]) == ("none", "lock")
+    changed = {u for u in plain if plain[u] != rows[u]["input_hash"]}
+    assert changed == {first, second}, "a lock is part of the input: exactly those units are coded anew"
+    edited = units.with_columns(business_scope=pl.col("business_scope") + "。新增业务")
+    after = pl.concat([f for f, _ in code_chunks([edited.sort("uscc")], bundle, locks=locks)])
+    assert "lock" not in after["route"].to_list()

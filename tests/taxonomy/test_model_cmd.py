@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +10,6 @@ import pytest
 
 from aistat.cli import main
 from aistat.model_cmd import differences, training_labels
-from taxonomy.classifier import bundle as bundles
 from tests.taxonomy.quality_data import decisions_and_truth, gold_of
 from warehouse.journal import Journal
 
@@ -126,63 +124,24 @@ def test_reviews_without_texts_need_a_register(run: Run, tmp_path: Path) -> None
     assert code == 2 and "no texts" in err and "AISTAT_HOME" in err
 
 
-@dataclass(frozen=True)
-class FakeInfo:
-    hash: str
-    created_at: str = "2026-01-01"
-    algorithm: str = "linear"
-    training: str = "taxonomy"
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class FakeBundle:
-    hash: str
-
-
-@pytest.fixture()
-def store(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The bundle interface over a list of hashes, the last promoted last."""
-    promoted, known = ["old"], ["old", "new"]
-
-    def promote(directory: Path, name: str) -> None:
-        if name not in known:
-            raise bundles.BundleError(f"no bundle {name}")
-        promoted.append(name)
-
-    def rollback(directory: Path) -> str:
-        if len(promoted) < 2:
-            raise bundles.BundleError("no bundle was in use before")
-        promoted.pop()
-        return promoted[-1]
-
-    fakes = {
-        "build_bundle": lambda labels=None: FakeBundle("new" if labels is None else f"with{labels.height}"),
-        "save": lambda bundle, directory: directory / bundle.hash,
-        "list_bundles": lambda directory: [FakeInfo(name) for name in known],
-        "promote": promote,
-        "rollback": rollback,
-        "current_bundle": lambda directory: FakeBundle(promoted[-1]),
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(bundles, name, fake, raising=False)
-    return promoted
-
-
-def test_train_list_promote_rollback(run: Run, store: list[str], tmp_path: Path) -> None:
-    assert "new" in run("model", "train")[1] and store == ["old"], "training promotes nothing"
+def test_train_list_promote_rollback(run: Run, bundles: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundles, tmp_path / "home" / "bundles")
+    old = run("model", "train")[1].split()[0]
     UNITS.with_columns(code=pl.lit("A51")).write_csv(tmp_path / "l.csv")
-    assert run("model", "train", "--labels", tmp_path / "l.csv")[1].startswith("with4 ")
+    code, out, err = run("model", "train", "--labels", tmp_path / "l.csv")
+    new = out.split()[0]
+    assert code == 0 and new != old and "4 条标注" in out, err
+    assert run("model", "promote", old)[0] == 0
     code, out, _ = run("model", "list")
-    assert code == 0 and "* old" in out and "  new" in out
-    assert run("model", "promote", "new")[0] == 0 and store[-1] == "new"
+    assert code == 0 and f"* {old}" in out and f"  {new}" in out, "training promotes nothing"
+    assert run("model", "promote", new)[0] == 0 and f"* {new}" in run("model", "list")[1]
     code, _, err = run("model", "promote", "none-such")
     assert code == 2 and "aistat model list" in err
-    assert run("model", "rollback")[:2] == (0, "启用 / in use: old\n")
+    assert run("model", "rollback")[:2] == (0, f"启用 / in use: {old}\n")
     code, _, err = run("model", "rollback")
-    assert code == 2 and "in use before" in err
+    assert code == 2 and "before this one" in err
     actions = [e["action"] for e in Journal(tmp_path / "home").audit()]
-    assert actions == ["model_rolled_back", "model_promoted"]
+    assert actions == ["model_rolled_back", "model_promoted", "model_promoted"]
 
 
 # --- replay ------------------------------------------------------------------------------------------------------
