@@ -156,11 +156,11 @@ def _empty_batch() -> "pa.RecordBatch":
 def classify(args: argparse.Namespace) -> int:
     """Code a file; the output appears only when all of it is written."""
     from taxonomy.classifier.batch import code_batch
-    from taxonomy.classifier.store import ensure_bundle
+    from taxonomy.classifier.store import current_bundle
 
     batches = _batches(args.input)
     writer = _Writer(args.output)
-    bundle = ensure_bundle(home() / "bundles")
+    bundle = current_bundle(home() / "bundles")
     dropped = () if args.evidence else ("evidence",)
     rows, routes, done = 0, {}, False
     try:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
-from taxonomy.classifier.store import ensure_bundle
+from taxonomy.classifier.store import current_bundle
 from taxonomy.scheme import load_scheme
 
 INPUT = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
@@ -19,9 +19,9 @@ BATCH_ROWS = 50_000
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """The current bundle, built from the taxonomy's files when it is not there yet."""
+    """The bundle in use: the promoted one, else that of the installed taxonomy (built when it is not there yet)."""
     directory.mkdir(parents=True, exist_ok=True)
-    return ensure_bundle(directory)
+    return current_bundle(directory)
 
 
 def _digest(text: str) -> str:

@@ -170,7 +170,7 @@ def test_the_pointer_moves_only_after_the_release_is_whole(tmp_path: Path, monke
 def test_readers_get_only_tables_meant_for_them(tmp_path: Path) -> None:
     publish_sample(tmp_path)
     release = open_current(tmp_path)
-    with pytest.raises(UnknownName, match="known: .*meta_quality"):
+    with pytest.raises(UnknownName, match=r"known: .*meta_quality"):
         release.table("meta_release; DROP TABLE meta_code")
     with pytest.raises(UnknownName, match="holds no public_filing"):
         release.table("public_filing")
