@@ -139,7 +139,9 @@ def _with_texts(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
 
 
 def training_labels(reviews: Path | None, labels: Path | None, gold: Path | None) -> "pl.DataFrame | None":
-    """Labels for training: ``unit_id, name, business_scope, main_products, gbt_code, code, source``; None without any.
+    """Labels for training: ``unit_id, name, business_scope, main_products, gbt_code, ai_class``; None without any.
+
+    The code stands in a column ``code`` or ``ai_class``; rows without one are answers without a label and left out.
 
     Raises
     ------
@@ -151,10 +153,15 @@ def training_labels(reviews: Path | None, labels: Path | None, gold: Path | None
     import polars as pl
 
     parts = []
-    for source, path in (("review", reviews), ("label", labels)):
-        if path is not None:
-            frame = _with_texts(read_table(path, ("code",)), path).filter(pl.col("code").fill_null("") != "")
-            parts.append(frame.select(*(pl.col(c).cast(pl.String) for c in (*INPUT, "code")), source=pl.lit(source)))
+    for path in (p for p in (reviews, labels) if p is not None):
+        frame = read_table(path)
+        frame = (
+            frame.rename({"code": "ai_class"}) if "ai_class" not in frame.columns and "code" in frame.columns else frame
+        )
+        if "ai_class" not in frame.columns:
+            raise UserError(f"{path}: no column code (or ai_class); found {', '.join(frame.columns)}")
+        frame = _with_texts(frame, path).filter(pl.col("ai_class").fill_null("") != "")
+        parts.append(frame.select(pl.col(c).cast(pl.String) for c in (*INPUT, "ai_class")))
     if not parts:
         return None
     rows = pl.concat(parts)
@@ -180,35 +187,32 @@ def _refuse_gold(rows: "pl.DataFrame", path: Path) -> None:
 
 def train(args: argparse.Namespace) -> int:
     """Train from the taxonomy's files and, if given, labels; the bundle is stored, not used before it is promoted."""
-    from taxonomy.classifier import store as bundles
-    from taxonomy.classifier.bundle import build_bundle
+    from taxonomy.classifier.bundle import BundleError, build_bundle
+    from taxonomy.classifier.store import save
 
     labels = training_labels(args.reviews, args.labels, args.gold)
     try:
-        built = build_bundle(None if labels is None else labels.rename({"code": "ai_class"}))
-    except ValueError as error:
+        built = build_bundle(labels)
+    except BundleError as error:
         raise UserError(f"these labels cannot be trained on: {error}") from error
-    folder = bundles.save(built, _folder())
     count = 0 if labels is None else labels.height
+    folder = save(built, _folder(), f"{count} labels")
     print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}")
     return 0
 
 
 def list_all(_: argparse.Namespace) -> int:
-    """Bundles of this installation, the promoted one marked."""
-    from taxonomy.classifier import store as bundles
+    """Bundles of this installation, newest first, the one in use marked."""
+    from taxonomy.classifier.store import list_bundles
 
-    current = _promoted()
-    for info in bundles.list_bundles(_folder()):
-        mark = "*" if info.hash == current else " "
-        print(f"{mark} {info.hash}  {info.created_at}  {info.algorithm}  {info.training}  {info.note}".rstrip())
+    found = list_bundles(_folder())
+    for info in found:
+        training = json.dumps(dict(info.training), ensure_ascii=False, sort_keys=True) if info.training else ""
+        mark = "*" if info.is_current else " "
+        print(f"{mark} {info.hash}  {info.created_at}  algorithm {info.algorithm}  {info.note}  {training}".rstrip())
+    if not any(info.is_current for info in found):
+        print("未指定：使用已安装分类目录的模型包 / none promoted: the bundle of the installed taxonomy decides")
     return 0
-
-
-def _promoted() -> str | None:
-    from taxonomy.classifier import store as bundles
-
-    return bundles.current_bundle(_folder()).hash if bundles.list_bundles(_folder()) else None
 
 
 def _audit(action: str, detail: dict[str, object]) -> None:
@@ -219,24 +223,36 @@ def _audit(action: str, detail: dict[str, object]) -> None:
 
 def promote(args: argparse.Namespace) -> int:
     """Use a stored bundle from the next run on; recorded in the audit log."""
-    from taxonomy.classifier import store as bundles
+    from taxonomy.classifier import store
+    from taxonomy.classifier.bundle import BundleError
 
+    folder = _folder()
+    _check_name(args.hash)
     try:
-        bundles.promote(_folder(), args.hash)
-    except (bundles.BundleError, LookupError) as error:
+        if not any(info.is_current for info in store.list_bundles(folder)):
+            # What decided until now had no pointer; with one, a rollback can lead back to it.
+            store.promote(folder, store.ensure_bundle(folder).hash)
+        store.promote(folder, args.hash)
+    except BundleError as error:
         raise UserError(f"{error}; 'aistat model list' shows the bundles") from error
     _audit("model_promoted", {"bundle": args.hash})
     print(f"启用 / in use: {args.hash}（下次 aistat run 起 / from the next 'aistat run' on）")
     return 0
 
 
+def _check_name(name: str) -> None:
+    if not (_folder() / name / "bundle.json").is_file() or "/" in name or name.startswith("."):
+        raise UserError(f"no bundle {name!r} in {_folder()}; 'aistat model list' shows those there are")
+
+
 def rollback(_: argparse.Namespace) -> int:
     """Use the bundle that was in use before; recorded in the audit log."""
-    from taxonomy.classifier import store as bundles
+    from taxonomy.classifier import store
+    from taxonomy.classifier.bundle import BundleError
 
     try:
-        name = bundles.rollback(_folder())
-    except (bundles.BundleError, LookupError) as error:
+        name = store.rollback(_folder())
+    except BundleError as error:
         raise UserError(str(error)) from error
     _audit("model_rolled_back", {"bundle": name})
     print(f"启用 / in use: {name}")
@@ -300,7 +316,7 @@ def _coded_again(rows: "pl.DataFrame", bundle: Any) -> "pl.DataFrame":
     from taxonomy.classifier.batch import OUTPUT, code_batch
 
     parts = []
-    for slice_ in rows.select(INPUT).iter_slices(50_000):
+    for slice_ in rows.select(*INPUT, "locked_class").iter_slices(50_000):
         for batch in slice_.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches():
             parts.append(pl.from_arrow(pa.Table.from_batches([code_batch(batch, bundle)])))
     return pl.concat(parts) if parts else pl.DataFrame(schema=OUTPUT)
@@ -332,18 +348,17 @@ def differences(before: "pl.DataFrame", again: "pl.DataFrame") -> "pl.DataFrame"
 
 def replay(args: argparse.Namespace) -> int:
     """Code the rows again with the named bundle; exit 1 with the first differences unless all are equal bit for bit."""
-    from taxonomy.classifier import store as bundles
+    from taxonomy.classifier.bundle import BundleError
+    from taxonomy.classifier.store import load
 
-    decisions = read_table(args.decisions, ("unit_id", "ai_class", "route"))
+    decisions = read_table(args.decisions, ("unit_id", "ai_class", "segment", "route"))
     source = args.input or args.decisions
     rows = read_table(source, ("unit_id",)) if args.input else decisions.select("unit_id", *_present(decisions))
-    rows = _with_texts(rows, source).filter(_in(decisions))
-    folder = _folder() / args.bundle
-    if "/" in args.bundle or not folder.is_dir():
-        raise UserError(f"no bundle {args.bundle!r} in {_folder()}; 'aistat model list' shows those there are")
+    rows = _with_locks(_with_texts(rows, source).filter(_in(decisions)), decisions)
+    _check_name(args.bundle)
     try:
-        bundle = bundles.load(folder)
-    except bundles.BundleError as error:
+        bundle = load(_folder() / args.bundle)
+    except BundleError as error:
         raise UserError(str(error)) from error
     if decisions["unit_id"].n_unique() != decisions.height or rows["unit_id"].n_unique() != rows.height:
         raise UserError("a unit_id is missing or stands twice; replay needs one row a unit with its id")
@@ -353,6 +368,17 @@ def replay(args: argparse.Namespace) -> int:
         raise CheckFailed(f"{found.height:,} cells differ from bundle {args.bundle}; the first:\n" + "\n".join(lines))
     print(f"{decisions.height:,} 行逐位相同 / rows equal bit for bit with bundle {args.bundle}")
     return 0
+
+
+def _with_locks(rows: "pl.DataFrame", decisions: "pl.DataFrame") -> "pl.DataFrame":
+    """Rows with ``locked_class``. A lock is an input, not a decision: where the input does not say it, the decision does."""
+    import polars as pl
+
+    if "locked_class" in rows.columns:
+        return rows
+    code = pl.when(pl.col("segment") == "none").then(pl.lit("none")).otherwise("ai_class")
+    locks = decisions.filter(pl.col("route") == "lock").select("unit_id", code.cast(pl.String).alias("locked_class"))
+    return rows.join(locks, on="unit_id", how="left", validate="m:1")
 
 
 def _present(decisions: "pl.DataFrame") -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from etl.assets.collect import table_name
 from etl.assets.process import CODE_UNIT
 from etl.assets.watch import no_drift
-from etl.classifier_quality import CHANGE, keep, read_watch, record_changes, report_of
+from etl.classifier_quality import CHANGE, ChangeLog, keep, read_watch, report_of
 from etl.resources import DRIFT_TAG, Stores
 from taxonomy.classifier.quality_table import quality_rows
 from tests.taxonomy.quality_data import decisions_and_truth
@@ -64,8 +64,7 @@ def check(done: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
 def release(home: Path, name: str) -> None:
     """What the release asset does with the gate's outcome."""
     (home / "releases").mkdir(exist_ok=True)
-    codes = WorkStore(home).read(CODE_UNIT)
-    keep(home, name, report_of(home, codes, "2026-03-31", synthetic=True))
+    keep(home, name, report_of(home, WorkStore(home), "2026-03-31", synthetic=True))
     (home / "releases" / "current").write_text(name)
 
 
@@ -77,12 +76,12 @@ def test_the_gate_from_the_first_run_to_an_accepted_change(tmp_path: Path, monke
     done, went_on = night()
     assert went_on and check(done).passed and "首次运行" in str(check(done).description)
     release(home, "r20260331-aaaa")
-    first = quality_rows(report_of(home, WorkStore(home).read(CODE_UNIT), "2026-03-31", synthetic=True))
+    first = quality_rows(report_of(home, WorkStore(home), "2026-03-31", synthetic=True))
 
     # The same content keeps its outcome, so that it gives the same release.
     done, went_on = night()
     assert went_on and "首次运行" in str(check(done).description)
-    again = quality_rows(report_of(home, WorkStore(home).read(CODE_UNIT), "2026-03-31", synthetic=True))
+    again = quality_rows(report_of(home, WorkStore(home), "2026-03-31", synthetic=True))
     assert again.equals(first)
 
     fill(home, 0.6)
@@ -104,7 +103,7 @@ def test_the_gate_from_the_first_run_to_an_accepted_change(tmp_path: Path, monke
     assert night()[1], "the accepted change is the new reference"
     body = json.loads((home / "quality" / "r20260401-bbbb.json").read_text())
     assert body["reproducibility"]["drift"]["accepted"] == "普查后名录整体更新"
-    table = quality_rows(report_of(home, WorkStore(home).read(CODE_UNIT), "2026-03-31", synthetic=True))
+    table = quality_rows(report_of(home, WorkStore(home), "2026-03-31", synthetic=True))
     assert "普查后名录整体更新" not in table.write_csv(), "the reason is for the audit log, not for the release"
     state = table.filter(pl.col("metric") == "drift")
     assert state["value"].to_list() == [2.0] and "已确认" in state["note_zh"][0]
@@ -128,7 +127,9 @@ def test_a_new_bundle_leaves_a_change_list_in_the_work_store_only(
     release(tmp_path, "r20260331-aaaa")
     now = decisions_and_truth(1_500, seed=6)[0].with_columns(bundle=pl.lit("b2"))
     work = WorkStore(tmp_path)
-    record_changes(tmp_path, work, before, now)
+    log = ChangeLog()
+    log.see(before, now)
+    log.record(tmp_path, work, "b2")
     work.write(CODE_UNIT, now)
     listed = work.read(CHANGE)
     assert listed.height > 100 and set(listed["bundle_now"]) == {"b2"}
@@ -136,7 +137,9 @@ def test_a_new_bundle_leaves_a_change_list_in_the_work_store_only(
     found = read_watch(tmp_path, ".candidate")
     assert found is not None and found.changes is not None and found.changes["changed"] == listed.height
     # The night after, with the same bundle, the list still stands.
-    record_changes(tmp_path, work, now, now)
+    quiet = ChangeLog()
+    quiet.see(now, now)
+    quiet.record(tmp_path, work, "b2")
     assert work.read(CHANGE).height == listed.height
     for path in (tmp_path / "profiles").iterdir():
         assert "u00" not in path.read_text(encoding="utf-8"), path.name

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from aistat.cli import main
 from aistat.model_cmd import differences, training_labels
+from taxonomy.classifier.batch import code_batch
+from taxonomy.classifier.store import current_bundle
 from tests.taxonomy.quality_data import decisions_and_truth, gold_of
 from warehouse.journal import Journal
 
@@ -105,9 +108,8 @@ def test_training_labels_join_both_files_and_never_gold(tmp_path: Path) -> None:
     pl.DataFrame({"name": ["某"], "business_scope": ["语音识别"], "code": ["B31"]}).write_csv(labels)
     rows = training_labels(reviews, labels, None)
     assert rows is not None
-    assert rows.columns == ["unit_id", "name", "business_scope", "main_products", "gbt_code", "code", "source"]
-    assert rows["code"].to_list() == ["A51", "none", "B21", "B31"], "an answer without code is no label"
-    assert rows["source"].to_list() == ["review"] * 3 + ["label"]
+    assert rows.columns == ["unit_id", "name", "business_scope", "main_products", "gbt_code", "ai_class"]
+    assert rows["ai_class"].to_list() == ["A51", "none", "B21", "B31"], "an answer without code is no label"
     assert training_labels(None, None, None) is None
     pl.DataFrame({"unit_id": ["u3"]}).write_csv(gold)
     with pytest.raises(Exception, match="1 training rows are gold"):
@@ -125,23 +127,33 @@ def test_reviews_without_texts_need_a_register(run: Run, tmp_path: Path) -> None
 
 
 def test_train_list_promote_rollback(run: Run, bundles: Path, tmp_path: Path) -> None:
-    shutil.copytree(bundles, tmp_path / "home" / "bundles")
-    old = run("model", "train")[1].split()[0]
-    UNITS.with_columns(code=pl.lit("A51")).write_csv(tmp_path / "l.csv")
+    folder = tmp_path / "home" / "bundles"
+    shutil.copytree(bundles, folder)
+    plain = next(p.name for p in folder.iterdir() if p.is_dir())
+    assert "none promoted" in run("model", "list")[1]
+    UNITS.with_columns(code=pl.Series(["A51", "none", "none", "B21"])).write_csv(tmp_path / "l.csv")
     code, out, err = run("model", "train", "--labels", tmp_path / "l.csv")
-    new = out.split()[0]
-    assert code == 0 and new != old and "4 条标注" in out, err
-    assert run("model", "promote", old)[0] == 0
+    assert code == 0, err
+    trained = out.split()[0]
+    assert trained != plain and current_bundle(folder).hash == plain, "training promotes nothing"
+    assert run("model", "promote", trained)[0] == 0 and current_bundle(folder).hash == trained
     code, out, _ = run("model", "list")
-    assert code == 0 and f"* {old}" in out and f"  {new}" in out, "training promotes nothing"
-    assert run("model", "promote", new)[0] == 0 and f"* {new}" in run("model", "list")[1]
-    code, _, err = run("model", "promote", "none-such")
-    assert code == 2 and "aistat model list" in err
-    assert run("model", "rollback")[:2] == (0, f"启用 / in use: {old}\n")
+    assert code == 0 and f"* {trained}" in out and f"  {plain}" in out
+    for name in ("none-such", "../bundles"):
+        code, _, err = run("model", "promote", name)
+        assert code == 2 and "aistat model list" in err
+    assert run("model", "rollback")[:2] == (0, f"启用 / in use: {plain}\n")
+    assert current_bundle(folder).hash == plain, "the bundle that decided before the first promotion"
     code, _, err = run("model", "rollback")
-    assert code == 2 and "before this one" in err
+    assert code == 2 and "in use before" in err
     actions = [e["action"] for e in Journal(tmp_path / "home").audit()]
-    assert actions == ["model_rolled_back", "model_promoted", "model_promoted"]
+    assert actions == ["model_rolled_back", "model_promoted"]
+
+
+def test_labels_outside_the_catalogue_are_refused(run: Run, bundles: Path, tmp_path: Path) -> None:
+    UNITS.with_columns(code=pl.lit("Z99")).write_csv(tmp_path / "l.csv")
+    code, _, err = run("model", "train", "--labels", tmp_path / "l.csv")
+    assert code == 2 and "Z99" in err
 
 
 # --- replay ------------------------------------------------------------------------------------------------------
@@ -170,6 +182,28 @@ def test_replay_is_equal_bit_for_bit_and_sees_a_single_changed_digit(run: Run, b
     assert code == 2 and "aistat model list" in err
     code, _, err = run("model", "replay", "--decisions", tmp_path / "out.parquet", "--bundle", name)
     assert code == 2 and "no texts" in err, "a decision alone does not say what was coded"
+
+
+def test_a_locked_decision_replays_from_its_lock(run: Run, bundles: Path, tmp_path: Path) -> None:
+    bundle = current_bundle(bundles)
+    table = UNITS.with_columns(locked_class=pl.Series(["A11", "none", None, None], dtype=pl.String))
+    batch = table.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()[0]
+    decided = pl.from_arrow(pa.Table.from_batches([code_batch(batch, bundle)]))
+    assert isinstance(decided, pl.DataFrame) and decided["route"].to_list()[:2] == ["lock", "lock"]
+    shutil.copytree(bundles, tmp_path / "home" / "bundles")
+    decided.write_parquet(tmp_path / "d.parquet")
+    UNITS.write_csv(tmp_path / "in.csv")
+    code, _, err = run(
+        "model",
+        "replay",
+        "--decisions",
+        tmp_path / "d.parquet",
+        "--input",
+        tmp_path / "in.csv",
+        "--bundle",
+        bundle.hash,
+    )
+    assert code == 0, err
 
 
 def test_differences_take_empty_and_missing_text_as_one_and_nothing_else() -> None:
