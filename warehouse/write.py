@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
 from warehouse.connect import open_writable
@@ -12,6 +13,23 @@ SLICE_ROWS = 100_000
 MEMORY_LIMIT = "1GiB"
 """Of DuckDB's own cache while a table is written; what does not fit is on the disk already."""
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+BUILDING = "__incoming"
+"""Ending of a table that is being written; what a killed process left of it is replaced at the next run."""
+
+
+def _write_aside(connection: duckdb.DuckDBPyConnection, building: str, frames: Iterable[pl.DataFrame]) -> int:
+    """Write the frames to the table ``building``, replacing it; rows written."""
+    rows, head = 0, f"CREATE OR REPLACE TABLE {building} AS"
+    for frame in frames:
+        connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        connection.execute(f"{head} SELECT * FROM incoming").fetchall()
+        connection.unregister("incoming")
+        rows, head = rows + frame.height, f"INSERT INTO {building}"
+    if head.startswith("CREATE"):
+        raise ValueError(f"no frame for {building}: hand in an empty one with the columns for a table without rows")
+    return rows
 
 
 class WorkStore:
@@ -38,22 +56,20 @@ class WorkStore:
 
         ``order_by`` sorts all of it (on disk where memory does not suffice); else the rows stay as they come.
 
-        The frames may be drawn from :meth:`batches` of the same table: those see the old content to the end.
-        One transaction, as in :meth:`write`. ValueError when there is no frame (an empty frame gives the columns).
+        The frames may be drawn from :meth:`batches` of the same table: those see the old content to the end. They are
+        written aside, each for itself (an open transaction would keep every frame in memory), and take the table's name
+        in one transaction, as in :meth:`write`. ValueError when there is no frame (an empty one gives the columns).
         """
-        name, building, rows, empty = self._checked(table), f"{self._checked(table)}__incoming", 0, True
+        name = self._checked(table)
+        building = f"{name}{BUILDING}"
         with open_writable(self._path) as connection:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            try:
+                rows = _write_aside(connection, building, frames)
+            except BaseException:
+                connection.execute(f"DROP TABLE IF EXISTS {building}")
+                raise
             connection.begin()
-            for number, frame in enumerate(frames):
-                empty = False
-                connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-                head = f"INSERT INTO {building}" if number else f"CREATE OR REPLACE TABLE {building} AS"
-                connection.execute(f"{head} SELECT * FROM incoming").fetchall()
-                connection.unregister("incoming")
-                rows += frame.height
-            if empty:
-                raise ValueError(f"no frame for {name}: hand in an empty one with the columns for a table without rows")
             if order_by:
                 order = ", ".join(self._checked(column) for column in order_by)
                 connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {building} ORDER BY {order}")
@@ -112,7 +128,7 @@ class WorkStore:
             return []
         with open_writable(self._path) as connection:
             rows = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()
-        return [str(row[0]) for row in rows]
+        return [name for (name,) in rows if not str(name).endswith(BUILDING)]
 
     def exists(self, table: str) -> bool:
         """Whether a table is there."""
