@@ -7,7 +7,7 @@ TEST := .venv/.installed-test
 SPARK := .venv/.installed-spark
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
-.PHONY: help setup setup-spark up test check docs bench prove clean lock
+.PHONY: help setup setup-spark up test check docs bench bench-classifier prove clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,12 +47,20 @@ docs: $(BASE) ## regenerate docs/reference
 bench: $(TEST) ## speed, as ratios in one run
 	@$(BIN)/python tests/benchmarks/bench.py
 
+bench-classifier: $(TEST) ## the classifier beside scikit-learn, fastText and pyahocorasick
+	@[ -x .venv-bench/bin/python ] || (python3 -m venv .venv-bench && .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bench.txt)
+	@$(BIN)/python tests/benchmarks/bench_classifier.py
+
 prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove.py
+	@$(BIN)/python tests/benchmarks/prove_classifier.py
+	@$(BIN)/python tests/benchmarks/prove_promise.py
+	@$(BIN)/python tests/benchmarks/prove_misclassification.py
 
 lock: ## recompile the requirement sets (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/base.in -o requirements/base.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/test.in -c requirements/base.txt -o requirements/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/bench.in -o requirements/bench.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/spark.in -c requirements/base.txt -o requirements/spark.txt
 
 clean: ## remove caches and build products (not the data in var/)

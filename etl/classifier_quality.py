@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from etl.adjusted import adjusted_rows
 from etl.coding import DECIDED
 from taxonomy.classifier.changes import Changes, change_list, joined
 from taxonomy.classifier.drift import Drift, gate, gold_signals, load_limits
@@ -167,7 +168,9 @@ def report_of(root: Path, work: WorkStore, vintage: str, *, synthetic: bool) -> 
         changes=None if left is None else left.changes,
     )
     checked = next(iter(work.batches(CODE_UNIT)))
-    return evaluate(work.read(CODE_UNIT, DECIDED), gold_of(root), facts, evidence=checked)
+    decisions, gold = work.read(CODE_UNIT, DECIDED), gold_of(root)
+    facts = replace(facts, adjusted=adjusted_rows(decisions, gold)[0])
+    return evaluate(decisions, gold, facts, evidence=checked)
 
 
 def keep(root: Path, release_id: str, report: QualityReport) -> None:

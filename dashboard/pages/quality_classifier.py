@@ -131,6 +131,22 @@ def _drift(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
     return plain_block(title, [lead, *table], extra=extra)
 
 
+def _counts(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
+    title = ctx.t("quality_counts")
+    plain, adjusted = _rows(frame, "count_plain"), _rows(frame, "count_adjusted")
+    if not plain:
+        return plain_block(title, [html.P(ctx.t("no_adjusted_counts"), className="lead")], extra=extra)
+    names = {c.code: ctx.name(c) for c in ctx.release.codes("ai_industry_2026")}
+    rows = [
+        [names.get(code, ctx.t("core_total")), f"{row['value']:,.0f}", f"{adjusted[code]['value']:,.0f}",
+         f"[{adjusted[code]['lower']:,.0f}, {adjusted[code]['upper']:,.0f}]", _note(ctx, adjusted[code])]
+        for code, row in sorted(plain.items(), key=lambda item: (item[0] != "core", item[0]))
+    ]  # fmt: skip
+    heads = [ctx.t(k) for k in ("col_class", "count_plain", "count_adjusted", "interval_95", "col_message")]
+    lead = html.P(ctx.t("quality_counts_hint"), className="lead")
+    return plain_block(title, [lead, plain_table(heads, rows, (1, 2, 3))], extra=extra)
+
+
 def sections(ctx: Context) -> list[html.Section]:
     """Blocks on the classifier; none in a release made before they existed."""
     try:
@@ -138,4 +154,4 @@ def sections(ctx: Context) -> list[html.Section]:
     except UnknownName:
         return []
     extra = badge(ctx, synthetic=ctx.release.info.is_synthetic)
-    return [draw(ctx, frame, extra) for draw in (_curve, _accuracy, _reliability, _drift)]
+    return [draw(ctx, frame, extra) for draw in (_curve, _accuracy, _reliability, _counts, _drift)]

@@ -116,6 +116,17 @@ def _state(report: Mapping[str, Any]) -> Iterator[Row]:
         yield _plain("changed_share", "", round(changes["class_changed"] / changes["compared"], 4))
 
 
+def _counts(report: Mapping[str, Any]) -> Iterator[Row]:
+    """Counts as classified and corrected for misclassification, under their own names; small branches are left out."""
+    for row in report["accuracy"]["adjusted_counts"]:
+        if row["plain"] < SMALLEST:
+            continue
+        note = ("校正计数", "corrected count") if row["reliable"] else ("区间不可靠", "interval unreliable")
+        yield _plain("count_plain", row["code"], round(row["plain"], 1), None, "分类器直接计数", "count as classified")
+        adjusted, lower, upper = (round(row[k], 1) for k in ("adjusted", "lower", "upper"))
+        yield ("count_adjusted", row["code"], adjusted, lower, upper, None, *note)
+
+
 def quality_rows(report: QualityReport) -> pl.DataFrame:
     """Rows ``metric, scope, value, lower, upper, n, note_zh, note_en``, sorted by metric and scope.
 
@@ -123,5 +134,12 @@ def quality_rows(report: QualityReport) -> pl.DataFrame:
     behind a figure (of decisions checked for ``evidence_adds_up``).
     """
     body = report.as_dict()
-    rows = [*_coverage(body), *_class_shares(body), *_accuracy(body), *_calibration(body), *_state(body)]
+    rows = [
+        *_coverage(body),
+        *_class_shares(body),
+        *_accuracy(body),
+        *_calibration(body),
+        *_counts(body),
+        *_state(body),
+    ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("metric", "scope")
