@@ -44,6 +44,14 @@ class Service:
         parts = urlsplit(self.health_url or "")
         return f"{parts.scheme}://{parts.netloc}"
 
+    def has_free_port(self) -> bool:
+        """Whether no other program uses the port."""
+        try:
+            self.require_free_port()
+        except UserError:
+            return False
+        return True
+
     def require_free_port(self) -> None:
         """Say so when another program already uses the port."""
         if self.health_url is None:

@@ -61,6 +61,24 @@ def app_service(root: Path) -> Service:
     return Service("app", command, root / "logs" / "app.log", f"http://127.0.0.1:{port}/api/v1/health")
 
 
+def desk_service(root: Path) -> Service:
+    """The review desk: a process of its own, the only one told where the evidence lies."""
+    port = port_from_env("AISTAT_DESK_PORT", 8060)
+    command = [sys.executable, "-m", "aistat", "desk", "--host", "127.0.0.1", "--port", str(port)]
+    return Service("desk", command, root / "logs" / "desk.log", f"http://127.0.0.1:{port}/login")
+
+
+def _with_desk(root: Path, services: list[Service]) -> list[Service]:
+    """The services and the desk, where a release left evidence and the port is free."""
+    desk = desk_service(root)
+    if not (root / "evidence").is_dir():
+        return services
+    if not desk.has_free_port():
+        print("复核台端口被占用，未启动 / the desk's port is in use, not started; set AISTAT_DESK_PORT", flush=True)
+        return services
+    return [*services, desk]
+
+
 def _has_files(folder: Path) -> bool:
     return folder.is_dir() and any(p.is_file() for p in folder.rglob("*"))
 
@@ -102,6 +120,7 @@ def up(args: argparse.Namespace) -> int:
         _build_demo(root, args.size, args.seed)
     _publish_if_needed(root)
     accounts = _accounts(root)
+    services = _with_desk(root, services)
     with Supervisor(services) as running:
         for service in services:
             if service.health_url:

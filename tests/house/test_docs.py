@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aistat.docs_cmd import REFERENCE, pages
+from tests.benchmarks.proof import FOLDER, outdated
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,3 +35,10 @@ def test_links_between_documents_resolve() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {target}")
     assert not broken, broken
+
+
+@pytest.mark.parametrize("name", ["bench_classifier", "classifier", "misclassification", "pipeline", "promise"])
+def test_evidence_is_there_and_about_this_code(name: str) -> None:
+    path = FOLDER / f"{name}.json"
+    assert path.is_file(), f"{path.name} is missing: run 'make prove' (or 'make bench-classifier') and commit it"
+    assert outdated(path) == [], f"{path.name} is older than the code it proves: run 'make prove' and commit it"
