@@ -51,7 +51,9 @@ def adjusted_rows(decisions: pl.DataFrame, gold: pl.DataFrame | None) -> tuple[l
     if set(gold["bundle"].unique()) != set(decisions["bundle"].unique()):
         return [], "other_bundle"
     classes = [*branches(), NONE]
-    judged = gold.with_columns(truth=pl.Series([_truth(c) for c in gold["codes"].to_list()], dtype=pl.String)).drop_nulls("truth")
+    judged = gold.with_columns(
+        truth=pl.Series([_truth(c) for c in gold["codes"].to_list()], dtype=pl.String)
+    ).drop_nulls("truth")
     if judged.height < gold.height:
         return [], "unfinished"
     _, strata = stratify(decisions, GoldPlan(seed=SEED))

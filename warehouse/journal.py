@@ -1,5 +1,6 @@
 """The journal: users, and an audit log whose entries are chained by hash. SQLite by default, PostgreSQL by URL."""
 
+import atexit
 import hashlib
 import json
 import os
@@ -93,6 +94,8 @@ def _engine(url: str) -> sa.Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     METADATA.create_all(engine)
+    # SQLite writes its log back into the file when the last connection closes: whoever copies the file finds everything.
+    atexit.register(engine.dispose)
     return engine
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.calibrate import probabilities
 from taxonomy.classifier.evidence import KIND_ORDER, MICRO
+from taxonomy.classifier.kernel import largest
 from taxonomy.classifier.scoring import Scored
 
 F64 = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ def _json_lists(row: npt.NDArray[np.int64], code: npt.NDArray[np.str_], p: F64) 
 
 
 def _candidates(p: F64, leaves: tuple[str, ...], count: int) -> pl.Series:
-    order = np.argsort(-p, axis=1, kind="stable")[:, :count]
+    order = largest(p, min(count, p.shape[1]))
     shown = np.take_along_axis(p, order, axis=1).ravel().round(DECIMALS)
     return _json_lists(np.repeat(np.arange(len(p)), count), np.array(leaves)[order].ravel(), shown)["json"]
 

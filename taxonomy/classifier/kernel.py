@@ -126,6 +126,22 @@ def score_phrases(phrases: pl.Series, slot: I32, weights: F64) -> tuple[F64, I32
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def margins(
+    scores: F64, keep: npt.NDArray[np.bool_], scale: float, floor: float, cap: float
+) -> F64:  # pragma: no cover - compiled
+    """``scale`` times each class's score over the first one's, less ``floor``, between zero and ``cap``; zero unless kept."""
+    n, width = scores.shape[0], scores.shape[1] - 1
+    result = np.zeros((n, width))
+    for i in range(n):
+        if keep[i]:
+            for c in range(width):
+                value = scale * (scores[i, c + 1] - scores[i, 0]) - floor
+                if value > 0.0:
+                    result[i, c] = min(value, cap)
+    return result
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _score_fields(
     data: npt.NDArray[np.uint8],
     offsets: npt.NDArray[np.int64],
@@ -274,3 +290,104 @@ def add_terms(
             value = term_weight[term[i], c]
             if value != 0.0:
                 micro[row[i], c] += np.int64(np.rint(weight[i] * value * 1e6))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _find_terms(
+    data: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int32],
+    group: npt.NDArray[np.int64],
+    term_data: npt.NDArray[np.uint8],
+    term_offsets: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    found: npt.NDArray[np.int64],
+) -> int:  # pragma: no cover - compiled
+    room, count = found.shape[0], 0
+    for i in range(offsets.shape[0] - 1):
+        char, p, stop = 0, offsets[i], offsets[i + 1]
+        while p < stop:
+            lead = data[p]
+            size, key = 1, np.int64(lead)
+            if lead >= 0xF0:
+                size = 4
+            elif lead >= 0xE0:
+                size = 3
+                key = ((lead & 0x0F) << 12) | ((data[p + 1] & 0x3F) << 6) | (data[p + 2] & 0x3F)
+            elif lead >= 0xC0:
+                size = 2
+                key = ((lead & 0x1F) << 6) | (data[p + 1] & 0x3F)
+            slot = first[key]
+            if slot >= 0:
+                for g in range(group[slot], group[slot + 1]):
+                    term = order[g]
+                    low, high = term_offsets[term], term_offsets[term + 1]
+                    if p + high - low <= stop:
+                        q = low + size
+                        while q < high and term_data[q] == data[p + q - low]:
+                            q += 1
+                        if q == high:
+                            if count < room:
+                                found[count, 0], found[count, 1], found[count, 2] = i, term, char
+                            count += 1
+            p += size
+            char += 1
+    return count
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def largest(values: F64, count: int) -> npt.NDArray[np.int64]:  # pragma: no cover - compiled
+    """Positions of the ``count`` largest values of each row, largest first, ties by position."""
+    result = np.empty((values.shape[0], count), dtype=np.int64)
+    for i in range(values.shape[0]):
+        held = 0
+        for c in range(values.shape[1]):
+            at = held
+            while at > 0 and values[i, c] > values[i, result[i, at - 1]]:
+                at -= 1
+            if at < count:
+                last = min(held, count - 1)
+                for j in range(last, at, -1):
+                    result[i, j] = result[i, j - 1]
+                result[i, at] = c
+                held = min(held + 1, count)
+    return result
+
+
+class TermFinder:
+    """Finds every occurrence of every term, overlaps included, in one pass over UTF-8 bytes.
+
+    Terms are grouped by their first character, looked up in a table of the basic plane: a text costs little more than
+    counting its characters, however many terms there are.
+
+    Raises
+    ------
+    ValueError
+        If a term is empty, stands twice, or begins outside the basic plane.
+    """
+
+    def __init__(self, terms: list[str]) -> None:
+        if len(set(terms)) < len(terms) or any(not t or ord(t[0]) > 0xFFFF for t in terms):
+            raise ValueError("terms must be unique, not empty and begin with a character of the basic plane")
+        heads = sorted({t[0] for t in terms})
+        self._first: npt.NDArray[np.int32] = np.full(0x10000, -1, dtype=np.int32)
+        self._first[[ord(h) for h in heads]] = np.arange(len(heads), dtype=np.int32)
+        ordered = sorted(range(len(terms)), key=lambda i: (terms[i][0], i))
+        self._order = np.array(ordered, dtype=np.int64)
+        sizes = [sum(1 for t in terms if t[0] == h) for h in heads]
+        self._group = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        encoded = [t.encode() for t in terms]
+        self._data = np.frombuffer(b"".join(encoded) or b"\0", dtype=np.uint8)
+        self._offsets = np.concatenate([[0], np.cumsum([len(e) for e in encoded])]).astype(np.int64)
+
+    def find(self, texts: pl.Series) -> npt.NDArray[np.int64]:
+        """Shape ``(hits, 3)``: row, term, first character, in text order; texts without nulls."""
+        if len(texts) == 0 or len(self._order) == 0:
+            return np.empty((0, 3), dtype=np.int64)
+        data, offsets = utf8(texts)
+        found = np.empty((max(1024, len(texts)), 3), dtype=np.int64)
+        count = _find_terms(data, offsets, self._first, self._group, self._data, self._offsets, self._order, found)
+        if count > found.shape[0]:
+            found = np.empty((count, 3), dtype=np.int64)
+            _find_terms(data, offsets, self._first, self._group, self._data, self._offsets, self._order, found)
+        return found[:count]

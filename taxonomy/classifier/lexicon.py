@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import yaml
 
+from taxonomy.classifier.kernel import TermFinder
 from taxonomy.classifier.normalize import fold_text
 
 PHRASES: Final = Path(__file__).parent.parent / "phrases"
@@ -43,6 +44,10 @@ class Lexicon:
         """The terms, folded, in order."""
         return [fold_text(t.term) for t in self.terms]
 
+    @cached_property
+    def _finder(self) -> TermFinder:
+        return TermFinder(self.words)
+
     def class_weights(self, classes: Sequence[str]) -> npt.NDArray[np.float64]:
         """Weight of each term for each class, shape ``(terms, classes)``."""
         return np.array([[t.weight if c.startswith(t.to) else 0.0 for c in classes] for t in self.terms])
@@ -58,20 +63,18 @@ class Lexicon:
 
         Returns ``phrase`` (row in ``phrases``), ``term`` (index), ``start``, ``end`` (characters), sorted.
         """
-        hits = (
-            pl.DataFrame({"text": phrases})
-            .with_row_index("phrase")
-            .with_columns(word=pl.col("text").str.extract_many(self.words, overlapping=True))
-            .with_columns(at=pl.col("text").str.find_many(self.words, overlapping=True))
-            .filter(pl.col("word").list.len() > 0)
-            .explode("word", "at")
+        found = self._finder.find(phrases)
+        length = np.array([len(w) for w in self.words], dtype=np.int64)
+        hits = pl.DataFrame(
+            {
+                "phrase": found[:, 0].astype(np.uint32),
+                "term": found[:, 1],
+                "start": found[:, 2],
+                "end": found[:, 2] + length[found[:, 1]],
+            }
         )
-        # polars gives byte offsets; characters before a match are those of the bytes before it.
-        before = pl.col("text").cast(pl.Binary).bin.slice(0, pl.col("at")).cast(pl.String)
-        hits = hits.with_columns(start=before.str.len_chars().cast(pl.Int64)).with_columns(
-            end=pl.col("start") + pl.col("word").str.len_chars(),
-            term=pl.col("word").replace_strict({w: i for i, w in enumerate(self.words)}, return_dtype=pl.Int64),
-        )
+        if hits.height == 0:
+            return hits
         longest = hits.join(hits.select("phrase", s2="start", e2="end"), on="phrase").filter(
             (pl.col("s2") <= pl.col("start"))
             & (pl.col("e2") >= pl.col("end"))

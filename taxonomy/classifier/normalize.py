@@ -6,12 +6,15 @@ the original text. A character whose NFKC form is longer than one character (``�
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+Mask = npt.NDArray[np.bool_]
 FIELDS: Final = ("name", "scope", "product")
 _BREAKS: Final = r";。,、\n|/:()\[\]【】{}<>《》〈〉“”\"'‘’!?·•●■◆★※~`"
 _CUE: Final = r"不包括|不含|不从事|不得|不涉及|不设|不经营|未经"
@@ -23,6 +26,7 @@ _EXCLUDED_BRACKET: Final = rf"[(\[【][^()\[\]【】]*(?:{_CUE}|除外|以外|{_
 _CLAUSE: Final = (
     r"(?:依法须经批准的项目|法律、?(?:行政)?法规|国务院决定|凭许可证|一般经营项目|许可经营项目|一般项目|许可项目)"
 )
+_CLAUSE_WORDS: Final = ["依法须经", "法律", "国务院", "凭许可证", "一般", "许可"]
 _TILE: Final = (
     rf"{_EXCLUDED_BRACKET}|{_CLAUSE}(?:[^;。:()\[\]【】]*)|[{_BREAKS}\s]+"
     rf"|[^{_BREAKS}\s]+(?: [a-z0-9][^{_BREAKS}\s]*)*"
@@ -31,6 +35,16 @@ _LEGAL_FORM: Final = (
     r"(?:股份有限责任公司|集团股份有限公司|股份有限公司|有限责任公司|集团有限公司|有限公司|分公司|合伙企业|股份公司)+$"
 )
 _LETTERS: Final = re.compile(r"[一-鿿a-z]")
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What each token is: its length in characters, a run of breaks, one that ends a sentence, a word of exclusion."""
+
+    length: npt.NDArray[np.int64]
+    is_break: Mask
+    is_strong: Mask
+    cue: Mask
 
 
 @cache
@@ -87,31 +101,44 @@ def phrase_frame(texts: pl.DataFrame, generic: frozenset[str] = frozenset()) -> 
     )
     if tokens.height == 0:
         return _no_phrases()
-    kinds = tokens.select(
-        length=pl.col("phrase").str.len_chars().cast(pl.Int64),
-        is_break=pl.col("phrase").str.contains(rf"^[{_BREAKS}\s]"),
-        is_strong=pl.col("phrase").str.contains(r"^[^\[(【][;。\n]|^[;。\n]"),
-        is_clause=pl.col("phrase").str.contains(rf"^{_CLAUSE}"),
-        cue=pl.col("phrase").str.contains(_CUE),
-        excepted=pl.col("phrase").str.contains(r"除外|以外|^除"),
-        scope=pl.col("field") == 1,
+    phrase, scope = tokens["phrase"], (tokens["field"] == 1).to_numpy()
+    is_break = phrase.str.contains(rf"^[{_BREAKS}\s]").to_numpy()
+    kinds = _Kinds(
+        length=phrase.str.len_chars().to_numpy().astype(np.int64),
+        is_break=is_break,
+        is_strong=_matching(phrase, is_break, r"^[^\[(【][;。\n]|^[;。\n]"),
+        cue=phrase.str.contains_any(_CUE.split("|")).to_numpy(),
     )
+    is_clause = _matching(phrase, phrase.str.contains_any(_CLAUSE_WORDS).to_numpy(), rf"^{_CLAUSE}")
+    excepted = _matching(phrase, scope & phrase.str.contains_any(["除", "以外"]).to_numpy(), r"除外|以外|^除")
     start, is_open = _offsets(tokens["text_id"].to_numpy(), kinds)
-    is_break = kinds["is_break"].to_numpy()
-    is_scope = kinds["scope"].to_numpy()
-    drop = is_break | kinds["is_clause"].to_numpy() | (is_scope & (kinds["excepted"].to_numpy() | is_open))
+    keep = ~(is_break | is_clause | (scope & (excepted | is_open)))
     phrases = tokens.with_columns(
         start=pl.Series(start, dtype=pl.UInt32),
-        phrase=pl.when(pl.col("field") == 1)
-        .then(pl.col("phrase").str.replace(rf"(?:{_CUE}).*$", ""))
-        .when(pl.col("field") == 0)
-        .then(pl.col("phrase").str.replace(_LEGAL_FORM, ""))
-        .otherwise(pl.col("phrase")),
-    ).filter(pl.Series(~drop))
+        phrase=_cut(
+            _cut(phrase, keep & scope & kinds.cue, rf"(?:{_CUE}).*$"),
+            keep & (tokens["field"] == 0).to_numpy(),
+            _LEGAL_FORM,
+        ),
+    ).filter(pl.Series(keep))
     phrases = phrases.filter(pl.col("phrase").str.contains(r"[一-鿿a-z]") & (pl.col("phrase").str.len_chars() > 1))
     if generic:
         phrases = phrases.filter(~pl.col("phrase").is_in(sorted(generic)))
     return phrases.select("row", "field", "start", "phrase")
+
+
+def _matching(phrase: pl.Series, candidate: Mask, pattern: str) -> Mask:
+    """Whether phrases match a pattern; only candidates are looked at, for regular expressions are slow."""
+    found = np.zeros(len(phrase), dtype=bool)
+    at = np.flatnonzero(candidate)
+    found[at] = phrase.gather(at).str.contains(pattern).to_numpy()
+    return found
+
+
+def _cut(phrase: pl.Series, chosen: Mask, pattern: str) -> pl.Series:
+    """Cut what matches the pattern off the chosen phrases."""
+    at = np.flatnonzero(chosen)
+    return phrase.clone().scatter(at, phrase.gather(at).str.replace(pattern, "")) if len(at) else phrase
 
 
 def phrases_of(texts: list[str]) -> list[list[str]]:
@@ -128,17 +155,16 @@ def _no_phrases() -> pl.DataFrame:
     return pl.DataFrame(schema={"row": pl.UInt32, "field": pl.UInt8, "start": pl.UInt32, "phrase": pl.String})
 
 
-def _offsets(text_id: np.ndarray, kinds: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _offsets(text_id: npt.NDArray[np.uint32], kinds: _Kinds) -> tuple[npt.NDArray[np.int64], Mask]:
     """Character offset of each token in its text, and whether an exclusion word stands open before it."""
-    length = kinds["length"].to_numpy()
-    first = np.empty(len(length), dtype=bool)
+    first = np.empty(len(kinds.length), dtype=bool)
     first[0] = True
     first[1:] = text_id[1:] != text_id[:-1]
-    before = np.cumsum(length) - length
+    before = np.cumsum(kinds.length) - kinds.length
     start = before - before[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
-    cue = kinds["cue"].to_numpy() & ~kinds["is_break"].to_numpy()
-    opened = np.cumsum(cue) - cue
-    sentence = first | kinds["is_strong"].to_numpy()
+    cue = kinds.cue & ~kinds.is_break
+    opened: npt.NDArray[np.int64] = np.cumsum(cue) - cue
+    sentence = first | kinds.is_strong
     at_sentence = np.maximum.accumulate(np.where(sentence, np.arange(len(first)), 0))
     return start, opened > opened[at_sentence]
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.evidence import COLUMNS, MICRO, Parts
-from taxonomy.classifier.kernel import add_phrases, add_terms
+from taxonomy.classifier.kernel import add_phrases, add_terms, margins
 from taxonomy.classifier.normalize import FIELDS, phrase_frame
 from taxonomy.classifier.unit import AI, NONE, unit_phrases
 
@@ -62,20 +62,19 @@ def _micro(values: F64) -> I64:
 
 
 def _phrases(frame: pl.DataFrame, bundle: Bundle) -> _Phrases:
+    weights = bundle.parameters.field_weight
+    # The heaviest field first: the first place of a phrase is then its heaviest.
+    heaviest = sorted(TEXTS.items(), key=lambda item: (-weights[item[1]], FIELDS.index(item[1])))
     texts = [
         frame.with_row_index("row").select(
             "row", pl.lit(FIELDS.index(field), pl.UInt8).alias("field"), pl.col(column).alias("text")
         )
-        for column, field in TEXTS.items()
+        for column, field in heaviest
     ]
     every = phrase_frame(pl.concat(texts).drop_nulls("text").filter(pl.col("text") != ""), bundle.generic)
-    weight = {number: bundle.parameters.field_weight[name] for number, name in enumerate(FIELDS)}
-    heavy = pl.col("field").cast(pl.Int64).replace_strict(weight, return_dtype=pl.Float64)
-    once = (
-        every.with_columns(weight=heavy)
-        .sort("row", "weight", "field", "start", descending=[False, True, False, False])
-        .unique(["row", "phrase"], keep="first", maintain_order=True)
-    )
+    heavy = np.array([weights[name] for name in FIELDS])
+    once = every.with_columns(weight=pl.Series(heavy[every["field"].to_numpy()], dtype=pl.Float64))
+    once = once.unique(["row", "phrase"], keep="first", maintain_order=True)
     phrases = once["phrase"]
     # Free text hardly repeats a phrase: looking each one up would cost more than scoring it again.
     if phrases.head(PROBE).n_unique() > (1.0 - WORTH_A_CACHE) * min(len(phrases), PROBE):
@@ -89,10 +88,9 @@ def _margins(bundle: Bundle, phrases: pl.Series, is_trade: npt.NDArray[np.bool_]
     """The linear model's clipped margins over *none*, and the share of n-grams that training had seen."""
     rule = bundle.parameters.model
     scores, seen, total = bundle.model.scores(phrases)
-    margin = np.clip(rule["scale"] * (scores[:, 1:] - scores[:, :1]) - rule["floor"], 0.0, rule["cap"])
     share = seen / np.maximum(total, 1)
-    margin[(share < rule["min_seen_share"]) | is_trade] = 0.0
-    return margin, share
+    keep = ~((share < rule["min_seen_share"]) | is_trade)
+    return margins(scores, keep, float(rule["scale"]), float(rule["floor"]), float(rule["cap"])), share
 
 
 def _concepts(bundle: Bundle, found: _Phrases, is_trade: npt.NDArray[np.bool_]) -> pl.DataFrame:

@@ -120,22 +120,11 @@ def _places(found: Any) -> list[tuple[int, str, int]]:
 def lexicon_ours(folder: Path, corpus: str) -> Callable[[], Any]:
     import polars as pl
 
+    from taxonomy.classifier.kernel import TermFinder
+
     words, texts = json.loads((folder / "terms.json").read_text(encoding="utf-8")), pl.Series(_texts(folder, corpus))
-
-    def run() -> Any:
-        frame = pl.DataFrame({"text": texts}).with_row_index("row")
-        hits = (
-            frame.with_columns(
-                word=pl.col("text").str.extract_many(words, overlapping=True),
-                at=pl.col("text").str.find_many(words, overlapping=True),
-            )
-            .filter(pl.col("word").list.len() > 0)
-            .explode("word", "at")
-        )
-        before = pl.col("text").cast(pl.Binary).bin.slice(0, pl.col("at")).cast(pl.String)
-        return hits.select("row", "word", before.str.len_chars().alias("start"))
-
-    return run
+    finder = TermFinder(words)
+    return lambda: finder.find(texts)
 
 
 def lexicon_pyahocorasick(folder: Path, corpus: str) -> Callable[[], Any]:
@@ -196,8 +185,9 @@ def worker(engine: str, folder: Path, corpus: str) -> int:
     run = ENGINES[engine](folder, corpus)
     result = run()
     if engine.startswith("lexicon"):
-        rows = result.rows() if hasattr(result, "rows") else result
-        result = _places(rows)
+        words = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
+        found = [(int(i), words[t], int(at)) for i, t, at in result] if engine == "lexicon_ours" else result
+        result = _places(found)
     if engine.startswith(("linear", "lexicon")):
         (folder / f"{corpus}.{engine}.out.json").write_text(
             json.dumps([list(r) if isinstance(r, tuple) else r for r in result])

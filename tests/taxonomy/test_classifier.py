@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from taxonomy.classifier.batch import OUTPUT, code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
+from taxonomy.classifier.kernel import TermFinder
 from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.linear import reference_scores
 from taxonomy.classifier.normalize import fold_text, phrase_frame
@@ -259,3 +260,26 @@ def test_secondary_classes_stand_beside_the_primary(bundle: Bundle) -> None:
     others = {c["code"] for c in json.loads(row["secondary"])}
     assert {row["ai_class"], *others} >= {"A11", "A51"} and row["ai_class"] not in others
     assert coded([("v", "甲", "餐饮服务", None, None)], bundle)["secondary"][0] == "[]"
+
+
+def test_terms_are_found_as_by_plain_search() -> None:
+    words = ["人工智能", "智能", "智能机器人", "机器", "ai", "a", "é鱼", "能"]
+    finder = TermFinder(words)
+    pieces = ["人工智能", "机器人", "ai", "é鱼", "𠀀", "能", " ", "x"]
+    text = st.lists(st.sampled_from(pieces), max_size=9).map("".join)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(text, max_size=5))
+    def holds(texts: list[str]) -> None:
+        expected = sorted(
+            (i, t, at)
+            for i, text in enumerate(texts)
+            for t, word in enumerate(words)
+            for at in range(len(text))
+            if text.startswith(word, at)
+        )
+        assert sorted(map(tuple, finder.find(pl.Series(texts, dtype=pl.String)).tolist())) == expected
+
+    holds()
+    with pytest.raises(ValueError, match="unique"):
+        TermFinder(["a", "a"])
