@@ -11,7 +11,7 @@ from warehouse.connect import open_writable
 
 SLICE_ROWS = 100_000
 MEMORY_LIMIT = "1GiB"
-"""Of DuckDB's own cache while a table is written; what does not fit is on the disk already."""
+"""Of DuckDB's own cache while a table goes through in chunks; what does not fit is on the disk already."""
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -90,6 +90,7 @@ class WorkStore:
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         picked = ", ".join(self._checked(column) for column in columns) or "*"
         with open_writable(self._path) as connection:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             reader = connection.execute(f"SELECT {picked} FROM {name}").to_arrow_reader(rows)
             empty = True
             for batch in reader:

@@ -6,6 +6,7 @@ import polars as pl
 from etl.assets.collect import table_name
 from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
+from etl.compact import compact
 from etl.link import Returns, unit_year
 from etl.progress import step
 from etl.resources import Stores, is_full
@@ -58,10 +59,10 @@ def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl
     """Codes and register rows of the units that can be in the frame (nominated or surveyed), read in chunks."""
     wanted = surveyed.unique().implode()
     codes = pl.concat(
-        [c.filter(pl.col("nominated") | pl.col("unit_id").is_in(wanted)) for c in work.batches(CODE_UNIT)]
+        [compact(c.filter(pl.col("nominated") | pl.col("unit_id").is_in(wanted))) for c in work.batches(CODE_UNIT)]
     )
     known = codes["unit_id"].implode()
-    rows = [r.filter(pl.col("uscc").is_in(known)) for r in work.batches(table_name("register"))]
+    rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(table_name("register"))]
     return codes, pl.concat(rows)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from etl.compact import compact
 from etl.contract import load_contract
 from etl.demo.accounts import parameter
 from etl.demo.codes import codes_of
@@ -210,13 +211,6 @@ def _blocks(n: int) -> Iterator[tuple[int, int]]:
         yield block, min(BLOCK, n - block * BLOCK)
 
 
-def _compact(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same rows without the block's text buffers, which a filtered frame would keep alive."""
-    compact = pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-    assert isinstance(compact, pl.DataFrame)
-    return compact
-
-
 class _Truth:
     """``unit.parquet`` in row groups of a fixed number of rows, whatever is handed in at a time."""
 
@@ -300,7 +294,7 @@ def generate_mega(
             written.columns = headers(contract, frame)
             parts.append(written.write_csv(line_terminator="\r\n", include_header=block == 0).encode("gb18030"))
             truth.add(truth_units(made))
-            senders.append(_compact(made.filter(pl.col("role").is_in([AI, LOOK, OTHER])).select(SENDER)))
+            senders.append(compact(made.filter(pl.col("role").is_in([AI, LOOK, OTHER])).select(SENDER)))
             held, done = held + count, done + count
             if held >= chunk_units or done == n:
                 out.writelines(parts)

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from etl.compact import compact
 from etl.contract import Contract
 from etl.reading.bulk import blocks, suits
 from etl.reading.raw import LINE, FileRefused, Raw, read_raw
@@ -121,13 +122,6 @@ def _judge(contract: Contract, path: Path, raw: Raw, seen: Seen) -> Part:
     return Part(good, quarantine, raw.frame.height + len(raw.ragged))
 
 
-def _compact(part: Part) -> Part:
-    """The same rows without the block's raw text, which typed cells would keep alive."""
-    frame = pl.from_arrow(part.frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-    assert isinstance(frame, pl.DataFrame)
-    return Part(frame.cast(dict(part.frame.schema)), part.quarantine, part.rows_in)  # type: ignore[arg-type]
-
-
 def read_parts(contract: Contract, path: Path) -> Iterator[Part]:
     """The file block by block: one block for a workbook or a small file.
 
@@ -141,14 +135,14 @@ def read_parts(contract: Contract, path: Path) -> Iterator[Part]:
     period = file_period(contract, path)
     seen = Seen()
     if suits(contract, path):
-        parts = (_compact(_judge(contract, path, raw, seen)) for raw in blocks(contract, path))
+        parts = (_judge(contract, path, raw, seen) for raw in blocks(contract, path))
     else:
         parts = (_judge(contract, path, read_raw(contract, path), seen) for _ in range(1))
     for part in parts:
         frame = part.frame
         if contract.has_ref_year:
             frame = frame.with_columns(ref_year=pl.lit(int(str(period)), pl.Int64))
-        yield Part(frame.select(contract.identifiers), part.quarantine, part.rows_in)
+        yield Part(compact(frame.select(contract.identifiers)), part.quarantine, part.rows_in)
 
 
 def accepted(contract: Contract, path: Path, rows_in: int, rows_accepted: int) -> FileReceipt:
