@@ -97,9 +97,11 @@ def _publish_if_needed(root: Path) -> None:
     if not inputs_changed(root):
         print("输入未变，沿用当前发布 / inputs unchanged, current release kept", flush=True)
         return
-    from aistat.run_cmd import run
+    from aistat.cli import build_parser
 
-    code = run(argparse.Namespace(as_of=None, full=False, inbox=None))
+    # The very command a person would give, with whatever defaults it has.
+    args = build_parser().parse_args(["run"])
+    code = args.func(args)
     from warehouse.release import current_id
 
     if current_id(root) is None:
