@@ -86,10 +86,7 @@ def test_threads_never_take_the_same_task(tmp_path: Path, needed: int) -> None:
         user = User(f"coder{number}", "analyst", "统计")
         barrier.wait()
         try:
-            for _ in range(3):
-                task = own.take(user)
-                if task is None:
-                    break
+            while (task := own.take(user)) is not None:
                 found.append((task.task_id, user.name))
                 own.answer(user, given(task, "A11"))
         except Exception as error:  # the assertion below shows it; a thread would swallow it
@@ -101,10 +98,14 @@ def test_threads_never_take_the_same_task(tmp_path: Path, needed: int) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+    # A task that needs two coders may be left to one who has coded it: he gets nothing, the next coder finishes it.
+    while (task := journal.take(LI)) is not None:
+        found.append((task.task_id, LI.name))
+        journal.answer(LI, given(task, "A11"))
     counts = Counter(task for task, _ in found)
     assert len(found) == 12 * needed and set(counts.values()) == {needed}, "as often as it needs coders, never more"
     assert len(set(found)) == len(found), "nobody twice on one task"
-    assert journal.audit_is_intact() and journal.take(LI) is None
+    assert journal.audit_is_intact() and journal.take(ZHAO) is None
 
 
 def test_two_threads_race_for_the_last_task(tmp_path: Path) -> None:
