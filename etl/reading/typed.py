@@ -184,7 +184,7 @@ def _plus(name: str, frame: pl.DataFrame, tolerance: int) -> pl.Expr:
 
 
 def _duplicates(contract: Contract, frame: pl.DataFrame, seen: Seen) -> pl.DataFrame:
-    key = [k for k in contract.key if k != "ref_year"]
+    key = list(contract.own_key)
     later = seen.duplicates(frame.select(key))
     return _issues(
         later, key[0], frame[key[0]].cast(pl.String), f"同一文件中 {'+'.join(key)} 唯一 / unique key in a file",
