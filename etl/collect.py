@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from etl.collect_cache import FileCache
 from etl.contract import Contract
 from etl.reading import (
     QUARANTINE,
@@ -132,7 +133,18 @@ def _merge(contract: Contract, results: Sequence[ReadResult]) -> tuple[pl.DataFr
     return standing.drop("__at", FILE, REVISION).sort(list(contract.key)), replaced.sort(FILE, *contract.key)
 
 
-def collect_source(contract: Contract, inbox: Path, quarantine: Path) -> Collected:
+def _read(contract: Contract, path: Path, cache: FileCache | None) -> ReadResult:
+    """A file's rows, from the cache where its content was read before (FileRefused as :func:`read_file`)."""
+    known = cache.get(path) if cache else None
+    if known is not None:
+        return known
+    result = read_file(contract, path)
+    if cache:
+        cache.put(path, result)
+    return result
+
+
+def collect_source(contract: Contract, inbox: Path, quarantine: Path, cache: FileCache | None = None) -> Collected:
     """Read every received file of a source.
 
     Parameters
@@ -141,19 +153,23 @@ def collect_source(contract: Contract, inbox: Path, quarantine: Path) -> Collect
         The source's own folder.
     quarantine
         Folder of all quarantines; this source writes ``<id>/<file>.parquet`` and ``<id>/<file>.refused.json``.
+    cache
+        Where an unchanged file's rows are taken from instead of reading it again.
     """
     folder = quarantine / contract.id
     results: list[ReadResult] = []
     receipts: list[FileReceipt] = []
     for path in _picked(contract, _received(inbox)):
         try:
-            result = read_file(contract, path)
+            result = _read(contract, path, cache)
         except FileRefused as error:
             receipts.append(_refuse(contract, path, folder, str(error)))
             continue
         _keep_quarantine(folder, path.name, result.quarantine)
         results.append(result)
         receipts.append(result.receipt)
+    if cache:
+        cache.purge()
     issues = pl.concat([pl.DataFrame(schema=QUARANTINE), *(r.quarantine for r in results)])
     frame, superseded = _merge(contract, results)
     return Collected(frame, issues, tuple(receipts), superseded)
@@ -177,7 +193,8 @@ def collect_into(
     paths = _picked(contract, _received(inbox))
     if len(paths) == 1 and suits(contract, paths[0]):
         return _collect_stream(contract, paths[0], read_parts(contract, paths[0]), folder, store, table)
-    collected = collect_source(contract, inbox, quarantine)
+    cache = FileCache(root / "cache" / "collect", contract) if root is not None else None
+    collected = collect_source(contract, inbox, quarantine, cache)
     if any(r.status == "accepted" for r in collected.receipts) or not store.exists(table):
         store.write(table, collected.frame)
     return Collected(collected.frame.clear(), collected.quarantine, collected.receipts, collected.superseded)

@@ -8,8 +8,10 @@ import polars as pl
 
 from etl.contract import load_contract
 from etl.demo.accounts import THOUSAND, build_accounts
+from etl.demo.city import City
 from etl.demo.faults import Row, apply_faults, log_rows, plan_faults
 from etl.demo.files import headers, write_csv, write_xlsx
+from etl.demo.further import truth_further, write_further
 from etl.demo.returns import choose_responses, register_rows, with_size, yearly_returns
 from etl.demo.scenario import LABEL, Scenario, Size, load_scenario, stream
 from etl.demo.units import AI, BRANCH, LOOK, build_units
@@ -141,7 +143,7 @@ def true_accounts(units: pl.DataFrame, scenario: Scenario, seed: int) -> pl.Data
 
 
 def generate(inbox: Path, truth_dir: Path, size: Size, seed: int, progress: Progress | None = None) -> None:
-    """Write the city's four enterprise sources to ``inbox/<source_id>/`` and the truth to ``truth_dir``.
+    """Write the city's sources to ``inbox/<source_id>/`` and the truth to ``truth_dir``.
 
     The same size and seed give the same rows; older files are replaced. ValueError for an unknown size.
     """
@@ -156,3 +158,6 @@ def generate(inbox: Path, truth_dir: Path, size: Size, seed: int, progress: Prog
     faults = _write(inbox, "register", int(month[:4]), register, scenario, seed, month[5:])
     _write_truth(truth_dir, {"unit": truth_units(units)})
     write_returns(inbox, truth_dir, accounts, scenario, seed, faults, say)
+    city = City(scenario, seed, units, accounts)
+    write_further(inbox, city, say)
+    _write_truth(truth_dir, truth_further(city))

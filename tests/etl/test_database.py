@@ -157,3 +157,34 @@ def test_a_contract_may_extend_another(tmp_path: Path) -> None:
     assert contract.file.period("d_2026-03-09.csv") == "2026-03-09"
     with pytest.raises(ContractError, match="no source"):
         parse_contract(text.replace("extends: register", "extends: nothing"), "test")
+
+
+def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import etl.collect
+    from etl.collect_cache import FileCache
+
+    contract = parse_contract(QUARTERLY, "test")
+    inbox, store = tmp_path / "inbox", WorkStore(tmp_path)
+    inbox.mkdir()
+    (inbox / "x_2025Q3.csv").write_text("代码,收入\na,1\nb,x\n", encoding="utf-8")
+    (inbox / "x_2025Q4.csv").write_text("代码,收入\na,7\n", encoding="utf-8")
+    read: list[str] = []
+    original = etl.collect.read_file
+    monkeypatch.setattr(etl.collect, "read_file", lambda c, p: (read.append(p.name), original(c, p))[1])
+
+    def night() -> tuple[list[tuple[object, ...]], list[object]]:
+        found = collect_into(contract, inbox, tmp_path / "quarantine", store, "collect_x", tmp_path)
+        return store.read("collect_x").rows(), [*found.receipts, found.quarantine.rows()]
+
+    first = night()
+    assert sorted(read) == ["x_2025Q3.csv", "x_2025Q4.csv"]
+    assert night() == first and len(read) == 2
+    (inbox / "x_2025Q4.csv").write_text("代码,收入\na,8\n", encoding="utf-8")
+    assert night() != first and read[2:] == ["x_2025Q4.csv"]
+    entries = list((tmp_path / "cache/collect/x").glob("*.json"))
+    assert len(entries) == 2, "the entry of the file that changed is gone"
+    entries[0].with_suffix(".rows").write_bytes(b"torn")
+    assert night()[0] == store.read("collect_x").rows() and len(read) == 4
+    assert FileCache(tmp_path / "cache/collect", contract).get(inbox / "x_2025Q3.csv") is not None

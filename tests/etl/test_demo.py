@@ -14,7 +14,7 @@ import yaml
 from aistat.demo_cmd import build_demo
 from aistat.errors import UserError
 from etl.collect import collect_source
-from etl.contract import load_contract
+from etl.contract import list_contracts, load_contract
 from etl.demo.generate import generate
 from etl.demo.scenario import LABEL, activities, forbidden_names, load_scenario
 from etl.demo.units import alive_at_end, build_units
@@ -86,7 +86,9 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(city: Path, 
     generate(tmp_path / "inbox", tmp_path / "truth", "small", SEED)
     files = sorted(p.relative_to(city) for p in city.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
-    assert len(files) == 1 + 3 * 5 + 4
+    assert {p.parts[1] for p in files if p.parts[0] == "inbox"} == {c.id for c in list_contracts() if c.synthetic_in_demo}
+    truth = {p.stem for p in files if p.parts[0] == "truth"}
+    assert truth == {"unit", "unit_year", "totals", "faults", "links", "experiment_effects"}
     for file in files:
         if file.suffix == ".csv":
             assert (city / file).read_bytes() == (tmp_path / file).read_bytes(), file
