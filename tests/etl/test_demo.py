@@ -86,7 +86,9 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(city: Path, 
     generate(tmp_path / "inbox", tmp_path / "truth", "small", SEED)
     files = sorted(p.relative_to(city) for p in city.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
-    assert {p.parts[1] for p in files if p.parts[0] == "inbox"} == {c.id for c in list_contracts() if c.synthetic_in_demo}
+    assert {p.parts[1] for p in files if p.parts[0] == "inbox"} == {
+        c.id for c in list_contracts() if c.synthetic_in_demo
+    }
     truth = {p.stem for p in files if p.parts[0] == "truth"}
     assert truth == {"unit", "unit_year", "totals", "faults", "links", "experiment_effects"}
     for file in files:
