@@ -38,7 +38,8 @@ class RevisionSummary:
 
 def newey_west_lags(n: int) -> int:
     """Number of lags :math:`\\lfloor 4 (n/100)^{2/9} \\rfloor` (Newey and West 1994), at most ``n - 2``."""
-    return max(min(int(math.floor(4 * float(n / 100) ** (2 / 9))), n - 2), 0)
+    lags: int = math.floor(4 * math.exp(2 / 9 * math.log(n / 100)))
+    return max(min(lags, n - 2), 0)
 
 
 @method("revision.hac_standard_error")
