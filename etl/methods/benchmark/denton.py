@@ -113,7 +113,9 @@ def _check(
     if not (np.isfinite(indicator).all() and np.isfinite(benchmarks).all()):
         raise ValueError("an indicator or benchmark is missing; complete the series first")
     if proportional and not (indicator > 0).all():
-        raise ValueError("the indicator is not above zero everywhere, so ratios to it have no meaning; use variant=additive")
+        raise ValueError(
+            "the indicator is not above zero everywhere, so ratios to it have no meaning; use variant=additive"
+        )
 
 
 def _weights(length: int, aggregation: Aggregation) -> FloatArray:

@@ -87,7 +87,11 @@ def _check(p0: FloatArray, q0: FloatArray, p1: FloatArray, q1: FloatArray) -> No
         raise ValueError("no item is priced in both periods; an index needs at least one")
     for name, prices in (("earlier", p0), ("later", p1)):
         if not (np.isfinite(prices).all() and (prices > 0).all()):
-            raise ValueError(f"a price of the {name} period is missing or not above zero; correct it or leave the item out")
+            raise ValueError(
+                f"a price of the {name} period is missing or not above zero; correct it or leave the item out"
+            )
     for name, quantities in (("earlier", q0), ("later", q1)):
         if not (np.isfinite(quantities).all() and (quantities >= 0).all()):
-            raise ValueError(f"a quantity of the {name} period is missing or below zero; correct it or leave the item out")
+            raise ValueError(
+                f"a quantity of the {name} period is missing or below zero; correct it or leave the item out"
+            )

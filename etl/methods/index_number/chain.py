@@ -93,8 +93,10 @@ def quarterly_volume(technique: Technique, prices: FloatArray, quantities: Float
     """
     years, within, _ = prices.shape
     complete = np.isfinite(prices).all(axis=(1, 2)) & np.isfinite(quantities).all(axis=(1, 2))
-    if not complete[:-1].all() or not (years > 1 or complete.all()):
-        raise ValueError("a price or quantity is missing inside a year that later years hang on; complete the years first")
+    if not np.atleast_1d(complete)[: max(years - 1, 1)].all():
+        raise ValueError(
+            "a price or quantity is missing inside a year that later years hang on; complete the years first"
+        )
     index = np.full((years, within), np.nan)
     index[0] = _valued(_average(prices[0], quantities[0]), quantities[0])
     index[0] /= index[0].mean()

@@ -31,7 +31,7 @@ def rebase(index: FloatArray, base: Sequence[int], *, level: float = 100.0) -> F
         raise ValueError("no value of the series lies in the reference period; choose a period of the series")
     if not (np.isfinite(at).all() and (at > 0).all()):
         raise ValueError("the index of the reference period is missing or not above zero; choose another period")
-    return np.asarray(index * (level / at.mean()), dtype=np.float64)
+    return np.asarray(index / at.mean() * level, dtype=np.float64)
 
 
 @method("index_number.splice")

@@ -147,7 +147,9 @@ def run_rebase(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
         raise
     except ValueError as error:
         raise BadInput(f"index_rebase: {error}") from None
-    rows = pl.DataFrame({"period": [str(p) for p in periods], "index": found}).with_columns(pl.col("index").fill_nan(None))
+    rows = pl.DataFrame({"period": [str(p) for p in periods], "index": found}).with_columns(
+        pl.col("index").fill_nan(None)
+    )
     return MethodResult({"base": [str(periods[i]) for i in at], "level": parameters["level"]}, rows)
 
 
