@@ -114,6 +114,12 @@ def long_table(*, named: bool = True) -> pl.DataFrame:
     return frame if named else frame.drop("series")
 
 
+def test_series_of_any_two_names_are_told_apart_by_their_periods() -> None:
+    renamed = long_table().with_columns(pl.col("series").replace({"low": "A", "high": "Q"}))
+    found = run_table(table_methods()["denton"], renamed, {})
+    assert found.rows["value"].to_list() == pytest.approx(PUBLISHED, abs=0.06)
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_the_command_takes_both_series_in_one_long_table(named: bool) -> None:
     found = run_table(table_methods()["denton"], long_table(named=named), {})

@@ -205,6 +205,13 @@ def test_the_command_links_quarters_at_annual_prices() -> None:
     assert found.rows["quantity_index"].to_list() == pytest.approx(expected.tolist())
 
 
+def test_periods_may_be_running_numbers_as_in_a_textbook() -> None:
+    numbered = table().with_columns((pl.col("period").cast(pl.Int64) - 2012).cast(pl.String))  # 9 to 13, not 10, 11, 9
+    found = run_table(table_methods()["chain_index"], numbered, {"formula": "fisher", "base": "9"})
+    assert found.rows["period"].to_list() == ["9", "10", "11", "12", "13"]
+    assert found.rows["index"].to_list()[1:] == pytest.approx([140.11, 131.85, 126.89, 122.26], abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("change", "parameters", "said"),
     [
@@ -212,7 +219,8 @@ def test_the_command_links_quarters_at_annual_prices() -> None:
         (pl.lit("2021").alias("period"), {}, "twice"),
         (pl.col("period"), {"base": "2019"}, "2019 is not among"),
         (pl.col("period"), {"linking": "annual_overlap"}, "needs quarters"),
-        (pl.lit("0").alias("price"), {}, "not above zero"),
+        (pl.lit("0").alias("price"), {}, "no value in the first period|not above zero"),
+        (pl.col("period").str.replace("2023", "soon"), {}, "is not a period"),
     ],
 )
 def test_bad_tables_are_refused(change: pl.Expr, parameters: dict[str, str], said: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from etl.methods.benchmark.denton import AGGREGATIONS, VARIANTS, denton
-from etl.methods.periods import Period, gaps, series
+from etl.methods.periods import Period, gaps, parse, series
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 LOW = ("low", "benchmark", "annual", "年度", "基准")
@@ -67,16 +67,7 @@ def run_denton(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
 
 def _two_series(frame: pl.DataFrame) -> tuple[dict[Period, float], dict[Period, float]]:
     """Totals and indicator by period."""
-    lengths = frame["period"].str.len_chars()
-    if "series" in frame.columns:
-        words = frame["series"].str.to_lowercase()
-        bad = words.filter(~words.is_in([*LOW, *HIGH]))
-        if bad.len():
-            raise BadInput(f"denton: column series: {bad[0]!r} is neither low nor high")
-        low = words.is_in(LOW)
-    else:
-        monthly = frame["period"].str.contains("(?i)^\\d{4}-?\\d{2}$").any()
-        low = frame["period"].str.contains("(?i)q") if monthly and not (lengths == 4).any() else lengths == 4
+    low = _totals(frame)
     parts = [frame.filter(low), frame.filter(~low)]
     if not (parts[0].height and parts[1].height):
         raise BadInput("denton: both series are needed, the totals (series=low) and the indicator (series=high)")
@@ -92,6 +83,19 @@ def _two_series(frame: pl.DataFrame) -> tuple[dict[Period, float], dict[Period, 
     if holes:
         raise BadInput(f"denton: the indicator has no value for {holes[0]}; every period from first to last is needed")
     return totals, indicator
+
+
+def _totals(frame: pl.DataFrame) -> pl.Series:
+    """Boolean: the row belongs to the totals; by the name of its series, or else by the length of its period."""
+    periods = pl.Series([parse(t).frequency for t in frame["period"]], dtype=pl.Int64)
+    if "series" in frame.columns:
+        words = frame["series"].str.to_lowercase()
+        known = words.is_in([*LOW, *HIGH])
+        if known.all():
+            return words.is_in(LOW)
+        if words.n_unique() != 2 or words.n_unique() != pl.DataFrame([words, periods.alias("n")]).n_unique():
+            raise BadInput(f"denton: column series: {frame['series'].filter(~known)[0]!r} is neither low nor high")
+    return periods == periods.min()
 
 
 def _blocks(periods: Sequence[Period], totals: Sequence[Period]) -> list[tuple[int, int]]:

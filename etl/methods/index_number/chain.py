@@ -61,7 +61,7 @@ def chain(formula: Formula, prices: FloatArray, quantities: FloatArray, *, fixed
         price[k], quantity[k] = price[earlier] * links[0, k], quantity[earlier] * links[1, k]
         matched[k] = int(both.sum())
         whole = math.fsum((prices[earlier] * quantities[earlier])[have[earlier]])
-        share[k] = math.fsum(arrays[0] * arrays[1]) / whole
+        share[k] = math.fsum(arrays[0] * arrays[1]) / whole if whole > 0 else math.nan
     return Chain(price, quantity, links[0], links[1], matched, share)
 
 

@@ -1,5 +1,6 @@
 """Index numbers run on a table of any user."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,44 +16,63 @@ from etl.methods.periods import Period, gaps, parse, series
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
+RUNNING = re.compile(r"\d{1,3}")
 
 
-def _base_positions(method: str, periods: Sequence[Period], base: str | None) -> list[int]:
+def _base_positions(method: str, labels: Sequence[str], base: str | None) -> list[int]:
     """Positions of the reference period: the period itself, or every period of a year; default the first."""
     if base is None:
         return [0]
-    try:
-        wanted = parse(base)
-    except ValueError as error:
-        raise BadInput(f"{method}: parameter base: {error}") from None
-    same = [i for i, p in enumerate(periods) if p == wanted]
-    found = same or [i for i, p in enumerate(periods) if wanted.frequency == 1 and p.year == wanted.year]
+    same = [i for i, label in enumerate(labels) if label == base.strip() or _same(label, base)]
+    found = same or [i for i, label in enumerate(labels) if label.startswith(f"{base.strip()}-")]
     if not found:
-        raise BadInput(f"{method}: parameter base: {base} is not among the periods {periods[0]} to {periods[-1]}")
+        raise BadInput(f"{method}: parameter base: {base} is not among the periods {labels[0]} to {labels[-1]}")
     return found
 
 
-def _cube(frame: pl.DataFrame) -> tuple[list[Period], list[str], FloatArray, FloatArray]:
-    """Periods in time order, items, prices and quantities of shape ``(t, n)`` with ``nan`` where a pair is missing."""
-    twice = frame.filter(pl.struct("item", "period").is_duplicated())
-    if twice.height:
-        raise BadInput(f"chain_index: item {twice['item'][0]} has period {twice['period'][0]} twice; one row each")
+def _same(label: str, text: str) -> bool:
     try:
-        periods = sorted(series(frame["period"].unique(maintain_order=True).to_list()))
+        return parse(label) == parse(text)
+    except ValueError:
+        return False
+
+
+def _in_order(texts: Sequence[str]) -> tuple[list[Period] | None, dict[str, str]]:
+    """Periods in time order (None: running numbers), and the label of each text given, in that order.
+
+    Raises
+    ------
+    BadInput
+        If the texts are neither periods of one frequency nor whole numbers, or one is missing between first and last.
+    """
+    if all(RUNNING.fullmatch(t) for t in texts):
+        return None, {t: t for t in sorted(texts, key=int)}
+    try:
+        periods = series(texts)
     except ValueError as error:
         raise BadInput(f"chain_index: column period: {error}") from None
-    if not periods:
-        raise BadInput("chain_index: the table has no row; rows with item, period, price and quantity are expected")
     holes = gaps(periods)
     if holes:
         raise BadInput(f"chain_index: period {holes[0]} has no row; a chain needs every period from first to last")
-    items = sorted(set(frame["item"].to_list()))
-    at = {p: i for i, p in enumerate(periods)}, {name: i for i, name in enumerate(items)}
-    cube = np.full((2, len(periods), len(items)), np.nan)
+    pairs = sorted(zip(periods, texts, strict=True))
+    return [p for p, _ in pairs], {t: str(p) for p, t in pairs}
+
+
+def _cube(frame: pl.DataFrame) -> tuple[list[Period] | None, list[str], int, FloatArray, FloatArray]:
+    """Periods, their labels in order, number of items, prices and quantities ``(t, n)``, ``nan`` where a pair is missing."""
+    twice = frame.filter(pl.struct("item", "period").is_duplicated())
+    if twice.height:
+        raise BadInput(f"chain_index: item {twice['item'][0]} has period {twice['period'][0]} twice; one row each")
+    if not frame.height:
+        raise BadInput("chain_index: the table has no row; rows with item, period, price and quantity are expected")
+    periods, labels = _in_order(frame["period"].unique(maintain_order=True).to_list())
+    items = {name: i for i, name in enumerate(sorted(set(frame["item"].to_list())))}
+    rows = {text: i for i, text in enumerate(labels)}
+    cube = np.full((2, len(rows), len(items)), np.nan)
     for item, period, price, quantity in frame.select("item", "period", "price", "quantity").iter_rows():
         if price is not None and quantity is not None:
-            cube[:, at[0][parse(period)], at[1][item]] = price, quantity
-    return periods, items, cube[0], cube[1]
+            cube[:, rows[period], items[item]] = price, quantity
+    return periods, list(labels.values()), len(items), cube[0], cube[1]
 
 
 @table_method(
@@ -60,7 +80,7 @@ def _cube(frame: pl.DataFrame) -> tuple[list[Period], list[str], FloatArray, Flo
     "价格与物量指数（链式、定基、年度重叠） / price and quantity indices, chained or direct",
     [
         Column("item", "text", "品种 / item"),
-        Column("period", "period", "时期 / period"),
+        Column("period", "text", "时期或序号 / period, or a running number"),
         Column("price", "number", "价格 / price", nullable=True),
         Column("quantity", "number", "数量 / quantity", nullable=True),
     ],
@@ -75,8 +95,8 @@ def _cube(frame: pl.DataFrame) -> tuple[list[Period], list[str], FloatArray, Flo
 )  # fmt: skip
 def run_chain(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """One row a period; all indices are 100 in the reference period."""
-    periods, items, prices, quantities = _cube(frame)
-    base = _base_positions("chain_index", periods, parameters["base"])
+    periods, labels, items, prices, quantities = _cube(frame)
+    base = _base_positions("chain_index", labels, parameters["base"])
     try:
         if parameters["linking"] in TECHNIQUES:
             rows = _volumes(parameters, periods, prices, quantities)
@@ -86,13 +106,15 @@ def run_chain(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
             rows[name] = rebase(rows[name], base)
     except ValueError as error:
         raise BadInput(f"chain_index: {error}") from None
-    table = pl.DataFrame({"period": [str(p) for p in periods], **rows}).with_columns(pl.col(pl.Float64).fill_nan(None))
+    table = pl.DataFrame({"period": labels, **rows}).with_columns(pl.col(pl.Float64).fill_nan(None))
     said = {k: parameters[k] for k in ("formula", "linking")}
-    return MethodResult({**said, "base": [str(periods[i]) for i in base], "items": len(items)}, table)
+    return MethodResult({**said, "base": [labels[i] for i in base], "items": items}, table)
 
 
 def _values(prices: FloatArray, quantities: FloatArray) -> FloatArray:
     whole = np.nansum(prices * quantities, axis=1)
+    if whole[0] <= 0:
+        raise ValueError("the items have no value in the first period; start where they have")
     return np.asarray(whole / whole[0], dtype=np.float64)
 
 
@@ -110,11 +132,11 @@ def _chained(parameters: Mapping[str, Any], prices: FloatArray, quantities: Floa
 
 
 def _volumes(
-    parameters: Mapping[str, Any], periods: Sequence[Period], prices: FloatArray, quantities: FloatArray
+    parameters: Mapping[str, Any], periods: Sequence[Period] | None, prices: FloatArray, quantities: FloatArray
 ) -> dict[str, Any]:
     """Volume by the technique, and the price index that with it gives the value."""
-    within = periods[0].frequency
-    if within == 1 or parameters["formula"] != "laspeyres" or periods[0].within != 1:
+    within = periods[0].frequency if periods else 1
+    if periods is None or within == 1 or parameters["formula"] != "laspeyres" or periods[0].within != 1:
         raise ValueError(
             f"linking={parameters['linking']} needs quarters or months from the first of a year, and formula=laspeyres"
         )
@@ -140,17 +162,16 @@ def run_rebase(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
     """Rows: ``period, index`` in the order of the input."""
     try:
         periods = series(frame["period"].to_list())
-        at = _base_positions("index_rebase", periods, parameters["base"])
+        labels = [str(p) for p in periods]
+        at = _base_positions("index_rebase", labels, parameters["base"])
         values = frame["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
         found = rebase(values, at, level=parameters["level"])
     except BadInput:
         raise
     except ValueError as error:
         raise BadInput(f"index_rebase: {error}") from None
-    rows = pl.DataFrame({"period": [str(p) for p in periods], "index": found}).with_columns(
-        pl.col("index").fill_nan(None)
-    )
-    return MethodResult({"base": [str(periods[i]) for i in at], "level": parameters["level"]}, rows)
+    rows = pl.DataFrame({"period": labels, "index": found}).with_columns(pl.col("index").fill_nan(None))
+    return MethodResult({"base": [labels[i] for i in at], "level": parameters["level"]}, rows)
 
 
 @table_method(

@@ -22,6 +22,7 @@ LEAST_YEARS = 3
 SHORT_YEARS = 5
 # Days before, of and after the New Year: the statutory week, and about three weeks of early and late effects around it.
 WINDOWS: tuple[tuple[str, int, int], ...] = (("pre", -20, -1), ("during", 0, 6), ("post", 7, 20))
+SIGNIFICANT = 2.0
 MARGIN = 3  # years of regressor beyond the series: forecasts
 
 
@@ -110,13 +111,17 @@ def adjust(
     job = Job(first, values, specs, regressors)
     spec = text(job, TABLES)
     out = execute(spec, TABLES, seconds=seconds)
+    diagnostics = summary(out.diagnostics)
+    tests = [c.t for c in diagnostics.coefficients if c.name in {name for name, _, _ in used}]
+    if used and all(abs(t) < SIGNIFICANT for t in tests):
+        more.append("no window of the New Year has an effect (|t| < 2): prefer holiday=none, or other windows")
     return Adjusted(
         adjusted=out.tables["d11"],
         trend=out.tables["d12"],
         seasonal=out.tables["d10"],
         irregular=out.tables["d13"],
         combined=out.tables["d16"],
-        diagnostics=summary(out.diagnostics),
+        diagnostics=diagnostics,
         holiday=used,
         notes=(*notes, *more),
         warnings=out.warnings,
