@@ -110,8 +110,9 @@ def test_two_years_before_in_a_series() -> None:
 
 def test_constant_prices_by_the_command() -> None:
     frame = pl.DataFrame({"period": ["2024-Q1", "2025-Q1"], "value": ["100", "110"], "deflator": ["100", "104"]})
-    found = run_table(table_methods()["growth_rates"], frame, {})
+    found = run_table(table_methods()["growth_rates"], frame, {"deflator_name": "PPI 2024Q1=100"})
     assert found.rows["yoy"][1] == pytest.approx(110 / 104 - 1) and found.result["prices"] == "constant"
+    assert found.result["deflator"] == "PPI 2024Q1=100"
     with pytest.raises(BadInput, match="amounts=current"):
         run_table(table_methods()["growth_rates"], frame, {"amounts": "cumulated"})
     with pytest.raises(BadInput, match="twice"):

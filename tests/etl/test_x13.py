@@ -37,6 +37,9 @@ def frame(values: FloatArray, periods: list[Period] = MONTHS) -> pl.DataFrame:
     return pl.DataFrame({"period": [str(p) for p in periods], "value": [repr(float(v)) for v in values]})
 
 
+FAST = "slidingspans=none; history=none"
+
+
 def run(table: pl.DataFrame, method: str = "seasonal_x13", **parameters: Any) -> tuple[dict[str, Any], pl.DataFrame]:
     found = run_table(table_methods()[method], table, parameters)
     return dict(found.result), found.rows
@@ -142,8 +145,8 @@ def chinese_series(years: int = 12) -> tuple[list[Period], FloatArray, FloatArra
 
 def test_the_new_year_is_found_and_changes_january_by_much() -> None:
     periods, values, truth = chinese_series()
-    plain, rows = run(frame(values, periods))
-    aware, rows_cny = run(frame(values, periods), holiday="cny", windows="-7:-1,0:6,7:13")
+    plain, rows = run(frame(values, periods), spec_overrides=FAST)
+    aware, rows_cny = run(frame(values, periods), spec_overrides=FAST, holiday="cny", windows="-7:-1,0:6,7:13")
     assert [h["name"] for h in aware["holiday"]] == ["pre", "during", "post"]
     during = next(h for h in aware["holiday"] if h["name"] == "during")
     assert during["estimate"] == pytest.approx(-7 / 30, abs=0.04) and during["t"] < -10
@@ -172,7 +175,7 @@ def test_in_quarters_the_new_year_is_season_and_left_out_with_a_note() -> None:
 
 def test_a_series_that_is_not_above_zero_is_adjusted_by_sums() -> None:
     values = AIRLINE - 300
-    result, rows = run(frame(values))
+    result, rows = run(frame(values), spec_overrides=FAST)
     assert result["transform"] == "none" and result["mode"] == "additive" and "no logarithm" in result["notes"][0]
     assert (rows["seasonally_adjusted"] + rows["combined"]).to_list() == pytest.approx(values.tolist(), abs=1e-6)
 
@@ -181,7 +184,7 @@ def test_a_short_series_says_so_and_one_without_season_too() -> None:
     result, _ = run(frame(AIRLINE[:48], MONTHS[:48]))
     assert "fewer than 5 years" in result["notes"][0] and result["sliding_spans"] == {}
     noise = 100 + np.random.default_rng(7).normal(0, 1, 144)
-    flat, _ = run(frame(noise), transform="none")
+    flat, _ = run(frame(noise), spec_overrides=FAST, transform="none")
     assert flat["identifiable_seasonality"] is False and any(
         "no identifiable seasonality" in c for c in flat["cautions"]
     )

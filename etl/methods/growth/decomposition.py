@@ -1,16 +1,18 @@
 """What a change of a total is made of: the same units, entries, exits, reclassification, revision (可比口径)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from etl.methods.growth.yoy import Growth, yoy
 from etl.methods.registry import method
 
+FloatArray = NDArray[np.float64]
 Component = Literal["continuing", "entry", "exit", "reclassification", "revision"]
 COMPONENTS: tuple[Component, ...] = ("continuing", "entry", "exit", "reclassification", "revision")
 
@@ -88,10 +90,17 @@ def decompose(units: pl.DataFrame) -> Decomposition:
         If a unit stands twice, or belongs to a period without a value for it.
     """
     _check(units)
-    marked = _groups(units)
-    flows = _flows(marked)
-    names = sorted({str(c) for c in flows["class"].to_list()})
-    return Decomposition(_waterfall(flows, None), {name: _waterfall(flows, name) for name in names})
+    marked, groups = _groups(units)
+    terms = {
+        (name, component, term): np.asarray(amounts.to_numpy(), dtype=np.float64)
+        for name, component, term, amounts in _flows(marked).group_by("class", "component", "term").agg("amount").rows()
+        for amounts in [pl.Series(amounts, dtype=pl.Float64)]
+    }
+    names = sorted({name for name, _, _ in terms})
+    counts = groups.group_by("component").len()
+    whole = _waterfall(terms, names, dict(counts.drop_nulls().iter_rows()))
+    by_class = _class_counts(groups)
+    return Decomposition(whole, {name: _waterfall(terms, [name], by_class.get(name, {})) for name in names})
 
 
 def _check(units: pl.DataFrame) -> None:
@@ -107,28 +116,23 @@ def _check(units: pl.DataFrame) -> None:
             )
 
 
-def _groups(units: pl.DataFrame) -> pl.DataFrame:
-    """Membership of each period with the class of the group, and the component each group belongs to."""
+def _groups(units: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Units with membership and their group's classes and component; groups: ``group, to, fro, component``."""
     member = units.with_columns(
         here=pl.col("active") & pl.col("class").is_not_null(),
         here_prev=pl.col("active_prev") & pl.col("class_prev").is_not_null(),
     )
-    size = [
-        pl.when(pl.col(h)).then(pl.col(v).abs()).fill_null(-1.0).alias(f"size_{v}")
-        for h, v in (("here", "value"), ("here_prev", "value_prev"))
-    ]
-    grouped = (
-        member.with_columns(size)
-        .group_by("group", maintain_order=True)
-        .agg(
-            now=pl.col("here").any(),
-            before=pl.col("here_prev").any(),
-            alive=pl.col("active").any(),
-            alive_prev=pl.col("active_prev").any(),
-            to=pl.col("class").sort_by("size_value").last(),
-            fro=pl.col("class_prev").sort_by("size_value_prev").last(),
-        )
+    several = pl.col("group").is_duplicated()
+    alone = member.filter(~several).select(
+        "group",
+        now="here",
+        before="here_prev",
+        alive="active",
+        alive_prev="active_prev",
+        to="class",
+        fro="class_prev",
     )
+    grouped = pl.concat([alone, _joined(member.filter(several))])
     both, moved = pl.col("now") & pl.col("before"), pl.col("to").eq_missing(pl.col("fro"))
     component = (
         pl.when(both & moved)
@@ -140,56 +144,83 @@ def _groups(units: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("before"))
         .then(pl.lit("exit"))
     )
-    return member.join(grouped.select("group", "to", "fro", component=component), on="group", how="left")
+    groups = grouped.select(
+        "group",
+        to=pl.when("now").then("to"),
+        fro=pl.when("before").then("fro"),
+        component=component,
+    )
+    return member.join(groups, on="group", how="left"), groups
+
+
+def _class_counts(groups: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Groups of each component that were in a class in either period."""
+    moved = groups.filter(~pl.col("to").eq_missing(pl.col("fro"))).select("component", pl.col("fro").alias("class"))
+    both = pl.concat([groups.select("component", pl.col("to").alias("class")), moved]).drop_nulls()
+    found: dict[str, dict[str, int]] = {}
+    for name, component, count in both.group_by("class", "component").len().iter_rows():
+        found.setdefault(name, {})[component] = count
+    return found
+
+
+def _joined(member: pl.DataFrame) -> pl.DataFrame:
+    """Linked units as one: in a period if any is; the class is that of the largest member of the period."""
+    size = [
+        pl.when(pl.col(h)).then(pl.col(v).abs()).fill_null(-1.0).alias(f"size_{v}")
+        for h, v in (("here", "value"), ("here_prev", "value_prev"))
+    ]
+    return (
+        member.with_columns(size)
+        .group_by("group", maintain_order=True)
+        .agg(
+            now=pl.col("here").any(),
+            before=pl.col("here_prev").any(),
+            alive=pl.col("active").any(),
+            alive_prev=pl.col("active_prev").any(),
+            to=pl.col("class").sort_by("size_value").last(),
+            fro=pl.col("class_prev").sort_by("size_value_prev").last(),
+        )
+    )
 
 
 def _flows(marked: pl.DataFrame) -> pl.DataFrame:
-    """Signed terms: ``class, component, group, term (now|before|published), amount``."""
+    """Signed terms: ``class, component, term (now|before|published), amount``."""
     now = marked.filter(pl.col("here")).select(
-        "group", "component", pl.col("to").alias("class"), pl.lit("now").alias("term"), pl.col("value").alias("amount")
+        pl.col("to").alias("class"), "component", term=pl.lit("now"), amount=pl.col("value")
     )
     before = marked.filter(pl.col("here_prev")).select(
-        "group",
-        "component",
-        pl.col("fro").alias("class"),
-        pl.lit("before").alias("term"),
-        (-pl.col("value_prev")).alias("amount"),
+        pl.col("fro").alias("class"), "component", term=pl.lit("before"), amount=-pl.col("value_prev")
     )
     published = marked.filter(pl.col("published_prev").is_not_null()).select(
-        "group",
-        "component",
         pl.coalesce("fro", "to", pl.lit("?")).alias("class"),
-        pl.lit("published").alias("term"),
-        (-pl.col("published_prev")).alias("amount"),
+        pl.col("component").fill_null("revision"),
+        term=pl.lit("published"),
+        amount=-pl.col("published_prev"),
     )
     return pl.concat([now, before, published])
 
 
-def _waterfall(flows: pl.DataFrame, name: str | None) -> Waterfall:
-    part = flows if name is None else flows.filter(pl.col("class") == name)
-    amounts = {
-        (c, t): a.to_numpy()
-        for c, t, a in part.group_by("component", "term").agg("amount").iter_rows()
-        for a in [pl.Series(a, dtype=pl.Float64)]
-    }
-    terms = {t: [v for (_, k), a in amounts.items() if k == t for v in a] for t in ("now", "before", "published")}
-    changes = {
-        c: math.fsum(np.concatenate([amounts.get((c, t), np.empty(0)) for t in ("now", "before")]))
-        for c in COMPONENTS[:-1]
-    }
-    units = part.filter(pl.col("term") != "published").group_by("component").agg(pl.col("group").n_unique())
-    counts = dict(units.iter_rows())
+def _waterfall(
+    terms: Mapping[tuple[str, str, str], FloatArray], names: Sequence[str], units: Mapping[str, int]
+) -> Waterfall:
+    """The waterfall of some classes together."""
+
+    def amounts(kinds: Sequence[str], components: Sequence[str] = COMPONENTS) -> FloatArray:
+        found = [terms[k] for n in names for c in components for t in kinds if (k := (n, c, t)) in terms]
+        return np.concatenate(found) if found else np.empty(0)
+
+    changes = {c: math.fsum(amounts(("now", "before"), [c])) for c in COMPONENTS[:-1]}
     return Waterfall(
-        total=math.fsum([*terms["now"], *terms["published"]]),
+        total=math.fsum(amounts(("now", "published"))),
         continuing=changes["continuing"],
         entry=changes["entry"],
         exit=changes["exit"],
         reclassification=changes["reclassification"],
-        revision=math.fsum([*terms["published"], *(-v for v in terms["before"])]),
-        previous=-math.fsum(terms["published"]) + 0.0,
-        current=math.fsum(terms["now"]),
-        base=-math.fsum(amounts.get(("continuing", "before"), np.empty(0))) + 0.0,
-        units={c: int(counts.get(c, 0)) for c in COMPONENTS[:-1]},
+        revision=math.fsum([*amounts(("published",)), *-amounts(("before",))]),
+        previous=-math.fsum(amounts(("published",))) + 0.0,
+        current=math.fsum(amounts(("now",))),
+        base=-math.fsum(amounts(("before",), ["continuing"])) + 0.0,
+        units={c: int(units.get(c, 0)) for c in COMPONENTS[:-1]},
     )
 
 

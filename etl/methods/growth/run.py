@@ -13,13 +13,13 @@ from etl.methods.index_number.deflate import deflate
 from etl.methods.periods import gaps, series
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
-NEW = ("entry", "new", "birth", "born", "新增", "新建", "入库")
+NEW = ("entry", "entrant", "entered", "new", "birth", "born", "新增", "新建", "入库")
 ACTIVE = (
-    *NEW, "in", "active", "1", "true", "yes", "y", "alive", "live", "open", "continuing", "existing", "是", "在营",
+    *NEW, "in", "active", "1", "true", "yes", "y", "alive", "live", "open", "continuing", "existing", "stayer", "是", "在营",
     "在业", "存续", "在库", "规上", "纳统", "above",
 )  # fmt: skip
 GONE = (
-    "out", "inactive", "0", "false", "no", "n", "dead", "death", "closed", "exit", "ceased", "absent", "none", "-",
+    "out", "inactive", "0", "false", "no", "n", "dead", "death", "closed", "exit", "exited", "left", "ceased", "absent", "none", "-",
     "否", "退库", "规下", "注销", "吊销", "停业", "below",
 )  # fmt: skip
 
@@ -155,6 +155,7 @@ def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
         Parameter("amounts", "choice", "当期或累计 / what the values are", "current", ("current", "cumulated")),
         Parameter("january_february", "choice", "1—2月合并 / together or apart", "combined", ("combined", "separate")),
         Parameter("deflator_base", "number", "价格指数的基数 / value of the price index at its base", 100.0),
+        Parameter("deflator_name", "text", "缩减指数名称 / name of the price index", "column deflator"),
     ],
 )
 def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -177,8 +178,8 @@ def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
     )
     rows = pl.DataFrame([_rate_row(row) for row in found], infer_schema_length=None)
     missing = [str(p) for p in gaps(periods)]
-    prices_said = "constant" if real else "current"
-    return MethodResult({"rows": len(found), "prices": prices_said, "missing_periods": missing}, rows)
+    said = {"prices": "constant" if real else "current", "deflator": parameters["deflator_name"] if real else None}
+    return MethodResult({"rows": len(found), **said, "missing_periods": missing}, rows)
 
 
 def _rate_row(row: RateRow) -> dict[str, Any]:
