@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.methods.benchmark.denton import denton
@@ -78,6 +78,7 @@ def test_the_start_of_the_original_is_tied_to_the_indicator() -> None:
 SERIES = st.lists(st.floats(0.5, 2000), min_size=12, max_size=12)
 
 
+@settings(deadline=None)
 @given(SERIES, st.lists(st.floats(1, 1e7), min_size=3, max_size=3), st.sampled_from(["sum", "mean", "last"]))
 def test_benchmarks_are_met_and_movements_kept(indicator: list[float], totals: list[float], aggregation: str) -> None:
     series, benchmarks = np.array(indicator), np.array(totals)

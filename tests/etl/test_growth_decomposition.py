@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.methods.growth.decomposition import COMPONENTS, decompose, link_groups
@@ -104,6 +104,7 @@ UNIT = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(UNIT, max_size=40))
 def test_the_identity_holds_for_any_units(units: list[tuple[Any, ...]]) -> None:
     frame = pl.DataFrame(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.methods.growth.contributions import contributions
@@ -122,6 +122,7 @@ def test_constant_prices_by_the_command() -> None:
 AMOUNT = st.decimals(-(10**9), 10**9, places=2).map(float)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(AMOUNT, AMOUNT), min_size=1, max_size=40))
 def test_contributions_add_up_to_the_growth_of_the_total(parts: list[tuple[float, float]]) -> None:
     now, before = (np.array(column) for column in zip(*parts, strict=True))

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -49,6 +49,7 @@ ITEM = st.tuples(POSITIVE, POSITIVE, POSITIVE, POSITIVE)
 ITEMS = st.lists(ITEM, min_size=1, max_size=8).map(lambda rows: [np.array(c) for c in zip(*rows, strict=True)])
 
 
+@settings(deadline=None)
 @given(ITEMS, st.sampled_from(FORMULAS))
 def test_identity_proportionality_units_and_mean_value(data: list[FloatArray], formula: str) -> None:
     p0, q0, p1, q1 = data
@@ -63,6 +64,7 @@ def test_identity_proportionality_units_and_mean_value(data: list[FloatArray], f
     assert relatives.min() * (1 - 1e-9) <= index <= relatives.max() * (1 + 1e-9)  # mean value
 
 
+@settings(deadline=None)
 @given(ITEMS)
 def test_reversal_and_bounds(data: list[FloatArray]) -> None:
     p0, q0, p1, q1 = data
