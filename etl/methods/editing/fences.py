@@ -55,7 +55,8 @@ def resistant_fences(
     first, _, third = quartiles(scaled, quantile_method)
     spread = third - first
     bounds = [first - inner * spread, third + inner * spread, first - outer * spread, third + outer * spread]
-    return Fences(*(float(np.exp(b)) if log else float(b) for b in bounds), used=int(known.size))
+    low, high, far_low, far_high = (float(np.exp(b)) if log else float(b) for b in bounds)
+    return Fences(low, high, far_low, far_high, int(known.size))
 
 
 @table_method(

@@ -1,6 +1,6 @@
 """Edits as data (审核关系): hard and soft rules checked on a table; what fails, what cannot be judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ from etl.methods.tabular import Column, MethodResult, Parameter, table_method
 Severity = Literal["hard", "soft"]
 #: Two numbers nearer than this share of their size are equal: the rounding of binary arithmetic.
 ROUNDING: Final = 1e-12
-_ARITHMETIC: Final = {
+_ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -157,7 +157,7 @@ def _value(node: Node) -> pl.Expr:
     if node.function in _ARITHMETIC:
         return reduce(_ARITHMETIC[node.function], parts)
     missing = pl.any_horizontal(p.is_null() for p in parts)
-    table = {
+    table: Mapping[str, Callable[[], pl.Expr]] = {
         "abs": lambda: parts[0].abs(),
         "log": lambda: pl.when(parts[0] > 0).then(parts[0].log()),
         "sqrt": lambda: pl.when(parts[0] >= 0).then(parts[0].sqrt()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -77,7 +78,7 @@ def _check_factors(factors: Sequence[float], lower: float, upper: float) -> None
     if not factors or any(not f > 0 for f in factors):
         raise BadInput(f"thousand_error: factors {list(factors)}; expected positive numbers such as 1000")
     ordered = sorted((*factors, 1.0))
-    for small, large in zip(ordered, ordered[1:], strict=False):
+    for small, large in pairwise(ordered):
         if small * upper > large * lower:
             raise BadInput(
                 f"thousand_error: factors {small:g} and {large:g} overlap within {lower} to {upper} "
