@@ -88,7 +88,7 @@ def run_error_localisation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -
     )
 
 
-_SCHEMA = {
+_SCHEMA: Mapping[str, Any] = {
     "id": pl.String,
     "variables": pl.List(pl.String),
     "objective": pl.Float64,
