@@ -27,7 +27,7 @@ def deterministic_values(record: Mapping[str, float | None], edits: Sequence[Lin
     record
         Value by variable; ``None`` is missing.
     edits
-        Linear edits; only equalities (``lower == upper``) with exactly one missing variable decide it; repeated until no
+        Linear edits; only equalities (their middle, where they have a tolerance) with exactly one missing variable decide it; repeated until no
         further value follows.
 
     Returns
@@ -40,12 +40,12 @@ def deterministic_values(record: Mapping[str, float | None], edits: Sequence[Lin
     again = True
     while again:
         again = False
-        for edit in (e for e in edits if e.lower == e.upper):
+        for edit in (e for e in edits if e.is_equality):
             open_ = [v for v in edit.coefficients if v not in known]
             if len(open_) != 1 or open_[0] not in record:
                 continue
             rest = sum(c * known[v] for v, c in edit.coefficients.items() if v != open_[0])
-            value = (edit.upper - rest) / edit.coefficients[open_[0]] + 0.0
+            value = ((edit.lower + edit.upper) / 2 - rest) / edit.coefficients[open_[0]] + 0.0
             if _allowed(open_[0], value, edits):
                 known[open_[0]] = found[open_[0]] = value
                 again = True

@@ -13,12 +13,16 @@ STRICT_GAP: Final = 1e-3
 
 @dataclass(frozen=True)
 class LinearEdit:
-    """:math:`lower \\le \\sum_j c_j x_j \\le upper`; an open side is infinite; ``coefficients`` are not zero."""
+    """:math:`lower \\le \\sum_j c_j x_j \\le upper`; an open side is infinite; ``coefficients`` are not zero.
+
+    ``is_equality``: written with ``=``; ``lower`` and ``upper`` then lie a tolerance below and above one value.
+    """
 
     id: str
     coefficients: Mapping[str, float]
     lower: float
     upper: float
+    is_equality: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def _rows(edit: Edit, node: Node, gap: float) -> list[LinearEdit]:
     terms = {k: v for k, v in form.terms.items() if v != 0.0}
     if not terms:
         raise EditError(f"edit {edit.id}: {edit.expression!r} depends on no variable")
-    return [LinearEdit(edit.id, terms, lower, upper), *implied]
+    return [LinearEdit(edit.id, terms, lower, upper, node.function == "=="), *implied]
 
 
 def _is_ratio(node: Node) -> bool:
