@@ -195,7 +195,7 @@ def _replaced(links: pl.DataFrame, given: pl.DataFrame | None) -> pl.DataFrame:
             pl.when(is_given).then(False).otherwise(pl.col(f"default_{kind}")).alias(f"default_{kind}"),
             pl.when(is_given).then(pl.lit("given")).otherwise(pl.col(f"cell_{kind}")).alias(f"cell_{kind}"),
         )
-    return joined
+    return joined.drop(f"_{k}" for k in here)
 
 
 def _mixed(links: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:

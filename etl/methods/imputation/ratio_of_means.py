@@ -75,7 +75,8 @@ def impute_ratio_of_means(
     joined = prepared.join(links, on=["cell", "step"], how="left", maintain_order="left")
     values = _values(joined.sort("unit", "cell", "step"))
     rows = _described(joined, values)
-    names = prepared.select("step", "period").unique("step", keep="first", maintain_order=True)
+    names = pl.concat([t.select("step", "period") for t in (prepared, given) if t is not None])
+    names = names.unique("step", keep="first", maintain_order=True)
     return Imputed(rows, links.join(names, on="step", how="left"), prepared)
 
 
