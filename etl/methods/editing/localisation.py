@@ -1,15 +1,16 @@
 """Error localisation (错误定位, Fellegi–Holt): the lightest set of variables whose change lets a record satisfy all edits.
 
-No big constant is needed. Linear programmes on HiGHS ask whether the record can be mended by a set S; where it cannot,
+Linear programmes on HiGHS ask whether the record can be mended by a set S; where it cannot,
 their dual values are the multipliers of an edit implied by the given ones that the record fails and that holds no variable
 of S (Fellegi and Holt's implied edit, found only when needed: Garfinkel, Kunnathur and Liepins 1988). Each solution must hit
-every such edit. Sets are tried lightest first, so that the first that can be mended is proven lightest.
+every such edit. Sets are tried lightest first, so that the first that can be mended is proven lightest. Where very many
+sets are of little weight, a mixed-integer programme with a reach for each value takes over (``localisation_mip``).
 """
 
 import heapq
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final, Literal
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from etl.methods.editing.expressions import EditError
 from etl.methods.editing.linear import LinearEdit
+from etl.methods.editing.localisation_mip import REACH, Programme
 from etl.methods.registry import method
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +29,7 @@ Status = Literal["consistent", "optimal", "time_limit", "infeasible"]
 ROUNDING: Final = 1e-9
 INFEASIBLE: Final = 1e-8
 VANISHING: Final = 1e-9
+MOST_SETS: Final = 400
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Localisation:
 
     ``status``: ``consistent`` (nothing to change), ``optimal`` (proven lightest), ``time_limit`` (a set that works, its
     weight not proven lightest), ``infeasible`` (no values satisfy the edits). ``repair``: values that satisfy all edits.
+    ``proof``: ``sets`` (every lighter set fails an implied edit, whatever the values), ``programme`` (among values within
+    :data:`~etl.methods.editing.localisation_mip.REACH` times their size), empty where nothing is proven.
     """
 
     variables: tuple[str, ...]
@@ -42,10 +47,13 @@ class Localisation:
     bound: float | None
     status: Status
     repair: Mapping[str, float]
+    proof: str = ""
 
 
 class Localiser:
-    """Localises records of one table. ``variables`` fixes the order that decides ties.
+    """Localises records of one table. ``variables`` fixes the order that decides ties; ``most_sets`` are listed a record
+
+    before the programme takes over.
 
     Raises
     ------
@@ -54,9 +62,15 @@ class Localiser:
     """
 
     def __init__(
-        self, edits: Sequence[LinearEdit], variables: Sequence[str], weights: Mapping[str, float] | None = None
+        self,
+        edits: Sequence[LinearEdit],
+        variables: Sequence[str],
+        weights: Mapping[str, float] | None = None,
+        *,
+        most_sets: int = MOST_SETS,
     ) -> None:
         self.variables = tuple(variables)
+        self.most_sets = most_sets
         place = {name: j for j, name in enumerate(self.variables)}
         self._check(edits, place, weights or {})
         self.weight = np.array([(weights or {}).get(v, 1.0) for v in self.variables])
@@ -94,13 +108,14 @@ class Localiser:
         """The lightest set to change. ``record`` has shape ``(variables,)``; ``nan`` is missing and always in the set.
 
         Among sets of equal weight the one of fewest variables is taken, then the one whose first variable stands first in
-        the table (then the second, …). ``time_limit``: seconds for this record.
+        the table (then the second, …); where the programme decides, the one whose places add up to least. ``time_limit``:
+        seconds for this record.
         """
         missing = tuple(int(j) for j in np.flatnonzero(np.isnan(record)))
         filled = np.where(np.isnan(record), 0.0, record)
         complete = np.where(self.matrix[:, list(missing)].any(axis=1), False, self.fails(filled))
         if not missing and not complete.any():
-            return Localisation((), 0.0, 0.0, "consistent", {})
+            return Localisation((), 0.0, 0.0, "consistent", {}, "sets")
         cuts = [frozenset(map(int, np.flatnonzero(row))) for row in self.matrix[complete]]
         return self._search(filled, missing, cuts, time.monotonic() + time_limit)
 
@@ -111,15 +126,14 @@ class Localiser:
         queue: list[tuple[float, int, tuple[int, ...], int]] = [(*self._key(missing), next(order))]
         seen = {missing}
         while queue:
-            weight, _, chosen, _ = heapq.heappop(queue)
-            if time.monotonic() > deadline:
-                return self._unproven(record, missing, weight)
+            weight, _, chosen, number = heapq.heappop(queue)
+            if time.monotonic() > deadline or number > self.most_sets:
+                return self._programme(record, missing, cuts, weight, deadline)
             cut = next((c for c in cuts if c.isdisjoint(chosen)), None)
             if cut is None:
-                mended, found = self._mend(record, chosen)
-                if mended:
-                    return self._answer(chosen, weight, "optimal", found)
-                cut = frozenset(map(int, np.flatnonzero(found))) - set(chosen)
+                cut = self._cut(record, chosen)
+                if cut is None:
+                    return self._answer(chosen, weight, "optimal", self._mend(record, chosen)[1], "sets")
                 if not cut:
                     return Localisation(self._named(missing), None, None, "infeasible", {})
                 cuts.append(cut)
@@ -136,9 +150,31 @@ class Localiser:
     def _named(self, chosen: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.variables[j] for j in chosen)
 
-    def _answer(self, chosen: tuple[int, ...], bound: float, status: Status, values: FloatArray) -> Localisation:
+    def _answer(
+        self, chosen: tuple[int, ...], bound: float, status: Status, values: FloatArray, proof: str = ""
+    ) -> Localisation:
         repair = {self.variables[j]: float(values[j]) for j in chosen}
-        return Localisation(self._named(chosen), self._key(chosen)[0], bound, status, repair)
+        return Localisation(self._named(chosen), self._key(chosen)[0], bound, status, repair, proof)
+
+    def _programme(
+        self, record: FloatArray, missing: tuple[int, ...], cuts: list[frozenset[int]], bound: float, deadline: float
+    ) -> Localisation:
+        known = self._unproven(record, missing, bound)
+        if known.status == "infeasible":
+            return known
+        repaired = np.array([known.repair.get(v, x) for v, x in zip(self.variables, record, strict=True)])
+        reach = REACH * np.maximum(1.0, np.maximum(np.abs(record), np.abs(repaired)))
+        programme = Programme(self.matrix, self.lower, self.upper, record, missing, reach, self.weight)
+        found = programme.solve(cuts, lambda chosen: self._cut(record, chosen), deadline)
+        if found.chosen is None:
+            return replace(known, bound=max(bound, min(found.bound, known.objective or 0.0)))
+        return self._answer(
+            found.chosen, self._key(found.chosen)[0], "optimal", self._mend(record, found.chosen)[1], "programme"
+        )
+
+    def _cut(self, record: FloatArray, chosen: tuple[int, ...]) -> frozenset[int] | None:
+        mended, found = self._mend(record, chosen)
+        return None if mended else frozenset(map(int, np.flatnonzero(found))) - set(chosen)
 
     def _mend(self, record: FloatArray, chosen: Sequence[int]) -> tuple[bool, FloatArray]:
         """Whether the record can be mended, and values of all variables or else an implied edit's coefficients."""

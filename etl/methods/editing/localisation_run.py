@@ -56,7 +56,7 @@ def weights_from_text(text: str, variables: Sequence[str]) -> dict[str, float]:
     ],
 )
 def run_error_localisation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
-    """Rows: ``id, variables, objective, status, bound, missing, failed_edits, repair``, in the order of the table."""
+    """Rows: ``id, variables, objective, status, bound, proof, missing, failed_edits, repair``, in the order of the table."""
     edits = linear_edits(edits_from_lines(parameters["edits"]))
     used = {name for edit in edits for name in edit.coefficients}
     variables = [c for c in frame.columns if c in used]
@@ -94,6 +94,7 @@ _SCHEMA: Mapping[str, Any] = {
     "objective": pl.Float64,
     "status": pl.String,
     "bound": pl.Float64,
+    "proof": pl.String,
     "missing": pl.List(pl.String),
     "failed_edits": pl.List(pl.String),
     "repair": pl.List(pl.Struct({"variable": pl.String, "value": pl.Float64})),
@@ -108,6 +109,7 @@ def _row(identifier: str, found: Localisation, missing: list[str], failed: list[
         "objective": found.objective,
         "status": found.status,
         "bound": found.bound,
+        "proof": found.proof or None,
         "missing": missing,
         "failed_edits": failed,
         "repair": repair,
