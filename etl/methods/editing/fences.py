@@ -107,9 +107,9 @@ def _judge(part: pl.DataFrame, options: Mapping[str, Any], least: int) -> pl.Dat
         side[low], side[high] = "low", "high"
     text = pl.String
     return part.select("_row", "id", "group").with_columns(
-        pl.Series("outlier", kind, dtype=text),
-        pl.Series("side", side, dtype=text),
+        pl.Series("outlier", kind.tolist(), dtype=text),
+        pl.Series("side", side.tolist(), dtype=text),
         lower=pl.lit(lower, dtype=pl.Float64),
         upper=pl.lit(upper, dtype=pl.Float64),
-        reason=pl.Series(reason, dtype=text),
+        reason=pl.Series(reason.tolist(), dtype=text),
     )
