@@ -125,6 +125,14 @@ def test_edit_check_runs_on_edits_as_data(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_lines_with_and_without_identifier() -> None:
+    found = edits_from_lines(["# 注释", "", "balance: T = C + P;", "  P <= 0.5*T ; "])
+    assert [(e.id, e.expression, e.severity) for e in found] == [
+        ("balance", "T = C + P", "hard"),
+        ("e2", "P <= 0.5*T", "hard"),
+    ]
+
+
 def test_edits_that_cannot_be_are_refused() -> None:
     with pytest.raises(EditError, match="twice"):
         edits_from_lines(["e: a > 1", "e: b > 1"])

@@ -14,7 +14,8 @@ from etl.methods.editing.change import SCHEMA
 from etl.methods.editing.expressions import EditError
 from etl.methods.editing.linear import linear_edits
 from etl.methods.editing.process import EditPlan, UnitCheck, edit_and_impute
-from etl.methods.editing.rules import Edit, check_edits, edits_from_lines
+from etl.methods.editing.rules import Edit, balance_edit, check_edits, edits_from_lines, ratio_edit
+from etl.methods.editing.summary import editing_summary
 from etl.methods.imputation.carry import carry_forward
 from etl.methods.imputation.donor import impute_donor
 from etl.methods.tabular import BadInput
@@ -178,12 +179,42 @@ def test_donated_values_are_moved_to_satisfy_the_edits() -> None:
     assert check_edits(found.values, edits, ["id"]).is_empty()
 
 
+def test_the_summary_shows_rates_and_the_effect_on_totals() -> None:
+    """x: 10, 3000 (a thousand-fold 3), -1 (localised), missing (follows from y) → 10, 3, missing, 7."""
+    frame = pl.DataFrame(
+        {
+            "id": list("abcd"),
+            "x": [10.0, 3000.0, -1.0, None],
+            "y": [None, None, None, 7.0],
+            "before": [9.0, 3.1, 1.0, 6.0],
+            "w": [2.0, 1, 1, 3],
+        }
+    )
+    edits = [Edit("range", "x >= 0"), Edit("same", "x = y")]
+    found = edit_and_impute(frame, edits, EditPlan((UnitCheck("x", "before"),)), key="id")
+    assert found.values["x"].to_list() == [10.0, 3.0, None, 7.0]
+    row = editing_summary(frame, found, ["x"], "w").row(0, named=True)
+    assert (row["records"], row["returned"], row["corrected"], row["imputed"], row["set_missing"]) == (4, 3, 2, 0, 1)
+    assert (row["editing_rate"], row["imputation_rate"]) == (2 / 3, 1 / 4)
+    assert (row["total_before"], row["total_after"]) == (20 + 3000 - 1, 20 + 3 + 21)
+    assert row["effect"] == pytest.approx(44 / 3019 - 1)
+
+
 def test_soft_and_not_linear_edits_change_nothing() -> None:
     frame = pl.DataFrame({"id": ["a"], "x": [5.0], "y": [1.0]})
     edits = [Edit("soft", "x <= y", "soft"), Edit("either", "x < 0 or y < 0")]
     found = edit_and_impute(frame, edits, key="id")
     assert found.changes.is_empty() and found.values.equals(frame)
     assert found.failures.filter(stage="after")["edit"].to_list() == ["soft", "either"]
+
+
+def test_balance_and_ratio_edits_are_localised() -> None:
+    edits = [balance_edit("b", "t", ["p", "c"]), ratio_edit("r", "c", "t", lower=0.6, upper=1.1)]
+    frame = pl.DataFrame({"id": ["a"], "p": [755.0], "c": [125.0], "t": [200.0]})
+    found = edit_and_impute(frame, edits, key="id")
+    assert found.values["p"].to_list() == [75.0] and found.changes["rule"].to_list() == ["localised"]
+    with pytest.raises(EditError, match="bound"):
+        ratio_edit("r", "c", "t")
 
 
 def test_types_are_kept_and_whole_numbers_stay_whole() -> None:

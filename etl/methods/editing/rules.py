@@ -55,8 +55,8 @@ class Edit:
 
 
 def edit_from_line(line: str, number: int) -> Edit:
-    """An edit from ``expression`` or ``id: expression``; without an identifier it is ``e<number>``."""
-    before, colon, after = line.partition(":")
+    """An edit from ``expression`` or ``id: expression``, a final ``;`` left out; without an identifier it is ``e<number>``."""
+    before, colon, after = line.rstrip("; ").partition(":")
     identifier, expression = (before.strip(), after.strip()) if colon else (f"e{number}", line.strip())
     if not identifier or not expression:
         raise EditError(f"edit line {number}: {line!r}; expected 'id: expression' or 'expression'")
@@ -103,6 +103,24 @@ def unique(edits: Sequence[Edit]) -> tuple[Edit, ...]:
             raise EditError(f"edit {edit.id} stands twice; give each its own identifier")
         known.add(edit.id)
     return tuple(edits)
+
+
+def balance_edit(
+    identifier: str, total: str, parts: Sequence[str], *, tolerance: float = 0.0, source: str = ""
+) -> Edit:
+    """Hard edit: the parts add up to the total."""
+    return Edit(identifier, f"{' + '.join(parts)} = {total}", "hard", source, tolerance)
+
+
+def ratio_edit(
+    identifier: str, top: str, bottom: str, *, lower: float | None = None, upper: float | None = None, source: str = ""
+) -> Edit:
+    """Hard edit: ``lower <= top / bottom <= upper`` for a bottom that is not negative, in linear form; one bound is needed."""
+    parts = [f"{top} >= {lower!r} * {bottom}"] if lower is not None else []
+    parts += [f"{top} <= {upper!r} * {bottom}"] if upper is not None else []
+    if not parts:
+        raise EditError(f"edit {identifier}: a ratio needs a lower or an upper bound")
+    return Edit(identifier, " and ".join([*parts, f"{bottom} >= 0"]), "hard", source)
 
 
 def verdict(edit: Edit) -> pl.Expr:

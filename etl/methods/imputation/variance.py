@@ -109,30 +109,31 @@ def _standard_errors(
     totals: dict[tuple[str, str], FloatArray] = defaultdict(lambda: np.zeros(replicates))
     known: dict[tuple[str, str], FloatArray] = {}
     for row in _in_order_of_making(values).iter_rows(named=True):
-        key, marker = (row["unit"], row["period"]), row["marker"]
-        if marker in ("r", "mc") or row["link"] is None:
-            known[key] = np.full(replicates, row["value"])
-            continue
-        base = np.full(replicates, row["auxiliary"]) if marker == "c" else known[row["unit"], row["_base"]]
-        pool = pools.of(_KIND[marker[0]], row["link_cell"], row["step"])
+        given = row["auxiliary"] if row["marker"] == "c" else row["_base_value"]
+        base = known.get((row["unit"], row["_base"]), np.full(replicates, given, dtype=np.float64))
+        pool = pools.of(_KIND[row["marker"][0]], row["link_cell"], row["step"])
         made = np.full(replicates, np.nan)
         if pool is not None and np.isfinite(base).all() and (base >= 0).all():
-            made = base * pool.links + np.sqrt(base) * generator.choice(pool.residuals, replicates)
-        known[key] = np.maximum(made, 0.0) if row["value"] >= 0 else made
-        totals[row["cell"], row["period"]] += known[key]
+            drawn = generator.integers(0, pool.residuals.size, replicates)
+            made = base * pool.links + np.sqrt(base) * pool.residuals[drawn]
+        known[row["unit"], row["period"]] = np.maximum(made, 0.0) if row["value"] >= 0 else made
+        totals[row["cell"], row["period"]] += known[row["unit"], row["period"]]
     return {k: float(t.std(ddof=1)) if np.isfinite(t).all() else None for k, t in totals.items()}
 
 
 def _in_order_of_making(values: pl.DataFrame) -> pl.DataFrame:
-    """Rows so that each stands after the one it was made from; ``_base``: period of that one."""
-    backward = pl.col("marker") == "bir"
+    """Imputed rows so that each stands after the one it was made from (``_base``, ``_base_value``; null for ``c``)."""
+    backward, built = pl.col("marker") == "bir", pl.col("marker") == "c"
     group = ["unit", "cell"]
     near = values.sort("unit", "cell", "step").with_columns(
-        _before=pl.col("period").shift().over(group), _after=pl.col("period").shift(-1).over(group)
+        pl.col(c).shift(n).over(group).alias(f"_{c}{n}") for c in ("period", "value") for n in (1, -1)
     )
-    near = near.with_columns(_base=pl.when(backward).then("_after").otherwise("_before"))
-    stage = pl.when(pl.col("marker").is_in(["r", "mc"])).then(0).when(backward).then(1).otherwise(2)
-    return near.sort(stage, pl.when(backward).then(-pl.col("step")).otherwise(pl.col("step")), maintain_order=True)
+    near = near.with_columns(
+        pl.when(backward).then(f"_{c}-1").when(~built).then(f"_{c}1").alias(name)
+        for c, name in (("period", "_base"), ("value", "_base_value"))
+    )
+    made = near.filter(pl.col("link").is_not_null())
+    return made.sort(pl.when(backward).then(-pl.col("step")).otherwise(pl.col("step") + 10**6), maintain_order=True)
 
 
 class _Pools:
