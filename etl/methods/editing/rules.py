@@ -56,8 +56,9 @@ class Edit:
 
 def edit_from_line(line: str, number: int) -> Edit:
     """An edit from ``expression`` or ``id: expression``, a final ``;`` left out; without an identifier it is ``e<number>``."""
-    before, colon, after = line.rstrip("; ").partition(":")
-    identifier, expression = (before.strip(), after.strip()) if colon else (f"e{number}", line.strip())
+    text = line.strip().rstrip("; ")
+    before, colon, after = text.partition(":")
+    identifier, expression = (before.strip(), after.strip()) if colon else (f"e{number}", text)
     if not identifier or not expression:
         raise EditError(f"edit line {number}: {line!r}; expected 'id: expression' or 'expression'")
     return Edit(identifier, expression)
