@@ -6,8 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from taxonomy.classifier.bundle import Bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_OF = "2026-03-31"
@@ -39,6 +43,31 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
     ensure_bundle(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(bundles: Path) -> "Bundle":
+    """That bundle, loaded once for all tests; frozen."""
+    from taxonomy.classifier.store import ensure_bundle
+
+    return ensure_bundle(bundles)
+
+
+@pytest.fixture()
+def home(tmp_path: Path, bundles: Path) -> Path:
+    """An AISTAT_HOME that holds the trained bundle and nothing else; a module that needs more has a ``home`` of its own."""
+    shutil.copytree(bundles, tmp_path / "home" / "bundles")
+    return tmp_path / "home"
+
+
+def copy_for_review(demo_home: Path, home: Path) -> Path:
+    """Copy what review touches of a released home to ``home``; returns it."""
+    home.mkdir()
+    for name in ("work.duckdb", "journal.db"):
+        shutil.copy(demo_home / name, home / name)
+    for name in ("releases", "evidence"):
+        shutil.copytree(demo_home / name, home / name)
+    return home
 
 
 @pytest.fixture(scope="session")
