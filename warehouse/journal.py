@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -215,6 +215,13 @@ class Journal:
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(limit)).mappings().all()
         return [dict(row) for row in rows]
+
+    def last(self, actions: Sequence[str]) -> dict[str, str] | None:
+        """The newest entry of any of some actions: ``at, user, action, detail``."""
+        query = sa.select(AUDIT.c.at, AUDIT.c.user, AUDIT.c.action, AUDIT.c.detail).where(AUDIT.c.action.in_(actions))
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(1)).mappings().first()
+        return None if row is None else dict(row)
 
     def audit_is_intact(self) -> bool:
         """Whether every entry still carries the hash of its content and of the one before."""

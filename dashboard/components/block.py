@@ -9,13 +9,14 @@ from dashboard.components.table import data_table
 from dashboard.context import Context
 from dashboard.theme import CONFIG
 from warehouse.cube import Selection, TableModel
+from warehouse.export.words import release_kind
 
 
 def badge(ctx: Context, *, synthetic: bool, real: bool = False) -> html.Span:
-    """模拟数据, 真实公开数据 or 试行数据: on every block."""
+    """模拟数据, 真实公开数据, 试行数据 or 正式发布数据: on every block."""
     if synthetic:
         return html.Span(ctx.t("simulated"), className="badge badge-simulated")
-    kind = "real" if real else "trial"
+    kind = "real" if real else release_kind(ctx.release.info)
     return html.Span(ctx.t(kind), className=f"badge badge-{kind}")
 
 
@@ -31,7 +32,7 @@ def _downloads(ctx: Context, selection: Selection | None) -> list[Any]:
 
 def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *, real: bool = False) -> html.Footer:
     """Source, status, vintage, release, notes and downloads of a block."""
-    status = ctx.t("simulated" if model.is_synthetic else "real" if real else "trial")
+    status = ctx.t("simulated" if model.is_synthetic else "real" if real else release_kind(ctx.release.info))
     facts = [
         (ctx.t("source"), model.source), (ctx.t("status"), status), (ctx.t("vintage"), model.vintage),
         (ctx.t("release"), model.release_id),
