@@ -1,14 +1,17 @@
 """Shared fixtures: one small demo city, taken through the whole pipeline once per test session."""
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests import postgres as pg
 
 if TYPE_CHECKING:
     from taxonomy.classifier.bundle import Bundle
@@ -89,3 +92,29 @@ def demo_home(demo_inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     shutil.copytree(demo_inbox, home)
     aistat("run", "--as-of", AS_OF, home=home)
     return home
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------------
+
+_DATABASES = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[pg.Server]:
+    """A PostgreSQL server on a Unix socket, for as long as the session lasts."""
+    programs = pg.binaries()
+    if programs is None:
+        pytest.skip(pg.NO_SERVER)
+    with pg.server(programs) as running:
+        yield running
+
+
+@pytest.fixture()
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """SQLAlchemy's address of a database of its own, empty."""
+    if not pg.driver_is_there():
+        pytest.skip(pg.NO_DRIVER)
+    running: pg.Server = request.getfixturevalue("postgres")
+    name = f"test_{next(_DATABASES)}"
+    running.psql(f"CREATE DATABASE {name}")
+    yield running.url(name)

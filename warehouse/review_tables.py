@@ -1,4 +1,4 @@
-"""Tables of the review journal. Rows are only ever added: SQLite refuses updates and deletes by trigger, PostgreSQL by grants."""
+"""Tables of the review journal. Rows are only ever added: triggers refuse updates and deletes."""
 
 from typing import Any
 
@@ -142,12 +142,23 @@ GOLD_LABEL = sa.Table(
 
 
 def _append_only(table: sa.Table) -> None:
+    refusal = f"{table.name} is append-only"
     for action in ("UPDATE", "DELETE"):
         trigger = sa.DDL(  # type: ignore[no-untyped-call]
             f"CREATE TRIGGER IF NOT EXISTS {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "
-            f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
+            f"BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
         )
         sa.event.listen(table, "after_create", trigger.execute_if(dialect="sqlite"))
+    function = sa.DDL(  # type: ignore[no-untyped-call]
+        f"CREATE OR REPLACE FUNCTION {table.name}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{refusal}'; END $$"
+    )
+    trigger = sa.DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER {table.name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table.name}_refuse()"
+    )
+    for statement in (function, trigger):
+        sa.event.listen(table, "after_create", statement.execute_if(dialect="postgresql"))
 
 
 for _table in METADATA.sorted_tables:
