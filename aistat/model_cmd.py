@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
+from aistat.training_labels import add_arguments, gather, refuse_gold_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,13 +25,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train_ = commands.add_parser(
         "train", help="训练并保存模型包（不启用） / train and store a bundle; promote it apart"
     )
-    train_.add_argument(
-        "--reviews", type=Path, help="复核结果 unit_id, code（文字可由名录补齐） / settled review answers"
-    )
-    train_.add_argument("--labels", type=Path, help="已标注文本 name, business_scope, code / labelled texts")
-    train_.add_argument(
-        "--gold", type=Path, help="金标准样本：其中单位不得进入训练 / refuse these units as training texts"
-    )
+    add_arguments(train_)
     train_.set_defaults(func=train)
     commands.add_parser("list", help="模型包列表 / bundles there are").set_defaults(func=list_all)
     judged = commands.add_parser("evaluate", help="质量报告 / quality report of a run against a gold sample")
@@ -166,23 +161,8 @@ def training_labels(reviews: Path | None, labels: Path | None, gold: Path | None
         return None
     rows = pl.concat(parts)
     if gold is not None:
-        _refuse_gold(rows, gold)
+        refuse_gold_file(rows, gold)
     return rows
-
-
-def _refuse_gold(rows: "pl.DataFrame", path: Path) -> None:
-    import polars as pl
-
-    kept = read_table(path, ("unit_id",))
-    same = pl.col("unit_id").is_in(kept["unit_id"].drop_nulls().to_list())
-    if "business_scope" in kept.columns:
-        scopes = kept["business_scope"].drop_nulls().str.strip_chars()
-        same = same | pl.col("business_scope").str.strip_chars().is_in(scopes.filter(scopes != "").to_list())
-    leaking = rows.filter(same.fill_null(False))
-    if leaking.height:
-        raise CheckFailed(
-            f"{leaking.height} training rows are gold units or carry their text; take them out: gold judges, never trains"
-        )
 
 
 def train(args: argparse.Namespace) -> int:
@@ -190,7 +170,7 @@ def train(args: argparse.Namespace) -> int:
     from taxonomy.classifier.bundle import BundleError, build_bundle
     from taxonomy.classifier.store import save
 
-    labels = training_labels(args.reviews, args.labels, args.gold)
+    labels = gather(args)
     try:
         built = build_bundle(labels)
     except BundleError as error:

@@ -15,6 +15,8 @@ from warehouse.review_rules import now_utc
 from warehouse.review_tables import ADJUDICATION, ANSWER, BATCH, GOLD, GOLD_LABEL, LOCK, TASK, TASK_IN_BATCH
 
 CODES = pl.List(pl.String)
+DOUBTS = ("effect", "random")
+"""Kinds of task that ask about a doubt; the others are about gold."""
 
 
 def _frame(journal: ReviewJournal, query: sa.Select[Any], schema: dict[str, Any]) -> pl.DataFrame:
@@ -25,23 +27,39 @@ def _frame(journal: ReviewJournal, query: sa.Select[Any], schema: dict[str, Any]
     return pl.DataFrame(rows, schema=schema)
 
 
+def decisions(journal: ReviewJournal) -> pl.DataFrame:
+    """Newest settled decision of each unit: ``unit_id, kind, codes, text_hash, decided_at, is_gold``, sorted by unit.
+
+    ``codes`` is empty for 无法判定 and may be a set. ``is_gold``: the unit was ever drawn for gold, whatever was answered.
+    """
+    drawn = TASK.c.unit_id.in_(sa.select(GOLD.c.unit_id))
+    query = (
+        sa.select(TASK.c.unit_id, ADJUDICATION.c.kind, ADJUDICATION.c.codes, TASK.c.text_hash,
+                  ADJUDICATION.c.at.label("decided_at"), sa.or_(drawn, TASK.c.kind.not_in(DOUBTS)).label("is_gold"))
+        .join(TASK, TASK.c.task_id == ADJUDICATION.c.task_id)
+        .order_by(TASK.c.unit_id, ADJUDICATION.c.id)
+    )  # fmt: skip
+    schema = {"unit_id": pl.String, "kind": pl.String, "codes": CODES, "text_hash": pl.String, "decided_at": pl.String,
+              "is_gold": pl.Boolean}  # fmt: skip
+    return _frame(journal, query, schema).unique("unit_id", keep="last", maintain_order=True)
+
+
 def labels(journal: ReviewJournal) -> pl.DataFrame:
     """Settled review labels for locks and training: ``unit_id, code, text_hash, decided_at``, sorted by unit.
 
     One row a unit, its newest decision with exactly one code; a later 无法判定 or set takes the unit out again. Units ever
     drawn for gold are not among them, whatever was answered: gold judges the model and never trains or locks it.
     """
-    gold = sa.select(GOLD.c.unit_id)
-    query = (
-        sa.select(TASK.c.unit_id, ADJUDICATION.c.codes, TASK.c.text_hash, ADJUDICATION.c.at.label("decided_at"))
-        .join(TASK, TASK.c.task_id == ADJUDICATION.c.task_id)
-        .where(TASK.c.kind.in_(["effect", "random"]), TASK.c.unit_id.not_in(gold))
-        .order_by(TASK.c.unit_id, ADJUDICATION.c.id)
-    )
-    schema = {"unit_id": pl.String, "codes": CODES, "text_hash": pl.String, "decided_at": pl.String}
-    newest = _frame(journal, query, schema).unique("unit_id", keep="last", maintain_order=True)
+    newest = decisions(journal).filter(~pl.col("is_gold"))
     single = newest.filter(pl.col("codes").list.len() == 1).with_columns(code=pl.col("codes").list.first())
     return single.select("unit_id", "code", "text_hash", "decided_at")
+
+
+def gold_texts(journal: ReviewJournal) -> pl.DataFrame:
+    """Every unit ever drawn for gold with the hashes of its texts then: ``unit_id, text_hash, scope_hash``, sorted."""
+    columns = (GOLD.c.unit_id, GOLD.c.text_hash, GOLD.c.scope_hash)
+    query = sa.select(*columns).distinct().order_by(*columns)
+    return _frame(journal, query, {c.name: pl.String for c in columns})
 
 
 def settled_units(journal: ReviewJournal) -> pl.DataFrame:
@@ -49,7 +67,7 @@ def settled_units(journal: ReviewJournal) -> pl.DataFrame:
     query = (
         sa.select(TASK.c.unit_id, TASK.c.text_hash)
         .join(ADJUDICATION, ADJUDICATION.c.task_id == TASK.c.task_id)
-        .where(TASK.c.kind.in_(["effect", "random"]))
+        .where(TASK.c.kind.in_(DOUBTS))
         .distinct()
         .order_by(TASK.c.unit_id)
     )

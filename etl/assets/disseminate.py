@@ -12,13 +12,14 @@ from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.classifier_quality import keep, report_of
 from etl.contract import list_contracts
 from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
+from etl.official import publish_as_asked
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
-from etl.resources import Stores, as_of
+from etl.resources import Stores, as_of, official_asked_by
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
-from warehouse.release import ReleaseContent, publish
+from warehouse.release import ReleaseContent, current_id
 from warehouse.version import VERSION
 
 GROUP = "disseminate"
@@ -67,7 +68,7 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
         )
 
 
-def _content(stores: Stores, vintage: str, report: QualityReport) -> ReleaseContent:
+def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -> ReleaseContent:
     work = stores.work
     contributions, cells = work.read(CONTRIBUTION), work.read(PROTECTED)
     shares = model_shares(contributions)
@@ -84,7 +85,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport) -> ReleaseCont
     codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
     return ReleaseContent(
         vintage=vintage,
-        status="simulated" if stores.is_demo else "trial",
+        status=status,
         is_synthetic=stores.is_demo,
         cubes=cubes,
         certificates=proof,
@@ -115,8 +116,14 @@ def release(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materialize
     with step(RELEASE) as notes:
         vintage = as_of(context)
         report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo)
-        info = publish(stores.root, _content(stores, vintage, report))
+        asked_by = official_asked_by(context)
+        status = "simulated" if stores.is_demo else "official" if asked_by else "trial"
+        info = publish_as_asked(stores.root, _content(stores, vintage, report, status), asked_by)
         keep(stores.root, info.release_id, report)
         fingerprint.record(stores.root, info.release_id)
-        notes.append(f"{info.release_id}{' (unchanged)' if info.unchanged else ''}")
+        notes.append(f"{info.release_id} {info.status}{' (unchanged)' if info.unchanged else ''}")
+        if current_id(stores.root) != info.release_id:
+            notes.append(
+                "正式发布继续提供；要提供本版 / the official release stays served; to serve this one: aistat release rollback"
+            )
         return dg.MaterializeResult(metadata={"release": info.release_id, "unchanged": info.unchanged})

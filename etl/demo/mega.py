@@ -21,22 +21,21 @@ from etl.demo.codes import codes_of
 from etl.demo.faults import DUPLICATE, Fault, Row, log_rows, plan_faults
 from etl.demo.files import headers
 from etl.demo.generate import true_accounts, truth_units, write_returns
-from etl.demo.scenario import LABEL, Scenario, activities, common, forbidden_names, load_scenario, stream, weighted
+from etl.demo.scenario import LABEL, Scenario, common, forbidden_names, load_scenario, stream, weighted
 from etl.demo.texts import name_parts, products, scopes
 from etl.demo.units import (
     AI,
     BRANCH,
-    CLAIMS,
     LOOK,
-    MODES,
     ORDINARY,
     OTHER,
     ai_cohorts,
-    declared_code,
-    draw_activity,
     draw_days,
     draw_districts,
     draw_kind,
+    draw_looks,
+    draw_openings,
+    unit_frame,
 )
 
 BLOCK: Final = 5_000
@@ -98,9 +97,7 @@ def _names(
 def _life(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray) -> tuple[pl.Series, pl.Series]:
     """Opening and closing dates by role (null when alive), with the city's cohorts and rates."""
     years, n = scenario.years, len(roles)
-    opening = draw_days(rng, 2004, years[-1], n)
-    early = np.isin(roles, [BRANCH, OTHER]) | ((roles == LOOK) & (rng.random(n) < 0.7))
-    opening = np.where(early, draw_days(rng, 2005, years[0] - 1, n), opening)
+    opening = draw_openings(rng, years, roles)
     cohort = weighted(rng, ai_cohorts(scenario)[0], n)
     fresh = draw_days(rng, np.where(cohort == 0, 2006, cohort + years[0]), cohort + years[0], n)
     opening = np.where(roles == AI, fresh, opening)
@@ -157,31 +154,21 @@ def build_block(scenario: Scenario, seed: int, block: int, count: int) -> pl.Dat
     shares = scenario["mega"]["shares"]
     weights = [shares[role] for role in ROLES[:-1]]
     roles = np.array(ROLES)[weighted(rng, [*weights, 1.0 - sum(weights)], count)]
-    activity = draw_activity(rng, scenario, roles)
-    z = np.clip(rng.standard_normal(count), -2.7, 2.7)
-    is_ai_text = np.isin(roles, [AI, BRANCH])
-    modes = np.array(MODES)[weighted(rng, [scenario["text_modes"][m] for m in MODES], count)]
-    claims = (roles == LOOK) & (rng.random(count) < scenario["lookalike_claims"])
-    mode = np.where(is_ai_text, modes, np.where(claims, CLAIMS, "clear"))
-    ids = np.array([a.id for a in activities()])[activity]
-    letter = np.where(is_ai_text, ids.astype("U1"), np.where(roles == LOOK, "L", "O"))
-    kind = draw_kind(rng, scenario, roles, activity)
-    registered, operating = draw_districts(rng, scenario, letter)
+    looks = draw_looks(rng, scenario, roles)
+    kind = draw_kind(rng, scenario, roles, looks.activity)
+    registered, operating = draw_districts(rng, scenario, looks.letter)
     opening, closing = _life(rng, scenario, roles)
-    units = pl.DataFrame(
-        {
-            "role": roles, "activity": ids, "unit_kind": kind, "mode": mode, "letter": letter, "z": z,
-            "gbt_code": declared_code(rng, activity, mode), "registered_district": registered,
-            "operating_district": operating, "opening_date": opening, "closing_date": closing,
-        }
+    units = unit_frame(
+        rng, roles, looks, unit_kind=kind, registered_district=registered, operating_district=operating,
+        opening_date=opening, closing_date=closing,
     )  # fmt: skip
     bodies = scatter_bits(index, CODE_BITS, _round_keys(seed, "codes"))
     units = units.with_columns(codes_of(bodies, pl.Series(np.where(kind == "3", "92", "91"))))
     units = units.with_columns(
         _groups(rng, scenario, units),
-        name=_names(rng, units, activity, index, seed),
-        business_scope=scopes(rng, units, activity, scenario),
-        main_products=products(rng, units, activity, scenario),
+        name=_names(rng, units, looks.activity, index, seed),
+        business_scope=scopes(rng, units, looks.activity, scenario),
+        main_products=products(rng, units, looks.activity, scenario),
         **_figures(rng, scenario, units),
     )
     return units.sort("uscc")

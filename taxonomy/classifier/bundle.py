@@ -18,11 +18,19 @@ from taxonomy.classifier.lexicon import Lexicon, load_lexicon
 from taxonomy.classifier.linear import LinearModel, train
 from taxonomy.classifier.rules import CodeRule, build_code_rule
 from taxonomy.classifier.textmodel import TextModel
-from taxonomy.classifier.training import Entry, classes, dictionary, generic_phrases, learned_entries, samples
-from taxonomy.classifier.unit import train_unit_model
+from taxonomy.classifier.training import (
+    Entry,
+    classes,
+    dictionary,
+    generic_phrases,
+    learned_entries,
+    related_codes,
+    samples,
+)
+from taxonomy.classifier.unit import AI, RELATED, side_of, train_unit_model
 
 ROOT: Final = Path(__file__).parent.parent
-ALGORITHM: Final = 2
+ALGORITHM: Final = 3
 """Version of how scores become decisions. A change of code that changes any decision raises it (a test holds frozen
 decisions); a bundle of another version is not replayed by this installation."""
 INPUTS: Final = (
@@ -64,7 +72,8 @@ class Parameters:
 class Bundle:
     """Model, lexicon, dictionary, code rule, unit model, calibration and parameters; ``hash`` names all of them.
 
-    ``unit`` is there when the bundle was trained with labels; ``training`` says on what (counts and hashes, no text).
+    ``unit`` is there when the bundle was trained with labels; ``training`` says on what (counts and hashes, no text);
+    ``related``: the related codes (R…) of the catalogue, which a lock may hold and no text is coded to.
     """
 
     hash: str
@@ -77,6 +86,7 @@ class Bundle:
     unit: TextModel | None = None
     calibration: Calibration = field(default_factory=Calibration)
     training: Mapping[str, Any] = field(default_factory=dict)
+    related: tuple[str, ...] = ()
 
     @cached_property
     def leaves(self) -> tuple[str, ...]:
@@ -106,6 +116,7 @@ class Bundle:
             "unit": None if self.unit is None else self.unit.head(),
             "calibration": self.calibration.as_dict(),
             "training": dict(self.training),
+            "related": list(self.related),
         }
 
     def arrays(self) -> dict[str, Any]:
@@ -147,7 +158,7 @@ def _checked(labels: pl.DataFrame, leaves: Sequence[str]) -> pl.DataFrame:
         raise BundleError(f"labels lack the columns {', '.join(missing)}; expected {', '.join(LABEL_COLUMNS)}")
     if "main_products" not in labels.columns:
         labels = labels.with_columns(main_products=pl.lit(None, pl.String))
-    known = {"none", *leaves} | {leaf[:n] for leaf in leaves for n in (1, 2)}
+    known = {"none", *leaves, *related_codes()} | {leaf[:n] for leaf in leaves for n in (1, 2)}
     strange = sorted(set(labels["ai_class"].fill_null("(empty)")) - known)
     if strange:
         raise BundleError(f"labels hold classes outside the catalogue: {', '.join(strange[:5])}; use a code or none")
@@ -167,8 +178,8 @@ def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
     Parameters
     ----------
     labels
-        Columns ``name``, ``business_scope``, ``main_products`` (may be left out), ``ai_class`` (a code of the
-        catalogue at any level, or none): adjudicated reviews and signed answers, never gold.
+        Columns ``name``, ``business_scope``, ``main_products`` (may be left out), ``ai_class`` (a core or related
+        code of the catalogue at any level, or none): adjudicated reviews and signed answers, never gold.
 
     Raises
     ------
@@ -182,7 +193,8 @@ def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
     if labels is not None:
         labels = _checked(labels, leaves)
         training = {"labels": labels.height, "labels_hash": labels_hash(labels)}
-        training["positives"] = labels.filter(pl.col("ai_class") != "none").height
+        counts = [side_of(code) for code in labels["ai_class"]]
+        training |= {"positives": counts.count(AI), "related": counts.count(RELATED)}
         words = words | learned_entries(labels, words, generic)
         unit = train_unit_model(labels, parameters.unit)
     return Bundle(
@@ -195,4 +207,5 @@ def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
         code_rule=build_code_rule(parameters.code, leaves),
         unit=unit,
         training=training,
+        related=related_codes(),
     )

@@ -63,9 +63,9 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     """Decisions in row order: the columns of :data:`taxonomy.classifier.batch.OUTPUT` without evidence and bundle.
 
     A locked class stands. A leaf whose probability reaches ``coded_at`` is coded; else its class or branch (route
-    ``parent``) if that does; a unit whose P(core) is below ``none_below``, and of which the unit model, if there is one,
-    does not say that it is likelier AI than not, is coded *none*; text without familiar words
-    and without any other evidence is ``uncodable``; everything else is for review.
+    ``parent``) if that does; a unit whose P(core) is below ``none_below``, and which the unit model, if there is one,
+    finds neither likelier AI than not nor likelier related, is coded *none*; text without familiar words and without
+    any other evidence is ``uncodable``; everything else is for review. No text is coded related: only a lock is.
     """
     rule = bundle.parameters
     p = probabilities(scored.score, bundle.calibration)
@@ -86,7 +86,12 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
         (p_best >= rule.coded_at, leaf_name, _route(sums), p_best),
         (p_class.max(axis=1) >= rule.coded_at, class_name, "parent", p_class.max(axis=1)),
         (p_branch.max(axis=1) >= rule.coded_at, branch_name, "parent", p_branch.max(axis=1)),
-        ((p_core < rule.none_below) & ~likely, "none", np.where(known & ~evidence, "code", "model"), 1.0 - p_core),
+        (
+            (p_core < rule.none_below) & ~likely & ~scored.related,
+            "none",
+            np.where(known & ~evidence, "code", "model"),
+            1.0 - p_core,
+        ),
     ]
     conditions = [test[0] for test in tests]
     ai_class = np.select(conditions, [np.broadcast_to(t[1], p_core.shape) for t in tests], "")
@@ -101,28 +106,35 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
         secondary=_secondary(scored, rule.secondary_from),
         known=pl.Series(known),
     )
-    return _finish(_with_locks(frame, scored.leaves))
+    return _finish(_with_locks(frame, scored.leaves, bundle.related), bundle.related)
 
 
-def _with_locks(frame: pl.DataFrame, leaves: Sequence[str]) -> pl.DataFrame:
-    """A locked class of the catalogue stands, with certainty; one the catalogue does not hold is left to the warning."""
-    codes = sorted({leaf[:n] for leaf in leaves for n in (1, 2, 3)} | {"none"})
-    locked = pl.col("locked_class").is_in(codes).fill_null(False)
-    is_none = pl.col("locked_class") == "none"
+def _with_locks(frame: pl.DataFrame, leaves: Sequence[str], related: Sequence[str]) -> pl.DataFrame:
+    """A locked class of the catalogue stands, with certainty; one the catalogue does not hold is left to the warning.
+
+    A unit locked to a related code is not core: its P(core) is zero."""
+    core = {leaf[:n] for leaf in leaves for n in (1, 2, 3)}
+    locked = pl.col("locked_class").is_in(sorted({*core, *related, "none"})).fill_null(False)
+    is_core = pl.col("locked_class").is_in(sorted(core))
     return frame.with_columns(
         ai_class=pl.when(locked).then("locked_class").otherwise("ai_class"),
         route=pl.when(locked).then(pl.lit("lock")).otherwise("route"),
         probability=pl.when(locked).then(1.0).otherwise("probability"),
-        p_ai=pl.when(locked).then(pl.when(is_none).then(0.0).otherwise(1.0)).otherwise("p_ai"),
+        p_ai=pl.when(locked).then(pl.when(is_core).then(1.0).otherwise(0.0)).otherwise("p_ai"),
     )
 
 
-def _finish(frame: pl.DataFrame) -> pl.DataFrame:
+def _finish(frame: pl.DataFrame, related: Sequence[str]) -> pl.DataFrame:
     coded = pl.col("ai_class").is_in(["none", ""]).not_()
     unknown = pl.col("gbt_code").is_not_null() & (pl.col("gbt_code") != "") & ~pl.col("known")
     bad_lock = pl.col("locked_class").is_not_null() & (pl.col("route") != "lock")
     return frame.with_columns(
-        segment=pl.when(coded).then(pl.lit("core")).when(pl.col("ai_class") == "none").then(pl.lit("none")),
+        segment=pl.when(pl.col("ai_class").is_in(list(related)))
+        .then(pl.lit("related"))
+        .when(coded)
+        .then(pl.lit("core"))
+        .when(pl.col("ai_class") == "none")
+        .then(pl.lit("none")),
         ai_class=pl.when(coded).then("ai_class"),
         warning=pl.when(unknown)
         .then(pl.format("行业代码 {} 不在 GB/T 4754-2017 / declared code not in GB/T 4754-2017", "gbt_code"))

@@ -17,7 +17,7 @@ from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.evidence import COLUMNS, MICRO, Parts
 from taxonomy.classifier.kernel import add_phrases, add_terms, margins
 from taxonomy.classifier.normalize import FIELDS, phrase_frame
-from taxonomy.classifier.unit import AI, NONE, unit_phrases
+from taxonomy.classifier.unit import sides, unit_phrases
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -30,7 +30,8 @@ KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
 @dataclass(frozen=True)
 class Scored:
     """Scores of a slice in millionths, shape ``(n, leaves)``; the best leaf, what speaks for it, how familiar the text is
-    (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none)."""
+    (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none);
+    ``related``: the unit model finds it likelier related than core or *none*."""
 
     frame: pl.DataFrame
     leaves: tuple[str, ...]
@@ -40,6 +41,7 @@ class Scored:
     familiar: F64
     phrases: F64
     code_at: I64
+    related: npt.NDArray[np.bool_]
 
     @property
     def score(self) -> F64:
@@ -110,18 +112,18 @@ def _concepts(bundle: Bundle, found: _Phrases, is_trade: npt.NDArray[np.bool_]) 
     )  # fmt: skip
 
 
-def _unit_part(bundle: Bundle, found: _Phrases, rows: int) -> I64:
-    """The unit model's likelihood ratio, clipped, shape ``(rows,)``; zero without one, or without scope and name."""
+def _unit_part(bundle: Bundle, found: _Phrases, rows: int) -> tuple[I64, npt.NDArray[np.bool_]]:
+    """The unit model's likelihood ratio, clipped, and whether it finds the unit related; each ``(rows,)``, zero and
+    false without a model, or without scope and name."""
     if bundle.unit is None:
-        return np.zeros(rows, dtype=np.int64)
+        return np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=bool)
     rule = bundle.parameters.unit
     table = unit_phrases(found.every)
-    scores = bundle.unit.scores(table, rows)
-    index = bundle.unit.classes.index
-    ratio = rule["weight"] * np.clip(scores[:, index(AI)] - scores[:, index(NONE)], -rule["cap"], rule["cap"])
+    said = sides(bundle.unit, table, rows)
+    ratio = rule["weight"] * np.clip(said.core, -rule["cap"], rule["cap"])
     has_text = np.zeros(rows, dtype=bool)
     has_text[table["row"].to_numpy()] = True
-    return _micro(np.where(has_text, ratio, 0.0))
+    return _micro(np.where(has_text, ratio, 0.0)), has_text & (said.related >= rule["review_from"])
 
 
 def _fields(column: pl.Expr) -> pl.Expr:
@@ -163,7 +165,7 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     entries = found.once.join(bundle.entries, on="phrase", how="inner", maintain_order="left")
     term_weight = parameters.lexicon * bundle.lexicon.class_weights(bundle.leaves)
     code_at = bundle.code_rule.positions(frame["gbt_code"])
-    code, unit = _micro(bundle.code_rule.table)[code_at], _unit_part(bundle, found, n)
+    code, (unit, related) = _micro(bundle.code_rule.table)[code_at], _unit_part(bundle, found, n)
 
     micro = _micro(np.full((n, len(bundle.leaves)), parameters.bias)) + code + unit[:, None]
     row, ids = found.once["row"].to_numpy().astype(np.int64), found.once["id"].to_numpy().astype(np.int64)
@@ -202,4 +204,5 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
         familiar=familiar,
         phrases=words,
         code_at=code_at,
+        related=related,
     )

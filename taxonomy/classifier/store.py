@@ -114,6 +114,7 @@ def _assemble(name: str, data: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
         unit=unit,
         calibration=Calibration.from_dict(data["calibration"]),
         training=data["training"],
+        related=tuple(data["related"]),
     )
 
 

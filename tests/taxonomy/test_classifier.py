@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from taxonomy.classifier.kernel import TermFinder
 from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.linear import reference_scores
 from taxonomy.classifier.normalize import fold_text, phrase_frame
-from taxonomy.classifier.store import ensure_bundle
 from tests.conftest import aistat
 
 COLUMNS = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
@@ -33,17 +31,6 @@ CASES = [
     ("u6", "深圳市庚无人机有限公司", "智能无人飞行器制造", None, ""),
     ("u7", "", "", "", "6513"),
 ]
-
-
-@pytest.fixture(scope="module")
-def bundle(bundles: Path) -> Bundle:
-    return ensure_bundle(bundles)
-
-
-@pytest.fixture()
-def home(tmp_path: Path, bundles: Path) -> Path:
-    shutil.copytree(bundles, tmp_path / "home" / "bundles")
-    return tmp_path / "home"
 
 
 def coded(rows: list[tuple[str | None, ...]], bundle: Bundle) -> pl.DataFrame:
