@@ -11,6 +11,7 @@ from etl.methods.registry import method
 from etl.methods.stratum import ratio_by_strata
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 R30: Final = 0.30
 THRESHOLDS: Final = (0.10, 0.30, 0.50)
 CONFIRMED, IMPUTED, UNKNOWN = "confirmed", "imputed", "unknown"
@@ -90,13 +91,13 @@ def membership_rate(
 
 
 def _imputed_draws(
-    above: FloatArray, strata: Sequence[Sequence[str]], min_respondents: int, draws: int, seed: int
+    above: FloatArray, counted: BoolArray, strata: Sequence[Sequence[str]], min_respondents: int, draws: int, seed: int
 ) -> FloatArray:
     """Members among units without a return, shape ``(draws,)``: Beta(½, ½) posterior of each rate, then the units themselves."""
     found = ratio_by_strata(above, np.ones_like(above), strata, min_respondents=min_respondents)
     random = np.random.default_rng(seed)
     total = np.zeros(draws)
-    missing = np.isnan(above) & (found.level >= 0)
+    missing = counted & np.isnan(above) & (found.level >= 0)
     for level, labels in enumerate(strata):
         here = np.flatnonzero(missing & (found.level == level))
         names = np.asarray(labels)[here]
@@ -113,6 +114,7 @@ def sensitivity(
     signed_share: FloatArray,
     strata: Sequence[Sequence[str]],
     *,
+    counted: BoolArray | None = None,
     thresholds: Sequence[float] = THRESHOLDS,
     min_respondents: int = 10,
     level: float = 0.95,
@@ -132,6 +134,8 @@ def sensitivity(
         Shape ``(n,)`` as in :func:`membership`.
     strata
         Labels from the finest to the coarsest stratification, each of length ``n``.
+    counted
+        Shape ``(n,)``; the units to count (one year, say). All respondents inform the rates. Left out: all units.
 
     Returns
     -------
@@ -139,18 +143,20 @@ def sensitivity(
         One count per threshold, in ascending order of threshold; never rising.
     """
     signed = ~np.isnan(signed_share)
+    here = np.ones_like(signed) if counted is None else counted
     result = []
     for threshold in sorted(thresholds):
         rate = membership_rate(signed_share, strata, threshold=threshold, min_respondents=min_respondents)
         found = membership(signed_share, rate, threshold=threshold)
-        confirmed = int(found.value[signed].sum())
-        imputed = float(np.nansum(found.value[~signed]))
+        confirmed = int(found.value[here & signed].sum())
+        imputed = float(np.nansum(found.value[here & ~signed]))
         above = np.where(signed, found.value, np.nan)
-        drawn = confirmed + _imputed_draws(above, strata, min_respondents, draws, seed)
+        drawn = confirmed + _imputed_draws(above, here, strata, min_respondents, draws, seed)
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         point = confirmed + imputed
-        unknown = int((found.status == UNKNOWN).sum())
-        result.append(ThresholdCount(threshold, confirmed, imputed, min(low, point), max(high, point), unknown))
+        unknown = int((here & (found.status == UNKNOWN)).sum())
+        limits = min(float(low), point), max(float(high), point)
+        result.append(ThresholdCount(threshold, confirmed, imputed, *limits, unknown))
     return tuple(result)
 
 
