@@ -28,7 +28,11 @@ def domain_codes() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for sort, (code, parent) in enumerate(domain_parents().items()):
         if code == OTHER:
-            names = {"name_zh": "其他及未列明领域", "name_en": "Other or not stated", "definition_zh": "不属于条例第三十九至四十一条所列领域的收入"}
+            names = {
+                "name_zh": "其他及未列明领域",
+                "name_en": "Other or not stated",
+                "definition_zh": "不属于条例第三十九至四十一条所列领域的收入",
+            }
             names |= {"legal_basis": "条例第三十八、四十二条等", "basis": "official_regulation_text"}
         else:
             own = scheme.get(code)

@@ -89,7 +89,9 @@ def _branch_profile(units: pl.DataFrame) -> dict[str, np.ndarray]:
         for name in SURVEY_BRANCHES
     }
     whole = np.sum(list(parts.values()), axis=0)
-    return {name: np.where(whole > 0, part / np.where(whole > 0, whole, np.nan), np.nan) for name, part in parts.items()}
+    return {
+        name: np.where(whole > 0, part / np.where(whole > 0, whole, np.nan), np.nan) for name, part in parts.items()
+    }
 
 
 def _branch_shares(units: pl.DataFrame, share: np.ndarray) -> list[pl.Series]:
@@ -140,4 +142,3 @@ def with_quantities(units: pl.DataFrame) -> pl.DataFrame:
         domain_answered=answered,
         is_signed=pl.col("responded"),
     )
-

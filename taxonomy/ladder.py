@@ -37,7 +37,9 @@ def load_ladder() -> tuple[Rung, ...]:
     """
     rungs = tuple(Rung(**row) for row in yaml.safe_load(FILE.read_text(encoding="utf-8"))["rungs"])
     if [r.rung for r in rungs] != list(range(1, len(rungs) + 1)):
-        raise LadderError(f"{FILE.name}: rungs are numbered {[r.rung for r in rungs]}; expected 1, 2, 3 … without a gap")
+        raise LadderError(
+            f"{FILE.name}: rungs are numbered {[r.rung for r in rungs]}; expected 1, 2, 3 … without a gap"
+        )
     if len({r.id for r in rungs}) != len(rungs) or rungs[-1].confirms:
         raise LadderError(f"{FILE.name}: ids must differ, and the last rung (no evidence) cannot confirm")
     return rungs

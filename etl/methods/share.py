@@ -164,7 +164,9 @@ def ratio_draws(
         picked = np.searchsorted((edges + offset).ravel(), random.random((draws, units.size)) + offset, side="right")
         ratio = float(found.ratio[units[0]])
         effective = max(float(whole[donors].sum() ** 2 / (whole[donors] ** 2).sum()), 3.0)
-        widened = ratio + (part[donors] / whole[donors] - ratio) * (stats.t.ppf(0.975, effective) / stats.norm.ppf(0.975))
+        widened = ratio + (part[donors] / whole[donors] - ratio) * (
+            stats.t.ppf(0.975, effective) / stats.norm.ppf(0.975)
+        )
         result[:, position[units]] = widened[np.minimum(picked - offset * n, n - 1)]
     return result
 
