@@ -8,6 +8,7 @@ import polars as pl
 from etl.contract import load_contract
 from etl.dissemination import TOTAL
 from etl.domain_cubes import SAME_REVENUE
+from etl.domains import domain_codes
 from etl.methods.disclosure import Rules, build_table, protect
 from etl.methods.membership import R30, THRESHOLDS, publishable, sensitivity
 from etl.quantities import membership_name, signed_share
@@ -19,6 +20,7 @@ SCHEMA: Final = {
     "metric": pl.String, "scope": pl.String, "period": pl.String, "value": pl.Float64, "lower": pl.Float64,
     "upper": pl.Float64, "note_zh": pl.String, "note_en": pl.String,
 }  # fmt: skip
+LABELS: Final = {"metric": pl.String, "scope": pl.String, "label_zh": pl.String, "label_en": pl.String}
 Row = tuple[str, str, str, float | None, float | None, float | None, str, str]
 WITHHELD: Final = (
     "不公布：与已公布的数相减会显出少数单位",
@@ -51,7 +53,7 @@ def _members(units: pl.DataFrame, shown: set[str], limits: Rules) -> Iterator[Ro
             total = float(own[membership_name(threshold)].fill_null(0.0).round(2).sum())
             limits_of = min(count.lower, total), max(count.upper, total)
             yield "member_count", scope, str(year), total, *limits_of, "", ""
-            confirmed = count.confirmed / total if total else None
+            confirmed = round(count.confirmed / total, 4) if total else None
             yield "member_confirmed_share", scope, str(year), confirmed, None, None, "", ""
 
 
@@ -104,10 +106,33 @@ def _unresolved(units: pl.DataFrame) -> Iterator[Row]:
         yield "unresolved_units", "", str(year), float(count), None, None, "", ""
 
 
+def _labels() -> pl.DataFrame:
+    """What the scopes are called."""
+    bases = {**load_contract("ai_survey_annual").column("share_basis").values, "0": "依据未注明"}
+    english = {"1": "from the books", "2": "estimated by the respondent", "0": "basis not stated"}
+    rows = []
+    for threshold in THRESHOLDS:
+        percent = round(100 * threshold)
+        mark = ("（R30，现行口径）", " (R30, the rule in force)") if threshold == R30 else ("", "")
+        for metric in ("member_count", "member_confirmed_share"):
+            rows.append((metric, str(percent), f"{percent}% 及以上{mark[0]}", f"{percent} % or more{mark[1]}"))
+    for rung in load_ladder():
+        codes = bases if rung.confirms else {"": ""}
+        for code, name in codes.items():
+            scope = f"{rung.rung}-{code}" if code else str(rung.rung)
+            zh, en = (f"（{name}）", f" ({english.get(code, name)})") if code else ("", "")
+            rows.append(("ai_share_rung", scope, f"{rung.rung} {rung.zh}{zh}", f"{rung.rung} {rung.en}{en}"))
+    rows.append(("ai_revenue", "", "人工智能业务收入合计", "AI business revenue, total"))
+    for code in domain_codes():
+        rows.append(("domain_revenue", code["code"], f"其中：{code['name_zh']}", f"of which {code['name_en']}"))
+    rows.append(("unresolved_units", "", "待定单位数", "Unresolved units"))
+    return pl.DataFrame(rows, schema=LABELS, orient="row")
+
+
 def quantity_rows(
     units: pl.DataFrame, contributions: pl.DataFrame, cells: pl.DataFrame, domain_cells: pl.DataFrame, limits: Rules
 ) -> pl.DataFrame:
-    """The table ``meta_quantity_quality``: ``metric, scope, period, value, lower, upper, note_zh, note_en``.
+    """The table ``meta_quantity_quality``: ``metric, scope, period, value, lower, upper, note_zh, note_en, label_zh, label_en``.
 
     ``member_count`` (scope 10, 30, 50) and ``member_confirmed_share``; ``ai_share_rung`` (scope ``1-1`` … ``7``), a
     share of AI revenue; ``ai_revenue`` with its interval, ``domain_revenue`` (scope R39, R40, R41, X) with theirs;
@@ -132,9 +157,5 @@ def quantity_rows(
         *_intervals("domain_revenue", domain_intervals(units), domains),
         *_unresolved(units),
     ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("metric", "scope", "period")
-
-
-def base_name() -> str:
-    """Scope of the rule in force among the thresholds."""
-    return str(round(100 * R30))
+    found = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return found.join(_labels(), on=["metric", "scope"], how="left").sort("metric", "scope", "period")
