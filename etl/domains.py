@@ -28,17 +28,15 @@ def domain_codes() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for sort, (code, parent) in enumerate(domain_parents().items()):
         if code == OTHER:
-            names = {
-                "name_zh": "其他及未列明领域",
-                "name_en": "Other or not stated",
+            names = {"name_zh": "其他及未列明领域", "name_en": "Other or not stated", "basis": "proposal"}
+            names |= {
                 "definition_zh": "不属于条例第三十九至四十一条所列领域的收入",
+                "legal_basis": "条例第三十八条、第四十二条等",
             }
-            names |= {"legal_basis": "条例第三十八、四十二条等", "basis": "official_regulation_text"}
         else:
             own = scheme.get(code)
-            article = own if parent is None else scheme.get(parent)
             names = {"name_zh": own.name_zh, "name_en": own.name_en, "definition_zh": own.definition_zh}
-            names |= {"legal_basis": article.basis, "basis": "official_regulation_text"}
+            names |= {"legal_basis": scheme.get(parent or code).legal_basis, "basis": own.basis}
         level = 1 if parent is None else 2
         rows.append({"code": code, "parent": parent, "level": level, "sort": sort, **names})
     return rows

@@ -88,7 +88,7 @@ def test_shares_stay_within_their_bounds(units: list[tuple[float, float, bool]])
     whole = np.where(signed, whole, NAN)
     model = stratum_share(part, whole, [["all"] * share.size], rung=5, min_respondents=3)
     found = best_evidence([rounded_share(part, whole, half_unit=0.005), model])
-    assert ((0 <= found.lower) & (found.lower <= found.share + 1e-12)).all()
+    assert ((found.lower >= 0) & (found.lower <= found.share + 1e-12)).all()
     assert ((found.share <= found.upper + 1e-12) & (found.upper <= 1)).all()
     assert set(found.rung[signed]) <= {1} and set(found.rung[~signed]) <= {5, 7}
 
