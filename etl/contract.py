@@ -96,14 +96,15 @@ class Column(_Model):
 
 
 class RowRule(_Model):
-    """A contradiction inside one row: ``sum`` (parts add up to total) or ``le`` (left is at most right).
+    """A contradiction inside one row: ``sum`` (parts add up to total), ``within`` (parts add up to the total or less) or
+    ``le`` (left is at most right).
 
-    ``tolerance`` is in the stored unit. A missing operand is not zero: ``le`` then passes, and ``sum`` only asks
-    that the known parts do not exceed the total.
+    ``tolerance`` is in the stored unit. A missing operand is not zero: ``le`` then passes, and ``sum``, like ``within``,
+    only asks that the known parts do not exceed the total.
     """
 
     id: str
-    kind: Literal["sum", "le"]
+    kind: Literal["sum", "within", "le"]
     expectation: str
     total: str | None = None
     parts: tuple[str, ...] = ()
@@ -114,14 +115,14 @@ class RowRule(_Model):
     @property
     def columns(self) -> tuple[str, ...]:
         """Identifiers the rule reads; the first is the one blamed."""
-        names = (self.total, *self.parts) if self.kind == "sum" else (self.left, self.right)
+        names = (self.left, self.right) if self.kind == "le" else (self.total, *self.parts)
         return tuple(name for name in names if name)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        wanted = bool(self.total and self.parts) if self.kind == "sum" else bool(self.left and self.right)
+        wanted = bool(self.left and self.right) if self.kind == "le" else bool(self.total and self.parts)
         if not wanted:
-            raise ValueError(f"row rule {self.id}: sum needs total and parts, le needs left and right")
+            raise ValueError(f"row rule {self.id}: sum and within need total and parts, le needs left and right")
         return self
 
 

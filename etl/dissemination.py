@@ -1,6 +1,6 @@
 """From contributions to cleared cubes: protect all tables of an indicator and year jointly, audit, shape (GSBPM phase 7)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,14 +110,17 @@ def _with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
     return growth.with_columns(yoy_ratio=pl.col("ratio"), yoy_note=note.fill_null(""))
 
 
-def cube_frames(cells: pl.DataFrame, shares: pl.DataFrame, vintage: str) -> dict[str, pl.DataFrame]:
-    """Release frames of the protected datasets from all cells of :meth:`Cleared.cells`.
+def cube_frames(
+    cells: pl.DataFrame, shares: pl.DataFrame, vintage: str, *,
+    cubes: Iterable[str] = tuple(CUBES), dimensions: Sequence[str] = DIMENSIONS,
+) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """Release frames of the protected datasets ``cubes`` from all cells of :meth:`Cleared.cells` (over ``dimensions``).
 
     Hidden cells lose value and growth here; the share resting on a model is given for city totals alone, where it
     tells nothing about a respondent.
     """
     hidden = pl.col("status").is_in(HIDDEN)
-    at_total = pl.all_horizontal(pl.col(d) == TOTAL for d in DIMENSIONS)
+    at_total = pl.all_horizontal(pl.col(d) == TOTAL for d in dimensions)
     shaped = cells.join(shares, on=["indicator", "period"], how="left", maintain_order="left").with_columns(
         value=pl.when(~hidden).then(pl.col("value").cast(pl.Decimal(24, 2))),
         obs_status=pl.when(pl.col("status") == "empty").then(pl.lit("A")).otherwise(pl.lit("E")),
@@ -126,7 +129,7 @@ def cube_frames(cells: pl.DataFrame, shares: pl.DataFrame, vintage: str) -> dict
         vintage=pl.lit(vintage),
     )
     frames = {}
-    for dataset in CUBES:
+    for dataset in cubes:
         dims = load_datasets()[dataset].dimension_ids
         own = _with_growth(shaped.filter(pl.col("table") == dataset), dims)
         frames[dataset] = own.select(

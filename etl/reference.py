@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from etl import domains
 from etl.contract import Contract
 from taxonomy.scheme import Code, load_scheme
 
@@ -29,6 +30,9 @@ def _code_row(scheme: str, code: Code) -> dict[str, object]:
 def code_table(public: Mapping[str, Sequence[tuple[str, str, str]]]) -> pl.DataFrame:
     """Every code list the released datasets use."""
     rows = [_code_row(scheme, code) for scheme in SCHEMES for code in load_scheme(scheme).codes]
+    plain: dict[str, object] = dict.fromkeys(CODE_SCHEMA, "")
+    common = {"scheme": domains.SCHEME, "level_name": domains.SCHEME, "segment": "related", "status": "draft"}
+    rows += [plain | common | row for row in domains.domain_codes()]
     for scheme, codes in public.items():
         for sort, (code, zh, en) in enumerate(codes):
             row: dict[str, object] = dict.fromkeys(CODE_SCHEMA, "")

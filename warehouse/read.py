@@ -13,7 +13,14 @@ from warehouse.catalogue import Dataset, Indicator
 from warehouse.connect import open_reader
 
 TABLES = frozenset(
-    {"meta_source_run", "meta_quality", "meta_classifier_quality", "public_published_figure", "public_filing"}
+    {
+        "meta_source_run",
+        "meta_quality",
+        "meta_classifier_quality",
+        "meta_quantity_quality",
+        "public_published_figure",
+        "public_filing",
+    }
 )
 
 

@@ -41,6 +41,7 @@ REFERENCE_TABLES = frozenset(
         "meta_source_run",
         "meta_quality",
         "meta_classifier_quality",
+        "meta_quantity_quality",
         "public_published_figure",
         "public_filing",
     }

@@ -12,6 +12,8 @@ from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.classifier_quality import keep, report_of
 from etl.contract import list_contracts
 from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
+from etl.domain_cubes import CUBES as DOMAIN_CUBES
+from etl.domain_cubes import DIMS as DOMAIN_DIMS
 from etl.official import publish_as_asked
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
@@ -25,6 +27,10 @@ from warehouse.version import VERSION
 GROUP = "disseminate"
 PROTECTED = "disseminate_core__cell_protected"
 CERTIFICATE = "disseminate_core__log_certificate"
+DOMAIN_PROTECTED = "disseminate_domain__cell_protected"
+DOMAIN_CERTIFICATE = "disseminate_domain__log_certificate"
+QUANTITY = "disseminate_core__cell_quantity"
+DOMAIN_CONTRIBUTION = "analyse_domain__est_contribution_year"
 RELEASE = "disseminate_city__log_release"
 AUDIT_SEED = 20221101
 CORRESPONDENCES = ("ai_2026__gbt4754_2017",)
@@ -71,17 +77,21 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
 def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -> ReleaseContent:
     work = stores.work
     contributions, cells = work.read(CONTRIBUTION), work.read(PROTECTED)
+    domain_cells = work.read(DOMAIN_PROTECTED)
     shares = model_shares(contributions)
+    domain_shares = model_shares(work.read(DOMAIN_CONTRIBUTION))
     filings = work.read(table_name("algorithm_filings"))
     listed = work.read(table_name("listed_companies"))
     contracts = list_contracts()
     receipts = [work.read(receipt_table(c.id)) for c in contracts]
     cubes = {
         **cube_frames(cells, shares, vintage),
+        **cube_frames(domain_cells, domain_shares, vintage, cubes=DOMAIN_CUBES, dimensions=DOMAIN_DIMS),
         **filing_cubes(filings, vintage),
         "listed_city": listed_cube(listed, vintage),
     }
-    proof = {r["dataset"]: json.loads(r["json"]) for r in work.read(CERTIFICATE).iter_rows(named=True)}
+    certificates_read = pl.concat([work.read(CERTIFICATE), work.read(DOMAIN_CERTIFICATE)])
+    proof = {r["dataset"]: json.loads(r["json"]) for r in certificates_read.iter_rows(named=True)}
     codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
     return ReleaseContent(
         vintage=vintage,
@@ -93,8 +103,13 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
             "meta_code": code_table(code_lists(filings, listed)),
             "meta_source_run": run_table(receipts, contracts),
             "meta_quality": quality_table(
-                codes, work.read(UNIT_YEAR), shares, cells, contributions["value"].null_count()
+                codes,
+                work.read(UNIT_YEAR),
+                pl.concat([shares, domain_shares]),
+                pl.concat([c.select("table", "status") for c in (cells, domain_cells)]),
+                contributions["value"].null_count(),
             ),
+            "meta_quantity_quality": work.read(QUANTITY),
             "meta_classifier_quality": quality_rows(report),
             "public_published_figure": work.read(table_name("published_figures")),
             "public_filing": filing_list(filings),
@@ -108,7 +123,12 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
 @dg.asset(
     name=RELEASE,
     group_name=GROUP,
-    deps=[PROTECTED, *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures"))],
+    deps=[
+        PROTECTED,
+        DOMAIN_PROTECTED,
+        QUANTITY,
+        *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures")),
+    ],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",
 )
 def release(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]

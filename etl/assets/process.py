@@ -9,6 +9,7 @@ from etl.coding import code_register, load_bundle
 from etl.compact import compact
 from etl.link import Returns, unit_year
 from etl.progress import step
+from etl.quantities import with_quantities
 from etl.resources import Stores, is_full
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import labels
@@ -85,7 +86,7 @@ def enterprise_unit_year(stores: Stores) -> dg.MaterializeResult:  # type: ignor
             finance=work.read(table_name("finance_annual")),
             labour=work.read(table_name("labour_annual")),
         )
-        units = unit_year(returns, codes)
+        units = with_quantities(unit_year(returns, codes))
         work.write(UNIT_YEAR, units)
         responded = int(units["responded"].sum())
         notes.append(f"{units.height:,} unit-years, {responded:,} with a signed return")

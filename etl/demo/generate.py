@@ -9,6 +9,7 @@ import polars as pl
 from etl.contract import load_contract
 from etl.demo.accounts import THOUSAND, build_accounts
 from etl.demo.city import City
+from etl.demo.domains import truth_domains
 from etl.demo.faults import Row, apply_faults, log_rows, plan_faults
 from etl.demo.files import headers, write_csv, write_xlsx
 from etl.demo.further import truth_further, write_further
@@ -132,6 +133,7 @@ def write_returns(
     truth = {
         "unit_year": unit_years,
         "totals": truth_totals(unit_years),
+        "domains": truth_domains(accounts),
         "faults": pl.DataFrame(faults, schema=FAULT_SCHEMA),
     }
     _write_truth(truth_dir, truth)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from etl.demo.domains import domain_cells
 from etl.demo.scenario import Scenario, common, stream
 from etl.demo.units import AI, LOOK
 from taxonomy.size import size_class_expr
@@ -65,7 +66,8 @@ def yearly_returns(accounts: pl.DataFrame, year: int) -> Mapping[str, pl.DataFra
     labour = rows.filter(pl.col("in_survey") | pl.col("in_finance"))
     return {
         "ai_survey_annual": survey.select(
-            "uscc", "name", *_money(SURVEY[:-1]), "share_basis", *_money(SURVEY[-1:]), "ai_employed_persons"
+            "uscc", "name", *_money(SURVEY[:-1]), "share_basis", *_money(SURVEY[-1:]), "ai_employed_persons",
+            *domain_cells(),
         ),
         "finance_annual": finance.select("uscc", "name", *_money(FINANCE)),
         "labour_annual": labour.select("uscc", "name", *LABOUR, *_money(["payroll"])),

@@ -79,7 +79,7 @@ def clean(city: Path, source: str, year: int) -> pl.DataFrame:
     bad = {*logged["uscc"], *logged.filter(pl.col("kind") == "broken_uscc")["written"]}
     frame = table(city, source, year).filter(~pl.col("uscc").is_in(list(bad)))
     numbers = [c.to for c in load_contract(source).columns if c.type in ("int", "decimal") and source != "register"]
-    return frame.with_columns(pl.col(numbers).cast(pl.Int64))
+    return frame.with_columns(pl.col(numbers).replace("", None).cast(pl.Int64))
 
 
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(city: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(city: Path, 
         c.id for c in list_contracts() if c.synthetic_in_demo
     }
     truth = {p.stem for p in files if p.parts[0] == "truth"}
-    assert truth == {"unit", "unit_year", "totals", "faults", "links", "experiment_effects"}
+    assert truth == {"unit", "unit_year", "totals", "faults", "links", "experiment_effects", "domains"}
     for file in files:
         if file.suffix == ".csv":
             assert (city / file).read_bytes() == (tmp_path / file).read_bytes(), file
@@ -195,6 +195,28 @@ def test_returns_hold_the_identities_of_their_contracts(city: Path, year: int) -
     assert (both["main_revenue_cny"] <= both["operating_revenue_cny"]).all()
     staff = survey.join(labour, on="uscc")
     assert (staff["ai_employed_persons"] <= staff["employed_persons"]).all()
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_domains_of_use_are_part_of_ai_revenue_and_some_leave_the_block_blank(city: Path, year: int) -> None:
+    survey = clean(city, "ai_survey_annual", year).filter(pl.col("ai_revenue_cny") > 0)
+    domains = [c for c in survey.columns if c.startswith("domain_")]
+    assert len(domains) == 18
+    inside = survey.select(pl.sum_horizontal(domains)).to_series()
+    assert (inside <= survey["ai_revenue_cny"]).all()
+    assert survey.select(pl.min_horizontal(domains).min()).item() >= 0
+    blank = survey.select(pl.all_horizontal(pl.col(domains).is_null())).to_series()
+    assert 0 < blank.sum() < 0.15 * survey.height
+    filled = survey.filter(~blank).select(pl.sum_horizontal(pl.col(domains) > 0)).to_series()
+    assert set(filled) <= {0, 1, 2, 3} and (filled == 0).any(), "an answer of none is zeros, not blanks"
+
+
+def test_true_domains_add_up_to_true_ai_revenue(city: Path) -> None:
+    domains = pl.read_parquet(city / "truth" / "domains.parquet")
+    assert set(domains["label"]) == {LABEL} and domains["domain"].n_unique() == 19
+    summed = domains.group_by("ref_year").agg(pl.col("value").sum()).sort("ref_year")["value"]
+    totals = pl.read_parquet(city / "truth" / "totals.parquet").filter(pl.col("indicator") == "ai_revenue")
+    assert summed.to_list() == totals.sort("ref_year")["value"].to_list()
 
 
 def test_truth_agrees_with_the_returns(city: Path) -> None:
