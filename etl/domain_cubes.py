@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from etl.dissemination import DIMENSIONS, TOTAL
+from etl.dissemination import DIMENSIONS, TOTAL, model_shares
 from etl.domains import INDICATOR, domain_parents
 from etl.methods.disclosure import Certificate, Rules, Table, audit, build_table, protect, separable
+from etl.methods.disclosure.primary import dominated
 
 CUBES: Mapping[str, tuple[str, ...]] = {
     "core_domain_year": ("domain",),
@@ -109,3 +110,28 @@ def domain_certificates(cleared: Sequence[ClearedDomains]) -> dict[str, dict[str
     ]
     facts = {"passed": passed, "jointly_with": sorted(CUBES), "separable_from": SAME_REVENUE, "tables": parts}
     return {dataset: dict(facts) for dataset in CUBES}
+
+
+def _safe(rows: pl.DataFrame, limits: Rules) -> bool:
+    """Whether the sum of these answers may be known: none at all, or enough groups and none that stands out."""
+    cents = (pl.col("value").sum() * 100).cast(pl.Int64)
+    sums = rows.group_by("contributor").agg(cents.alias("cents"))["cents"].sort(descending=True).to_list()
+    if not sums:
+        return True
+    second = sums[1] if len(sums) > 1 else 0
+    enough = len(sums) >= limits.min_contributors
+    return enough and not dominated(sum(sums), sums[0], second, limits.p_percent)
+
+
+def domain_model_shares(activity: pl.DataFrame, contributions: pl.DataFrame, limits: Rules) -> pl.DataFrame:
+    """Modelled shares of the domain cubes' city totals: ``indicator, period, model_share``, only for years where they are safe.
+
+    The modelled share of AI revenue itself is public; the difference of the two is the revenue of units that signed a return
+    and left the domains blank, who may be few.
+    """
+    shares = model_shares(contributions)
+    told = contributions.filter("observed").select("uscc", "ref_year").unique()
+    blank = activity.filter(pl.col("observed") & (pl.col("value") > 0)).join(told, on=["uscc", "ref_year"], how="anti")
+    years = [int(p) for p in shares["period"]]
+    safe = [str(y) for y in years if _safe(blank.filter(pl.col("ref_year") == y), limits)]
+    return shares.filter(pl.col("period").is_in(safe))

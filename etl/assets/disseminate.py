@@ -14,7 +14,11 @@ from etl.contract import list_contracts
 from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
 from etl.domain_cubes import CUBES as DOMAIN_CUBES
 from etl.domain_cubes import DIMS as DOMAIN_DIMS
+<<<<<<< HEAD
 from etl.official import publish_as_asked
+=======
+from etl.domain_cubes import SAME_REVENUE, domain_model_shares
+>>>>>>> i3-quantities
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
@@ -79,7 +83,11 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
     contributions, cells = work.read(CONTRIBUTION), work.read(PROTECTED)
     domain_cells = work.read(DOMAIN_PROTECTED)
     shares = model_shares(contributions)
-    domain_shares = model_shares(work.read(DOMAIN_CONTRIBUTION))
+    domain_shares = domain_model_shares(
+        contributions.filter(pl.col("indicator") == SAME_REVENUE),
+        work.read(DOMAIN_CONTRIBUTION),
+        rules(stores.root / "secret" / "disclosure.yaml"),
+    )
     filings = work.read(table_name("algorithm_filings"))
     listed = work.read(table_name("listed_companies"))
     contracts = list_contracts()

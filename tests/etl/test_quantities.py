@@ -8,7 +8,7 @@ import pytest
 
 from etl.analysis import activity_view, contributions
 from etl.dissemination import clear
-from etl.domain_cubes import ClearedDomains, clear_domains, domain_certificates
+from etl.domain_cubes import ClearedDomains, clear_domains, domain_certificates, domain_model_shares
 from etl.domains import OTHER, domain_codes, domain_contributions, domain_parents
 from etl.link import SURVEY_BRANCHES
 from etl.methods.disclosure import Rules, separable
@@ -231,6 +231,22 @@ def test_a_class_alone_in_a_domain_withholds_the_overlap_table(domains: pl.DataF
     )
     found = cleared(apart, cells)
     assert all("core_branch_domain" not in year.shown for year in found)
+
+
+def test_the_modelled_share_is_not_given_where_it_would_tell_who_left_the_domains_blank(
+    units: pl.DataFrame, rows: pl.DataFrame, domains: pl.DataFrame
+) -> None:
+    """Public: modelled share of AI revenue. The difference from that of its domains is what blank returns earn."""
+    activity = rows.filter(pl.col("indicator") == "ai_revenue")
+    both = domain_model_shares(activity, domains, RULES)
+    assert both["period"].to_list() == ["2024", "2025"]
+    blank = units.filter(pl.col("responded") & ~pl.col("domain_answered") & (pl.col("ai_revenue_cny") > 0))
+    lone = blank.filter(pl.col("ref_year") == 2025)["uscc"][0]
+    told = pl.col("uscc").is_in(units.filter("responded")["uscc"].implode()) & (pl.col("uscc") != lone)
+    few = domains.with_columns(observed=pl.when(pl.col("ref_year") == 2025).then(told).otherwise("observed"))
+    assert domain_model_shares(activity, few, RULES)["period"].to_list() == ["2024"]
+    none = domains.with_columns(observed=pl.when(pl.col("ref_year") == 2025).then(True).otherwise("observed"))
+    assert domain_model_shares(activity, none, RULES)["period"].to_list() == ["2024", "2025"], "nobody to be told from"
 
 
 # --- what readers see -------------------------------------------------------------------------------------------
