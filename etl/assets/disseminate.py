@@ -14,11 +14,8 @@ from etl.contract import list_contracts
 from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
 from etl.domain_cubes import CUBES as DOMAIN_CUBES
 from etl.domain_cubes import DIMS as DOMAIN_DIMS
-<<<<<<< HEAD
-from etl.official import publish_as_asked
-=======
 from etl.domain_cubes import SAME_REVENUE, domain_model_shares
->>>>>>> i3-quantities
+from etl.official import publish_as_asked
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
