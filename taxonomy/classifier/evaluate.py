@@ -102,7 +102,7 @@ def _no_gold_accuracy(plain: Mapping[str, Any], facts: RunFacts) -> dict[str, An
     rare: list[dict[str, Any]] = [
         {"level": level, "limit": acc.RARE, "classes": [], "support": 0, **empty} for level in LEVELS
     ]
-    kappa = [{"who": who, "level": level, "kappa": gap} for who in ("model_human", "human_human") for level in LEVELS]
+    kappa = [{"who": who, "level": level, "kappa": gap, "alpha": gap} for who in ("model_human", "human_human") for level in LEVELS]
     promised = [{"group": g, "promised": known(e), "observed": gap, "state": "open"}
                 for g, e in sorted((facts.promise or {}).items())]  # fmt: skip
     return {

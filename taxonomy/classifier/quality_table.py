@@ -70,7 +70,8 @@ def _accuracy(report: Mapping[str, Any]) -> Iterator[Row]:
     for row in part["by_level"]:
         yield _measure("accuracy", f"{row['level']}|{row['top']}|{row['scope']}", row["accuracy"])
     for row in part["agreement"]:
-        yield _measure("kappa", f"{row['who']}|{row['level']}", row["kappa"])
+        for metric in ("kappa", "alpha"):
+            yield _measure(metric, f"{row['who']}|{row['level']}", row[metric])
     for row in part["by_class"]:
         shown = row["level"] == "branch" and row["answer"] == "top1" and row["support"] >= SMALLEST
         if shown:
