@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aistat.calibration_cmd import calibrated_bundle
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
@@ -195,9 +196,10 @@ def train(args: argparse.Namespace) -> int:
         built = build_bundle(labels)
     except BundleError as error:
         raise UserError(f"these labels cannot be trained on: {error}") from error
+    built, said = calibrated_bundle(built, labels)
     count = 0 if labels is None else labels.height
     folder = save(built, _folder(), f"{count} labels")
-    print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}")
+    print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}{said}")
     return 0
 
 

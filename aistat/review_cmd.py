@@ -85,6 +85,7 @@ def show_queue(args: argparse.Namespace) -> int:
 def _refresh(journal: "ReviewJournal") -> None:
     from datetime import date
 
+    from etl.classifier_quality import promise_of
     from etl.evidence import open_queue, queue_plan, units_of, write_evidence
     from warehouse.connect import run_lock
     from warehouse.release import current_id, show
@@ -95,7 +96,8 @@ def _refresh(journal: "ReviewJournal") -> None:
         raise UserError(f"{home()}: nothing has been released yet; 'aistat run' first")
     with run_lock(home()):
         units = units_of(WorkStore(home()))
-        open_queue(journal, units, release, queue_plan(date.fromisoformat(show(home(), release).vintage)))
+        plan = queue_plan(date.fromisoformat(show(home(), release).vintage))
+        open_queue(journal, units, release, plan, promise_of(home(), release))
         write_evidence(home(), release, units, journal)
 
 

@@ -81,12 +81,26 @@ def _accuracy(report: Mapping[str, Any]) -> Iterator[Row]:
         if row["level"] == "leaf":
             yield _measure("rare_precision", "leaf", row["precision"])
             yield _measure("rare_recall", "leaf", row["recall"])
-    for row in part["promise"]:
-        if row["observed"]["n"] >= SMALLEST or row["group"] == "all":
-            yield _measure("promise_observed", row["group"], row["observed"])
-            yield _plain("promise_error", row["group"], row["promised"])
     yield _measure("review_coverage", "", part["review_sets"]["coverage"])
     yield _measure("review_size", "", part["review_sets"]["size"])
+
+
+def _promise(report: Mapping[str, Any]) -> Iterator[Row]:
+    """What is promised of each class group and what was observed; groups of few units or little gold are left out."""
+    basis = report["accuracy"]["promise_basis"]
+    yield _plain("promise", "", float(basis["made"]), basis["gold"], basis["reason_zh"], basis["reason_en"])
+    yield _plain("promise_limit", "", basis["error"])
+    yield _plain("promise_standing", "", basis["standing"])
+    for row in report["accuracy"]["promise"]:
+        group, enough = row["group"], row["observed"]["n"] >= SMALLEST
+        if enough or group == "all":
+            yield _measure("promise_observed", group, row["observed"])
+            yield _plain("promise_error", group, row["promised"])
+        if row["route"] is not None and row["units"] >= SMALLEST:
+            is_auto = float(row["route"] == "auto")
+            yield _plain("promise_route", group, is_auto, None, row["reason_zh"], row["reason_en"])
+            yield _plain("promise_threshold", group, row["threshold"])
+            yield _plain("promise_bound", group, row["bound"] if enough else None)
 
 
 def _calibration(report: Mapping[str, Any]) -> Iterator[Row]:
@@ -139,6 +153,7 @@ def quality_rows(report: QualityReport) -> pl.DataFrame:
         *_coverage(body),
         *_class_shares(body),
         *_accuracy(body),
+        *_promise(body),
         *_calibration(body),
         *_counts(body),
         *_state(body),
