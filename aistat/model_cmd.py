@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aistat.calibration_cmd import calibrated_bundle
+from aistat.calibration import calibrated_bundle
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 

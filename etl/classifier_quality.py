@@ -188,14 +188,17 @@ class ChangeLog:
         _write(_folder(root) / f"{CHANGES}.json", {"bundle": [bundle], **found.as_dict()})
 
 
-def report_of(root: Path, work: WorkStore, vintage: str, *, synthetic: bool) -> QualityReport:
-    """The quality report of the night that :func:`watch` looked at."""
+def report_of(
+    root: Path, work: WorkStore, vintage: str, *, synthetic: bool, suspects: Mapping[str, Any] | None = None
+) -> QualityReport:
+    """The quality report of the night that :func:`watch` looked at; ``suspects``: :meth:`etl.suspects.Suspects.as_dict`."""
     left = read_watch(root, CANDIDATE)
     facts = RunFacts(
         as_of=vintage,
         is_synthetic=synthetic,
         drift=None if left is None else left.drift.as_dict(),
         changes=None if left is None else left.changes,
+        suspects=suspects,
         night=(NO_GOLD if left is None else left.promise).as_dict(),
     )
     checked = next(iter(work.batches(CODE_UNIT)))

@@ -16,6 +16,7 @@ from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
 from etl.resources import Stores, as_of
+from etl.suspects import SUSPECT, last_list
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
 from warehouse.release import ReleaseContent, publish
@@ -107,14 +108,16 @@ def _content(stores: Stores, vintage: str, report: QualityReport) -> ReleaseCont
 @dg.asset(
     name=RELEASE,
     group_name=GROUP,
-    deps=[PROTECTED, *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures"))],
+    deps=[PROTECTED, SUSPECT, *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures"))],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",
 )
 def release(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Build the release and point readers to it; the same content changes nothing."""
     with step(RELEASE) as notes:
         vintage = as_of(context)
-        report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo)
+        listed = last_list(stores.root)
+        suspects = None if listed is None else listed.as_dict()
+        report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo, suspects=suspects)
         info = publish(stores.root, _content(stores, vintage, report))
         keep(stores.root, info.release_id, report)
         fingerprint.record(stores.root, info.release_id)

@@ -44,7 +44,7 @@ class RunFacts:
 
     ``promise``: class group → promised error, said beforehand; ``night``: what a night promises from gold
     (:meth:`etl.promise.NightPromise.as_dict`); ``adjusted``: counts of ``etl.methods.misclassification`` as rows;
-    ``drift``, ``changes``, ``replay``: their ``as_dict``; ``seconds``: time of coding ``coded_anew`` units; ``max_age_days``:
+    ``suspects``: how long the list of doubtful declared codes is (no unit in it); ``drift``, ``changes``, ``replay``: their ``as_dict``; ``seconds``: time of coding ``coded_anew`` units; ``max_age_days``:
     how long gold counts.
     """
 
@@ -53,6 +53,7 @@ class RunFacts:
     promise: Mapping[str, float] | None = None
     night: Mapping[str, Any] | None = None
     adjusted: Sequence[Mapping[str, Any]] | None = None
+    suspects: Mapping[str, Any] | None = None
     drift: Mapping[str, Any] | None = None
     changes: Mapping[str, Any] | None = None
     replay: Mapping[str, Any] | None = None
@@ -123,7 +124,15 @@ def _no_gold_accuracy(plain: Mapping[str, Any], facts: RunFacts) -> dict[str, An
         "confusions": [],
         "review_sets": {"size": gap, "coverage": gap, "coverage_where_ai": gap, "sizes": {}},
         "plain_counts": plain, "adjusted_counts": [dict(row) for row in facts.adjusted or ()],
+        "declared_codes": _declared_codes(facts),
     }  # fmt: skip
+
+
+def _declared_codes(facts: RunFacts) -> dict[str, Any]:
+    """Length of the list of doubtful declared codes; null where none was made."""
+    found = facts.suspects if facts.suspects is not None and facts.suspects["made"] else None
+    counts = {k: None if found is None else found[k] for k in ("checked", "listed", "learned_from")}
+    return {**counts, "made": found is not None}
 
 
 def _accuracy(decisions: pl.DataFrame, judged: Judged | None, facts: RunFacts) -> dict[str, Any]:
@@ -149,6 +158,7 @@ def _accuracy(decisions: pl.DataFrame, judged: Judged | None, facts: RunFacts) -
         "review_sets": review_sets(judged),
         "plain_counts": plain,
         "adjusted_counts": [dict(row) for row in facts.adjusted or ()],
+        "declared_codes": _declared_codes(facts),
     }
 
 

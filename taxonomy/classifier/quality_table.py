@@ -131,6 +131,17 @@ def _state(report: Mapping[str, Any]) -> Iterator[Row]:
         yield _plain("changed_share", "", round(changes["class_changed"] / changes["compared"], 4))
 
 
+def _declared_codes(report: Mapping[str, Any]) -> Iterator[Row]:
+    """How many declared codes the unit's own text contradicts: the length of a list that itself is never released."""
+    found = report["accuracy"]["declared_codes"]
+    if not found["made"]:
+        yield _plain("suspect_codes", "", None, None, "未制清单", "no list was made")
+    elif found["listed"] < SMALLEST:
+        yield _plain("suspect_codes", "", None, found["checked"], f"不足 {SMALLEST} 个", f"fewer than {SMALLEST}")
+    else:
+        yield _plain("suspect_codes", "", float(found["listed"]), found["checked"])
+
+
 def _counts(report: Mapping[str, Any]) -> Iterator[Row]:
     """Counts as classified and corrected for misclassification, under their own names; small branches are left out."""
     for row in report["accuracy"]["adjusted_counts"]:
@@ -156,6 +167,7 @@ def quality_rows(report: QualityReport) -> pl.DataFrame:
         *_promise(body),
         *_calibration(body),
         *_counts(body),
+        *_declared_codes(body),
         *_state(body),
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("metric", "scope")
