@@ -111,7 +111,7 @@ def watch(
     """Compare a night's coding with the release being served, and leave the outcome as the candidate of the next release.
 
     ``inputs`` and ``codes`` are frames of the register's texts and of its decisions; ``wrong`` the newest gold labels
-    (:func:`tested_labels`), None without gold; ``promise`` what the night promises. The same profile and labels as those of
+    (:func:`served_labels`), None without gold; ``promise`` what the night promises. The same profile and labels as those of
     the release keep its outcome: there is nothing new to judge, and the same content must give the same release.
     """
     limits = load_limits()
@@ -141,7 +141,7 @@ def _promised(last: Watch | None) -> float | None:
     return None if last is None or last.promise.promise is None else last.promise.promise.error
 
 
-def tested_labels(root: Path, decisions: pl.DataFrame, gold: pl.DataFrame) -> list[bool]:
+def served_labels(root: Path, decisions: pl.DataFrame, gold: pl.DataFrame) -> list[bool]:
     """The labels that test the promise of the release being served: those of units it lets the machine code alone.
 
     Tonight's promise is made of the same labels and would always pass; the one that stands published is at stake. A release

@@ -6,7 +6,7 @@ import dagster as dg
 
 from etl.assets.collect import table_name
 from etl.assets.process import CODE_UNIT
-from etl.classifier_quality import tested_labels, watch
+from etl.classifier_quality import served_labels, watch
 from etl.coding import DECIDED, coding_input, load_bundle
 from etl.progress import step
 from etl.promise import NO_GOLD, REASONS, NightPromise, PromiseRules, night_promise
@@ -56,7 +56,7 @@ def _gold_says(stores: Stores, today: date) -> tuple[list[bool] | None, NightPro
     decisions = stores.work.read(CODE_UNIT, DECIDED)
     promise = night_promise(decisions, gold, load_bundle(stores.bundles), today, PromiseRules.load())
     is_open = gold["codes"].null_count() == gold.height
-    return None if is_open else tested_labels(stores.root, decisions, gold), promise
+    return None if is_open else served_labels(stores.root, decisions, gold), promise
 
 
 def as_check(drift: Drift) -> dg.AssetCheckResult:

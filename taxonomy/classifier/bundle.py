@@ -22,7 +22,7 @@ from taxonomy.classifier.training import Entry, classes, dictionary, generic_phr
 from taxonomy.classifier.unit import train_unit_model
 
 ROOT: Final = Path(__file__).parent.parent
-ALGORITHM: Final = 2
+ALGORITHM: Final = 3
 """Version of how scores become decisions. A change of code that changes any decision raises it (a test holds frozen
 decisions); a bundle of another version is not replayed by this installation."""
 INPUTS: Final = (

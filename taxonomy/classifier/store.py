@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -96,11 +96,6 @@ def load(folder: Path) -> Bundle:
     return _assemble(head["hash"], data, arrays)
 
 
-def _parameters(stored: Mapping[str, Any]) -> Parameters:
-    """Parameters that decide; a bundle of an earlier release may hold others that never did (``nominate_from``)."""
-    return Parameters(**{f.name: stored[f.name] for f in fields(Parameters)})
-
-
 def _assemble(name: str, data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Bundle:
     slot = np.full(2**BITS, -1, dtype=np.int32)
     slot[arrays["used"]] = np.arange(len(arrays["used"]), dtype=np.int32)
@@ -110,7 +105,7 @@ def _assemble(name: str, data: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
         unit = TextModel.restore(data["unit"], parts)
     return Bundle(
         hash=name,
-        parameters=_parameters(data["parameters"]),
+        parameters=Parameters(**data["parameters"]),
         model=LinearModel(tuple(data["classes"]), slot, arrays["weights"]),
         lexicon=parse_lexicon(data["lexicon"], f"bundle {name}"),
         dictionary={p: Entry(*entry) for p, entry in data["dictionary"].items()},
