@@ -56,13 +56,13 @@ def _units() -> "pl.DataFrame":
 
 def _decisions() -> "pl.DataFrame":
     from etl.assets.process import CODE_UNIT
-    from etl.coding import DECIDED
+    from etl.promise import NEEDED
     from warehouse.connect import run_lock
     from warehouse.write import WorkStore
 
     with run_lock(home()):
         try:
-            return WorkStore(home()).read(CODE_UNIT, DECIDED)
+            return WorkStore(home()).read(CODE_UNIT, NEEDED)
         except LookupError as error:
             raise UserError(f"{home()}: no codes yet ({error}); 'aistat run' first") from error
 

@@ -38,6 +38,8 @@ REASONS: Final = {
     "made": ("按金标准逐类承诺", "promised by class group, from gold"),
 }  # fmt: skip
 CALIBRATING: Final = ":calibrating"
+NEEDED: Final = ("unit_id", "ai_class", "p_ai", "probability", "route", "bundle")
+"""Columns of a decision that a promise is made of: a whole register of millions is held at once."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def night_promise(
     Parameters
     ----------
     decisions
-        One decision a unit of the whole frame: ``unit_id, ai_class, p_ai, probability, route, bundle``.
+        One decision a unit of the whole frame: :data:`NEEDED`.
     gold
         :func:`warehouse.review_results.gold_units` of the newest sample; empty when none was drawn.
     bundle

@@ -7,9 +7,9 @@ import dagster as dg
 from etl.assets.collect import table_name
 from etl.assets.process import CODE_UNIT
 from etl.classifier_quality import served_labels, watch
-from etl.coding import DECIDED, coding_input, load_bundle
+from etl.coding import coding_input, load_bundle
 from etl.progress import step
-from etl.promise import NO_GOLD, REASONS, NightPromise, PromiseRules, night_promise
+from etl.promise import NEEDED, NO_GOLD, REASONS, NightPromise, PromiseRules, night_promise
 from etl.resources import Stores, accepted_drift, as_of
 from taxonomy.classifier.drift import Drift
 from warehouse.journal import Journal
@@ -53,7 +53,7 @@ def _gold_says(stores: Stores, today: date) -> tuple[list[bool] | None, NightPro
     gold = gold_units(ReviewJournal(stores.root))
     if gold.height == 0:
         return None, NO_GOLD
-    decisions = stores.work.read(CODE_UNIT, DECIDED)
+    decisions = stores.work.read(CODE_UNIT, NEEDED)
     promise = night_promise(decisions, gold, load_bundle(stores.bundles), today, PromiseRules.load())
     is_open = gold["codes"].null_count() == gold.height
     return None if is_open else served_labels(stores.root, decisions, gold), promise
