@@ -24,7 +24,7 @@ import polars as pl
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.gold import DOUBT, LOCK, GoldPlan, class_group, stratify
 from taxonomy.classifier.gold_use import calibrating, calibration_share
-from taxonomy.classifier.promise import Promise, choose_thresholds, with_routes
+from taxonomy.classifier.promise import GroupPromise, Look, Promise, choose_thresholds, with_routes
 from warehouse.catalogue import load_yaml
 from warehouse.review_results import promise_input
 
@@ -92,7 +92,13 @@ class NightPromise:
     def from_dict(cls, data: Mapping[str, Any]) -> "NightPromise":
         """The promise of :meth:`as_dict` (KeyError or TypeError when it is none)."""
         known = {name: data[name] for name in cls.__dataclass_fields__}
-        return cls(**{**known, "promise": None if data["promise"] is None else Promise.from_dict(data["promise"])})
+        return cls(**{**known, "promise": None if data["promise"] is None else _promise(data["promise"])})
+
+
+def _promise(data: Mapping[str, Any]) -> Promise:
+    """The promise of :meth:`taxonomy.classifier.promise.Promise.to_dict`."""
+    groups = (GroupPromise(**{**g, "looks": tuple(Look(**look) for look in g["looks"])}) for g in data["groups"])
+    return Promise(**{**data, "grid": tuple(data["grid"]), "groups": tuple(groups)})
 
 
 NO_GOLD: Final = NightPromise("no_gold")

@@ -23,7 +23,7 @@ fails: the chance that any accepted threshold is wrong is at most the level
 thresholds of the grid. Class groups share the level (``joint``), and so do the ``looks`` at the same gold over time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -110,15 +110,6 @@ class Promise:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Promise":
-        """The promise of :meth:`to_dict` (KeyError or TypeError when it is none)."""
-        groups = [GroupPromise(**{**g, "looks": tuple(Look(**look) for look in g["looks"])}) for g in data["groups"]]
-        return cls(
-            data["error"], data["confidence"], data["method"], data["level_per_group"], tuple(data["grid"]),
-            tuple(groups),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
