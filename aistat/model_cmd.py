@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aistat.calibration import calibrated_bundle
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 from aistat.training_labels import add_arguments, gather, refuse_gold_file
@@ -100,14 +101,14 @@ def _folder() -> Path:
 
 def _register_texts() -> "pl.DataFrame | None":
     """Texts of the register in the work store, if this installation has one."""
-    from etl.assets.collect import table_name
+    from etl.assets.register import REGISTER_CURRENT
     from etl.coding import coding_input
     from warehouse.write import WorkStore
 
     if not (home() / "work.duckdb").is_file():
         return None
     work = WorkStore(home())
-    return coding_input(work.read(table_name("register"))) if work.exists(table_name("register")) else None
+    return coding_input(work.read(REGISTER_CURRENT)) if work.exists(REGISTER_CURRENT) else None
 
 
 # --- train -----------------------------------------------------------------------------------------------------
@@ -175,9 +176,10 @@ def train(args: argparse.Namespace) -> int:
         built = build_bundle(labels)
     except BundleError as error:
         raise UserError(f"these labels cannot be trained on: {error}") from error
+    built, said = calibrated_bundle(built, labels)
     count = 0 if labels is None else labels.height
     folder = save(built, _folder(), f"{count} labels")
-    print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}")
+    print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}{said}")
     return 0
 
 

@@ -76,7 +76,7 @@ def _code(frame: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     return coded
 
 
-def with_leaves(codes: pl.DataFrame) -> pl.DataFrame:
+def with_leaves(codes: pl.DataFrame, none_below: float) -> pl.DataFrame:
     """Add ``nominated`` and ``candidate_leaves`` (core leaves: the class shown first, then its candidates in order)."""
     core = [c.code for c in load_scheme("ai_industry_2026").at_level(3) if c.segment == "core"]
     ranked = pl.col("candidates").fill_null("[]").str.json_decode(pl.List(pl.Struct({"code": pl.String})))
@@ -86,7 +86,7 @@ def with_leaves(codes: pl.DataFrame) -> pl.DataFrame:
         .list.eval(pl.element().filter(pl.element().is_in(core)))
         .list.unique(maintain_order=True)
     )
-    return codes.with_columns(nominated(codes), candidate_leaves=leaves)
+    return codes.with_columns(nominated(codes, none_below), candidate_leaves=leaves)
 
 
 def _code_chunk(units: pl.DataFrame, bundle: Bundle, previous: pl.DataFrame | None) -> tuple[pl.DataFrame, int]:
@@ -99,7 +99,7 @@ def _code_chunk(units: pl.DataFrame, bundle: Bundle, previous: pl.DataFrame | No
         kept = same.select(CODED)
     if todo.height == 0 and kept is not None:
         return kept.sort("unit_id"), 0
-    fresh = with_leaves(_code(todo, bundle).select(KEPT)).join(
+    fresh = with_leaves(_code(todo, bundle).select(KEPT), bundle.parameters.none_below).join(
         todo.select("unit_id", "input_hash"), on="unit_id", how="left", validate="1:1"
     )
     return pl.concat([fresh, *([kept] if kept is not None else [])]).sort("unit_id"), todo.height

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from etl.assets.collect import table_name
+from etl.assets.register import REGISTER_CURRENT
 from etl.coding import INPUT
 from taxonomy.classifier.gold import NONE, with_text_hashes
 from taxonomy.classifier.leakage import refuse_gold
@@ -43,7 +43,7 @@ def register_texts(work: WorkStore, unit_ids: Collection[str]) -> pl.DataFrame:
     LookupError when the register has not been collected yet.
     """
     wanted = list(unit_ids)
-    chunks = work.batches(table_name("register"), ["uscc", *INPUT[1:]])
+    chunks = work.batches(REGISTER_CURRENT, ["uscc", *INPUT[1:]])
     return pl.concat([c.rename({"uscc": "unit_id"}).filter(pl.col("unit_id").is_in(wanted)) for c in chunks])
 
 

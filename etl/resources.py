@@ -60,7 +60,7 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
         return (self.root / "demo.json").exists()
 
 
-def as_of(context: dg.AssetExecutionContext) -> str:
+def as_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
     """The vintage of this run: its tag, else today's date in the city (ISO)."""
     return context.run.tags.get(AS_OF_TAG) or datetime.now(CITY_TIME).date().isoformat()
 

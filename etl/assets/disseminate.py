@@ -20,6 +20,7 @@ from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
 from etl.resources import Stores, as_of, official_asked_by
+from etl.suspects import SUSPECT, last_list
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
 from warehouse.release import ReleaseContent, current_id
@@ -132,6 +133,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         PROTECTED,
         DOMAIN_PROTECTED,
         QUANTITY,
+        SUSPECT,
         *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures")),
     ],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",
@@ -140,7 +142,9 @@ def release(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materialize
     """Build the release and point readers to it; the same content changes nothing."""
     with step(RELEASE) as notes:
         vintage = as_of(context)
-        report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo)
+        listed = last_list(stores.root)
+        suspects = None if listed is None else listed.as_dict()
+        report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo, suspects=suspects)
         asked_by = official_asked_by(context)
         status = "simulated" if stores.is_demo else "official" if asked_by else "trial"
         info = publish_as_asked(stores.root, _content(stores, vintage, report, status), asked_by)

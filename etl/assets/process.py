@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from etl.assets.collect import table_name
+from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
 from etl.compact import compact
@@ -23,7 +24,7 @@ UNIT_YEAR = "process_enterprise__unit_year"
 @dg.asset(
     name=CODE_UNIT,
     group_name=GROUP,
-    deps=[table_name("register")],
+    deps=[REGISTER_CURRENT],
     check_specs=[dg.AssetCheckSpec("every_unit_decided", asset=CODE_UNIT, blocking=True)],
     description="名录单位的人工智能行业编码（附证据） / AI codes of the register with evidence",
 )
@@ -34,7 +35,7 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
         changes = ChangeLog()
         done = code_register(
             stores.work,
-            table_name("register"),
+            REGISTER_CURRENT,
             CODE_UNIT,
             bundle,
             full=is_full(context),
@@ -42,7 +43,7 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
             locks=labels(ReviewJournal(stores.root)),
         )
         changes.record(stores.root, stores.work, bundle.hash)
-        units = stores.work.rows(table_name("register"))
+        units = stores.work.rows(REGISTER_CURRENT)
         notes.append(f"{done.units:,} units, {done.fresh:,} coded anew, {done.nominated:,} nominated")
         return dg.MaterializeResult(
             metadata={"rows": done.units, "coded_anew": done.fresh, "nominated": done.nominated},
@@ -63,7 +64,7 @@ def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl
         [compact(c.filter(pl.col("nominated") | pl.col("unit_id").is_in(wanted))) for c in work.batches(CODE_UNIT)]
     )
     known = codes["unit_id"].implode()
-    rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(table_name("register"))]
+    rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(REGISTER_CURRENT)]
     return codes, pl.concat(rows)
 
 

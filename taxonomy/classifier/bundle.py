@@ -60,7 +60,6 @@ class Parameters:
     unit: Mapping[str, float]
     coded_at: float
     none_below: float
-    nominate_from: float
     candidates: int
     min_seen_share: float
     secondary_from: float

@@ -143,7 +143,13 @@ def _finish(frame: pl.DataFrame, related: Sequence[str]) -> pl.DataFrame:
     ).drop("gbt_code", "known", "locked_class")
 
 
-def nominated(frame: pl.DataFrame, nominate_from: float = 0.30) -> pl.Series:
-    """Units that enter the survey frame: coded core, or not coded with P(core) of at least ``nominate_from``."""
-    doubtful = pl.col("route").is_in(NOT_CODED) & (pl.col("p_ai") >= nominate_from)
-    return frame.select(((pl.col("segment") == "core").fill_null(False) | doubtful).alias("nominated")).to_series()
+def nominated(frame: pl.DataFrame, none_below: float) -> pl.Series:
+    """Units that enter the survey frame: those that are not ruled out.
+
+    There is one rule for whom to ask, the one by which :func:`decide` codes *none*: P(core) below ``none_below`` and not
+    likely by the unit model. Whoever it does not rule out is coded core or in review, and nominated; a unit whose text
+    cannot be coded counts by P(core) alone.
+    """
+    unread = (pl.col("route") == "uncodable") & (pl.col("p_ai") >= none_below)
+    asked = (pl.col("segment") == "core").fill_null(False) | (pl.col("route") == "review") | unread.fill_null(False)
+    return frame.select(asked.alias("nominated")).to_series()

@@ -144,6 +144,7 @@ def real_companies() -> dict[str, Any]:
 def filers() -> dict[str, Any]:
     """(b): filers as technical supplier (P3) and single filing (P4) against users (A1), products given."""
     from taxonomy.classifier.bundle import build_bundle
+    from taxonomy.classifier.decide import nominated
 
     every = rows_of("labelled_dev.csv")
     known = [r for r in every if r["stratum"][:2] in ("P1", "P2", "P5", "N1", "N2", "N3", "N4")]
@@ -158,7 +159,7 @@ def filers() -> dict[str, Any]:
         p = decided["p_ai"].to_numpy()
         found[name] = {
             "rows": len(rows), "median_p_ai": round(float(np.median(p)), 3),
-            "nominated": share(p >= bundle.parameters.nominate_from),
+            "nominated": share(nominated(decided, bundle.parameters.none_below).to_numpy()),
             "coded_core": share((decided["segment"] == "core").fill_null(False).to_numpy()),
         }  # fmt: skip
     return found

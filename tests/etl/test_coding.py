@@ -118,7 +118,7 @@ def test_leaves_are_the_class_shown_then_the_candidates(bundle: Bundle) -> None:
         ranked = [row["ai_class"], *(c["code"] for c in json.loads(row["candidates"] or "[]"))]
         assert row["candidate_leaves"] == list(dict.fromkeys(c for c in ranked if c in core))
     bare = coded.head(1).with_columns(candidates=pl.lit(None, pl.String), ai_class=pl.lit(None, pl.String))
-    assert with_leaves(bare)["candidate_leaves"].to_list() == [[]]
+    assert with_leaves(bare, 0.1)["candidate_leaves"].to_list() == [[]]
 
 
 def digest(path: Path) -> str:

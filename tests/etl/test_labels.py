@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from aistat.cli import main
-from etl.assets.collect import table_name
+from etl.assets.register import REGISTER_CURRENT
 from etl.coding import INPUT
 from etl.labels import LEFT_OUT, register_texts, review_labels
 from taxonomy.classifier.gold import LeakageError, text_hash, with_text_hashes
@@ -50,7 +50,7 @@ def seen(unit: str) -> str:
 @pytest.fixture()
 def reviewed(home: Path) -> Path:
     """A home whose nine units are settled; U6 was drawn for gold afterwards."""
-    WorkStore(home).write(table_name("register"), register())
+    WorkStore(home).write(REGISTER_CURRENT, register())
     journal = ReviewJournal(home)
     for name in ("li", "wang", "zhao"):
         journal.add_user(name, PASSWORD, "analyst", organisation="统计")
@@ -171,6 +171,6 @@ def test_without_a_usable_answer_or_a_register_it_says_so(
     ReviewJournal(home).add_user("li", PASSWORD, "analyst", organisation="统计")
     assert main(["model", "train", "--journal", "--user", "li"]) == 2
     assert "register" in capsys.readouterr().err
-    WorkStore(home).write(table_name("register"), register())
+    WorkStore(home).write(REGISTER_CURRENT, register())
     assert main(["model", "train", "--journal", "--user", "li"]) == 2
     assert "no settled review answer" in capsys.readouterr().err

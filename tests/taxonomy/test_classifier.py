@@ -133,12 +133,13 @@ def test_kernel_equals_the_reference(bundle: Bundle) -> None:
     assert np.abs(scores - reference_scores(bundle.model, phrases)).max() < 1e-9
 
 
-def test_nomination_takes_coded_core_and_likely_doubts() -> None:
+def test_whoever_is_not_ruled_out_is_nominated() -> None:
     frame = pl.DataFrame(
-        {"segment": ["core", "none", None, None], "route": ["model", "model", "review", "review"],
-         "p_ai": [0.9, 0.05, 0.5, 0.2]}
+        {"segment": ["core", "none", None, None, None, None], "p_ai": [0.9, 0.05, 0.5, 0.03, 0.4, 0.03],
+         "route": ["model", "model", "review", "review", "uncodable", "uncodable"]}
     )  # fmt: skip
-    assert nominated(frame).to_list() == [True, False, True, False]
+    # The fourth is in review by the unit model alone: doubtful enough for a person, hence for the survey.
+    assert nominated(frame, 0.1).to_list() == [True, False, True, True, True, False]
 
 
 def test_phrases_keep_their_place() -> None:
