@@ -39,7 +39,7 @@ def coded(bundle: Bundle, scope: str, lock: str | None = None, name: str = "æŸæ
     table = pa.Table.from_pylist([row], schema=pa.schema([(k, pa.string()) for k in row]))
     frame = pl.from_arrow(pa.Table.from_batches([code_batch(table.to_batches()[0], bundle)]))
     assert isinstance(frame, pl.DataFrame)
-    return {**frame.row(0, named=True), "nominated": nominated(frame)[0]}
+    return {**frame.row(0, named=True), "nominated": nominated(frame, bundle.parameters.none_below)[0]}
 
 
 def test_a_related_label_is_a_side_of_its_own(trained: Bundle) -> None:
