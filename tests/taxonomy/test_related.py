@@ -65,7 +65,8 @@ def test_no_text_is_coded_related_and_such_a_unit_is_not_coded_none_either(train
     before, after = coded(without, TEXTS["R391"]), coded(trained, TEXTS["R391"])
     assert before["segment"] == "none", "without related labels the text is plainly not core"
     assert (after["route"], after["segment"], after["ai_class"]) == ("review", None, None)
-    assert after["p_ai"] == pytest.approx(0.0, abs=0.05) and not after["nominated"], "p_ai stays P(core)"
+    assert after["p_ai"] == pytest.approx(0.0, abs=0.05), "p_ai stays P(core)"
+    assert after["nominated"] and not before["nominated"], "one rule: whoever is in review is asked"
     assert coded(trained, TEXTS["none"])["segment"] == "none"
     assert coded(trained, TEXTS["B31"])["p_ai"] > coded(trained, TEXTS["none"])["p_ai"]  # type: ignore[operator]
 
