@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from etl.methods.estimation.variance import Lonely, linearised_variance
 from etl.methods.registry import method
 
 FloatArray = NDArray[np.float64]
+ShareError = Literal["measurement", "model"]
 COMPONENTS = ("compensation", "net_taxes_on_production", "depreciation", "operating_surplus")
 """劳动者报酬、生产税净额、固定资产折旧、营业盈余."""
 
@@ -67,13 +69,19 @@ def ai_value_added(
     sample: StratifiedSample,
     *,
     weight: FloatArray | None = None,
+    kind: ShareError = "measurement",
     correlation: float = 0.0,
     lonely: Lonely = "refuse",
 ) -> AiValueAdded:
     r"""AI value added :math:`\sum w_i s_i v_i` with the uncertainty of the shares carried into its variance.
 
-    .. math:: \hat V = \hat V_{\text{sampling}}(s v) + (1 - \rho) \sum (w_i v_i \sigma_i)^2
-              + \rho \Big(\sum w_i |v_i| \sigma_i\Big)^2
+    With errors of correlation :math:`\rho` between units
+
+    .. math:: \hat V = \hat V_{\text{sampling}}(s v) + (1 - \rho)\, E + \rho \Big(\sum w_i |v_i| \sigma_i\Big)^2
+
+    ``measurement``: answers scatter about the true share, so that the sampling variance of what was answered holds the part
+    :math:`1 - f_h` of it already: :math:`E = \sum f_h (w_i v_i \sigma_i)^2`. ``model``: true shares scatter about a
+    prediction: :math:`E = \sum w_i (v_i \sigma_i)^2`. In a census both are the same.
 
     Parameters
     ----------
@@ -81,6 +89,8 @@ def ai_value_added(
         Shape ``(n,)``, any unit of money, may be negative.
     share, share_error
         Shape ``(n,)``: AI share of each unit (0 to 1) and its standard error; 0 where it is an answer taken as exact.
+    kind
+        How a share differs from the truth, see above.
     correlation
         Correlation :math:`\rho` of the errors of two units: 0 for units that estimate their own share, near 1 for shares
         taken from one model or one survey ratio.
@@ -99,8 +109,9 @@ def ai_value_added(
         raise ValueError("errors of shares have to be 0 or more and their correlation between 0 and 1")
     w = sample.weight if weight is None else known("weight", weight, shape)
     found = linearised_variance(s * v, w, sample, lonely=lonely)
-    error = w * np.abs(v) * sd
-    shared = (1 - correlation) * float((error**2).sum()) + correlation * float(error.sum()) ** 2
+    part = sample.fraction[sample.code] if kind == "measurement" else 1 / w
+    apart, together = float((part * (w * v * sd) ** 2).sum()), float((w * np.abs(v) * sd).sum()) ** 2
+    shared = (1 - correlation) * apart + correlation * together
     variance = found.variance + shared
     degrees = found.degrees * (variance / found.variance) ** 2 if found.variance > 0 else math.inf
     skewness = found.skewness * (found.variance / variance) ** 1.5 if variance > 0 else 0.0
