@@ -39,6 +39,7 @@ from etl.methods.estimation.design import StratifiedSample, stratified_sample  #
 from etl.methods.estimation.domain import domain_estimates  # noqa: E402
 from etl.methods.estimation.estimate import Estimate  # noqa: E402
 from etl.methods.estimation.expansion import expansion_total  # noqa: E402
+from etl.methods.estimation.nonresponse import nonresponse_total  # noqa: E402
 from etl.methods.estimation.ratio import ratio_total  # noqa: E402
 from etl.methods.estimation.value_added import ai_value_added, net_taxes, value_added_by_income  # noqa: E402
 from etl.methods.estimation.variance import calibrated_total  # noqa: E402
@@ -181,16 +182,16 @@ class Replicate:
         return self.calibrated("logit", (low, high))
 
     def nonresponse(self) -> Result:
-        """Units answer by size; response groups are the strata, then the groups, then all."""
+        """Units answer by size; response groups are stratum and size class, then stratum, group, all."""
         chance = np.array([self.settings["design"]["response"][s] for s in self.people.size[self.rows]])
         answered = self.rng.random(len(self.rows)) < chance
         strata = self.design.strata[self.rows]
         outcome: Any = np.where(answered, "respondent", "nonrespondent").tolist()
-        levels = [strata.tolist(), self.people.group[self.rows].tolist(), ["all"] * len(strata)]
-        found = nonresponse_adjustment(self.sample.weight, outcome, levels, min_respondents=3)
-        held = [s for s, a in zip(strata.tolist(), answered, strict=True) if a]
-        respondents = stratified_sample(held, self.design.units)
-        return expansion_total(self.y[answered], respondents, weight=found.weight[answered], lonely="centre"), None
+        group = np.where(strata == TAKE_ALL, TAKE_ALL, self.people.group[self.rows])
+        driver = [f"{h}/{s}" for h, s in zip(strata, self.people.size[self.rows], strict=True)]
+        levels = [driver, strata.tolist(), group.tolist(), ["all"] * len(strata)]
+        found = nonresponse_adjustment(self.sample.weight, outcome, levels, min_respondents=2)
+        return nonresponse_total(self.y, found.weight, answered, found.group, self.sample), None
 
     def ai_revenue(self) -> Result:
         """AI revenue of all units."""

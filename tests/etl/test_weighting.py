@@ -145,13 +145,21 @@ def test_thin_groups_fall_back_and_the_sum_of_weights_stays() -> None:
     rng = np.random.default_rng(2)
     weight, fine = rng.uniform(1, 9, 200), rng.choice(list("abcdefgh"), 200)
     outcome = np.where(rng.random(200) < 0.7, "respondent", "nonrespondent").tolist()
-    found = nonresponse_adjustment(weight, outcome, [fine.tolist(), ["all"] * 200], min_respondents=20)
+    coarse = np.where(np.isin(fine, ["a", "b"]), "x", np.where(np.isin(fine, list("cde")), "y", "z"))
+    levels = [fine.tolist(), coarse.tolist(), ["all"] * 200]
+    found = nonresponse_adjustment(weight, outcome, levels, min_respondents=15)
     assert set(found.level.tolist()) == {0, 1}
-    for level in (0, 1):
-        inside = found.level == level
+    answered = np.array(outcome) == "respondent"
+    for group in ("x", "y", "z"):
+        inside = coarse == group
         assert found.weight[inside].sum() == pytest.approx(weight[inside].sum())
+        if (found.level[inside] == 1).all():  # one thin group: the coarser one has a single factor
+            assert np.ptp((found.weight / weight)[inside & answered]) < 1e-12
+    assert (found.respondents >= 15).all()
     with pytest.raises(ValueError, match="even at the coarsest"):
-        nonresponse_adjustment(weight, outcome, [fine.tolist()], min_respondents=20)
+        nonresponse_adjustment(weight, outcome, [fine.tolist()], min_respondents=40)
+    with pytest.raises(ValueError, match="cuts through"):
+        nonresponse_adjustment(weight, outcome, [fine.tolist(), ["l", "r"] * 100], min_respondents=40)
 
 
 def test_nonresponse_adjustment_removes_the_bias_it_is_for() -> None:

@@ -19,13 +19,15 @@ OUTCOMES: tuple[Outcome, ...] = ("respondent", "nonrespondent", "ineligible", "u
 class NonresponseAdjustment:
     """``weight`` shape ``(n,)``: 0 for non-respondents, adjusted for respondents and ineligible units.
 
-    ``factor`` of each unit's group, ``level`` of the grouping used (0 the finest), ``respondents`` behind the factor.
+    ``factor`` of each unit's group, ``level`` of the grouping used (0 the finest), ``respondents`` behind the factor;
+    ``group`` numbers the groups that were used, from 0.
     """
 
     weight: FloatArray
     factor: FloatArray
     level: IntArray
     respondents: IntArray
+    group: IntArray
 
 
 @method("weighting.nonresponse")
@@ -55,14 +57,14 @@ def nonresponse_adjustment(
     outcome
         One of ``respondent, nonrespondent, ineligible, unknown`` for each.
     groups
-        Groupings from the finest to the coarsest, each of length ``n``: a group goes to the next one while it has fewer
-        than ``min_respondents`` or a factor above ``max_factor``. A coarser group is adjusted as a whole, with all
-        its units that are still open.
+        Groupings from the finest to the coarsest, each of length ``n``, each nested in the next: where a group has
+        fewer than ``min_respondents`` or a factor above ``max_factor``, the coarser group it lies in is adjusted as a
+        whole instead.
 
     Raises
     ------
     ValueError
-        If lengths differ, an outcome is unknown to the method, or the coarsest group is too thin as well.
+        If lengths differ, groupings are not nested, an outcome is unknown, or the coarsest group is too thin as well.
     """
     d, kinds = np.asarray(weight, dtype=np.float64), np.asarray(outcome, dtype=str)
     n = d.size
@@ -76,25 +78,40 @@ def nonresponse_adjustment(
     if not (d > 0).all():
         raise ValueError("design weights have to be known and positive")
     out, factor = np.zeros(n), np.full(n, np.nan)
-    level_used, behind = np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    level_used, behind, used = np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    thin = np.ones(n, dtype=bool)
+    finer: IntArray | None = None
     for level, labels in enumerate(groups):
-        rows = np.flatnonzero(level_used < 0)
-        if not rows.size:
-            break
-        _, code = np.unique(np.asarray(labels, dtype=str)[rows], return_inverse=True)
-        phi, psi, number = _factors(d[rows], kinds[rows], code)
+        _, code = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+        if finer is not None:
+            _check_nested(finer, code, level)
+        finer = code.astype(np.int64)
+        phi, psi, number = _factors(d, kinds, code)
         good = (number >= min_respondents) & (phi * psi <= max_factor)
-        take = rows[good[code]]
-        c = code[good[code]]
-        kind = kinds[take]
-        out[take] = d[take] * phi[c] * np.where(kind == "respondent", psi[c], np.where(kind == "ineligible", 1.0, 0.0))
-        factor[take], level_used[take], behind[take] = (phi * psi)[c], level, number[c]
-    if (level_used < 0).any():
+        # a group is adjusted at this level where any unit of it is still open
+        touched = (np.bincount(code, weights=thin) > 0)[code]
+        c, kind = code[touched], kinds[touched]
+        lift = np.where(kind == "respondent", psi[c], np.where(kind == "ineligible", 1.0, 0.0))
+        out[touched] = d[touched] * np.where(lift > 0, phi[c] * lift, 0.0)
+        factor[touched], level_used[touched], behind[touched] = (phi * psi)[c], level, number[c]
+        used[touched] = c + level * n
+        thin = touched & ~good[code]
+        if not thin.any():
+            number_of = np.unique(used, return_inverse=True)[1].astype(np.int64)
+            return NonresponseAdjustment(out, factor, level_used, behind, number_of)
+    raise ValueError(
+        f"{int(thin.sum())} units are in groups with fewer than {min_respondents} respondents or a factor "
+        f"above {max_factor} even at the coarsest grouping; add a coarser one, or chase the returns"
+    )
+
+
+def _check_nested(finer: IntArray, coarser: IntArray, level: int) -> None:
+    first = np.zeros(int(finer.max()) + 1, dtype=np.int64)
+    first[finer] = coarser
+    if (first[finer] != coarser).any():
         raise ValueError(
-            f"{int((level_used < 0).sum())} units are in groups with fewer than {min_respondents} respondents or a factor "
-            f"above {max_factor} even at the coarsest grouping; add a coarser one, or chase the returns"
+            f"grouping {level} cuts through groups of grouping {level - 1}; each has to be nested in the next"
         )
-    return NonresponseAdjustment(out, factor, level_used, behind)
 
 
 def _factors(d: FloatArray, kinds: NDArray[np.str_], code: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
