@@ -191,7 +191,7 @@ class Replicate:
         driver = [f"{h}/{s}" for h, s in zip(strata, self.people.size[self.rows], strict=True)]
         levels = [driver, strata.tolist(), group.tolist(), ["all"] * len(strata)]
         found = nonresponse_adjustment(self.sample.weight, outcome, levels, min_respondents=2)
-        return nonresponse_total(self.y, found.weight, answered, found.group, self.sample), None
+        return nonresponse_total(self.y, found.weight, answered, found.group, self.sample, lonely="centre"), None
 
     def ai_revenue(self) -> Result:
         """AI revenue of all units."""

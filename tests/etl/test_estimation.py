@@ -251,6 +251,17 @@ def test_full_response_has_the_variance_of_the_sample_alone() -> None:
     assert found.degrees == pytest.approx(expected.degrees)
 
 
+def test_a_stratum_that_did_not_answer_is_refused_or_pooled() -> None:
+    sample = stratified_sample(list("aaabb"), {"a": 30, "b": 20})
+    y, weight = np.array([1.0, 3, 5, 4, np.nan]), np.array([10.0, 10, 10, 20, 0])
+    answered, group = np.isfinite(y), np.array([0, 0, 0, 1, 1])
+    with pytest.raises(ValueError, match="stratum b: fewer than two"):
+        nonresponse_total(y, weight, answered, group, sample)
+    found = nonresponse_total(y, weight, answered, group, sample, lonely="centre")
+    # a: S² 4; b takes it over: 900 (1/3 - 1/30) 4 + 400 (1/2 - 1/20) 4; second phase about the mean of its one unit
+    assert found.value == pytest.approx(170) and found.variance == pytest.approx(1080 + 720)
+
+
 def test_the_variance_after_nonresponse_is_the_true_one() -> None:
     """Selection and response drawn 2,500 times; half of the stratum answers less often and is larger."""
     rng = np.random.default_rng(20261127)

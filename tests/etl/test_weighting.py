@@ -1,5 +1,6 @@
 """Design weights, non-response, calibration, winsorisation."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aistat.cli import main
 from etl.methods.tabular import BadInput, run_table, table_methods
 from etl.methods.weighting.calibration import Infeasible, calibrate, read_totals
 from etl.methods.weighting.design import design_weights
@@ -339,3 +341,18 @@ def test_calibrate_weights_table_refuses(totals: dict[str, list[str]], parameter
 def test_totals_file_in_neither_form_is_refused() -> None:
     with pytest.raises(ValueError, match="columns variable and total"):
         read_totals(pl.DataFrame({"x1": ["1", "2"]}), ["x1"])
+
+
+def test_calibration_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.csv").write_text("unit,design_weight,x1,x2\na,10,1,1\nb,10,1,2\nc,10,1,3\nd,10,1,4\n")
+    (tmp_path / "totals.csv").write_text("variable,total\nx1,42\nx2,110\n")
+    out = tmp_path / "out.json"
+    command = ["method", "run", "calibrate_weights", "--input", str(tmp_path / "in.csv"), "-o", str(out),
+               "--param", f"totals={tmp_path / 'totals.csv'}"]  # fmt: skip
+    assert main([*command, "--param", "method=linear"]) == 0
+    answer = json.loads(out.read_text(encoding="utf-8"))
+    assert [r["g_weight"] for r in answer["rows"]] == pytest.approx([0.9, 1.0, 1.1, 1.2])
+    assert answer["result"]["totals"]["x2"] == pytest.approx({"target": 110, "design": 100, "calibrated": 110})
+    assert main([*command, "--param", "method=bounded", "--param", "bounds=0.99,1.01"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "narrowest bounds" in said and len(said.splitlines()) == 1

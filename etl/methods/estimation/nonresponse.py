@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from etl.methods.estimation.design import StratifiedSample, known
 from etl.methods.estimation.estimate import Estimate
+from etl.methods.estimation.variance import Lonely
 from etl.methods.registry import method
 
 FloatArray = NDArray[np.float64]
@@ -15,7 +16,13 @@ IntArray = NDArray[np.int64]
 
 @method("estimation.nonresponse_total")
 def nonresponse_total(
-    y: FloatArray, weight: FloatArray, answered: NDArray[np.bool_], group: IntArray, sample: StratifiedSample
+    y: FloatArray,
+    weight: FloatArray,
+    answered: NDArray[np.bool_],
+    group: IntArray,
+    sample: StratifiedSample,
+    *,
+    lonely: Lonely = "refuse",
 ) -> Estimate:
     r"""Total :math:`\sum_r w_i y_i` over those who answered; response is a second phase of sampling in each group.
 
@@ -37,11 +44,15 @@ def nonresponse_total(
         Shape ``(n,)``: response groups (``NonresponseAdjustment.group``); groups that cross strata are cut at them.
     sample
         All asked units.
+    lonely
+        What to do with a sampled stratum in which fewer than two units answered: ``refuse``, or give it the pooled
+        variance of the others (``centre``; conservative where small units are thin).
 
     Raises
     ------
     ValueError
-        If a value of an answering unit is missing, shapes differ, or fewer than two units of a sampled stratum answered.
+        If a value of an answering unit is missing, shapes differ, or fewer than two units of a sampled stratum answered
+        and ``lonely`` is ``refuse``.
     """
     shape = sample.code.shape
     if np.shape(answered) != shape or np.shape(group) != shape or np.shape(weight) != shape or np.shape(y) != shape:
@@ -53,7 +64,7 @@ def nonresponse_total(
     asked = np.bincount(cell).astype(np.float64)
     came = np.bincount(cell[answered], minlength=len(asked)).astype(np.float64)
     stands_for = (asked / np.maximum(came, 1))[cell[answered]]
-    deviation, middle = _stratum_variance(value, stands_for, code, sample)
+    deviation, middle = _stratum_variance(value, stands_for, code, sample, lonely)
     first = sample.size**2 * (1 / sample.count - 1 / sample.size) * deviation
     z = w * value
     alone = came == 1
@@ -70,16 +81,19 @@ def nonresponse_total(
 
 
 def _stratum_variance(
-    value: FloatArray, stands_for: FloatArray, code: IntArray, sample: StratifiedSample
+    value: FloatArray, stands_for: FloatArray, code: IntArray, sample: StratifiedSample, lonely: Lonely
 ) -> tuple[FloatArray, FloatArray]:
     """Variance and mean of the values of each stratum, estimated from those who answered."""
     strata = len(sample.labels)
     number = np.bincount(code, minlength=strata)
     thin = (number < 2) & (sample.size > 1)
-    if thin.any():
+    if thin.any() and (lonely == "refuse" or thin.all()):
         name = sample.labels[int(np.flatnonzero(thin)[0])]
         raise ValueError(f"stratum {name}: fewer than two units answered; join it to a neighbour")
     weight = np.bincount(code, weights=stands_for, minlength=strata)
     mean = np.bincount(code, weights=stands_for * value, minlength=strata) / np.maximum(weight, 1e-300)
     square = np.bincount(code, weights=stands_for * (value - mean[code]) ** 2, minlength=strata)
-    return square / np.maximum(weight, 1e-300) * number / np.maximum(number - 1, 1), mean
+    variance = square / np.maximum(weight, 1e-300) * number / np.maximum(number - 1, 1)
+    if thin.any():
+        variance[thin] = np.average(variance[~thin], weights=np.maximum(number[~thin] - 1, 1))
+    return variance, mean
