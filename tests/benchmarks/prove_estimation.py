@@ -1,7 +1,7 @@
 """Simulation of sampling and estimation on the demo city; writes ``docs/quality/evidence/estimation.json``.
 
-Population, design, seeds and promises stand in ``simulation_estimation.yaml``, committed before the first run. ``--try N`` runs
-N replicates with other seeds and prints, for development; it writes nothing.
+Population, design, seeds and promises stand in ``simulation_estimation.yaml``, committed before the first run.
+``--try N`` runs N replicates with other seeds and prints, for development; it writes nothing.
 """
 
 import argparse
@@ -338,7 +338,8 @@ def measured(
     checks = {"bias": bool(abs(error.mean()) <= limit), "coverage": bool(low <= covered[facts["interval"]] <= high)}
     return {
         "promised": facts["promised"], "interval": facts["interval"], "replicates": replicates,
-        "bias_pct": round(float(error.mean()), 3), "bias_se_pct": round(monte_carlo, 3), "bias_limit_pct": round(limit, 3),
+        "bias_pct": round(float(error.mean()), 3), "bias_se_pct": round(monte_carlo, 3),
+        "bias_limit_pct": round(limit, 3),
         "rmse_pct": round(float(np.sqrt((error**2).mean())), 3),
         "standard_error_pct": round(float(error.std(ddof=1)), 3),
         "mean_estimated_standard_error_pct": round(float(100 * rows[:, 1].mean() / truth), 3),

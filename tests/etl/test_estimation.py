@@ -55,9 +55,9 @@ def skewed(seed: int = 3) -> tuple[np.ndarray, np.ndarray, list[str], Stratified
 
 
 def test_lohr_agricultural_census_by_regions() -> None:
-    """Lohr, *Sampling: Design and Analysis*, example 3.2 (acres of farms, 300 of 3,078 counties): total 909,736,034 from
-    the printed means and standard error 50,417,248. A two-valued sample with the printed means and variances stands
-    in for the counties: estimator and variance use nothing else."""
+    """Lohr, *Sampling: Design and Analysis*, example 3.2 (acres of farms, 300 of 3,078 counties): total 909,736,034
+    from the printed means and standard error 50,417,248. A two-valued sample with the printed means and variances
+    stands in for the counties: estimator and variance use nothing else."""
     regions = {
         "northeast": (220, 21, 97_629.8, 7_647_472_708),
         "north central": (1054, 103, 300_504.2, 29_618_183_543),
@@ -379,7 +379,7 @@ def test_sampling_and_share_errors_add() -> None:
 
 
 def test_the_carried_error_is_the_true_one_for_both_kinds() -> None:
-    """Sampling and errors of shares drawn 3,000 times: the mean of the variance estimates is the variance of the errors."""
+    """Sampling and errors of shares drawn 3,000 times: variance estimates average to the variance of the errors."""
     rng = np.random.default_rng(20261126)
     v, s = rng.lognormal(3, 0.8, 60), rng.uniform(0.3, 0.7, 60)
     sd = np.full(60, 0.15)

@@ -40,7 +40,7 @@ def cities() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_cochran_64_cities_allocation_and_errors() -> None:
-    """Cochran (1977), 5.4: S² 53,843 and 5,581; standard errors for n = 24: simple 2,365, proportional 1,372; optimum 12 + 12."""
+    """Cochran (1977), 5.4: S² 53,843 and 5,581; errors for n = 24: simple 2,365, proportional 1,372; best 12, 12."""
     units, deviation, values = cities()
     assert (deviation**2).round().tolist() == [53843, 5581]
     simple = stratified_total_variance(np.array([64.0]), np.array([values.std(ddof=1)]), np.array([24.0]))

@@ -264,7 +264,8 @@ def test_totals_that_some_weights_meet_are_met(seed: int, distance: str) -> None
     x = np.column_stack([np.ones(n), rng.lognormal(0, 1, (n, k))])
     d = rng.uniform(1, 20, n)
     t = (d * rng.uniform(0.7, 1.6, n)) @ x
-    found = calibrate(d, x, t, distance=distance, bounds=(0.3, 3.0) if distance == "logit" else None)  # type: ignore[arg-type]
+    bounds = (0.3, 3.0) if distance == "logit" else None
+    found = calibrate(d, x, t, distance=distance, bounds=bounds)  # type: ignore[arg-type]
     assert found.miss <= 1e-9
 
 
@@ -319,7 +320,8 @@ def test_calibrate_weights_table() -> None:
         {"method": "logit", "bounds": "0.5,2"},
         {"method": "bounded", "bounds": "0.9,1.2"},
     ):
-        assert run_calibration(long, **parameters)["w"] @ x == pytest.approx([42, 110], rel=1e-9)  # type: ignore[operator]
+        weight: np.ndarray = run_calibration(long, **parameters)["w"]  # type: ignore[assignment]
+        assert weight @ x == pytest.approx([42, 110], rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def reconcile(cells: FloatArray, variance: FloatArray, groups: FloatArray, total
     miss = np.abs(a @ y - t) / np.maximum(np.abs(t), 1)
     if miss.max(initial=0) > 1e-9:
         worst = int(miss.argmax())
-        raise ValueError(f"total {worst} cannot be met (off by {(a @ y - t)[worst]:g}): totals contradict each other or "
-                         "cells that may not move")  # fmt: skip
+        off = (a @ y - t)[worst]
+        raise ValueError(f"total {worst} cannot be met (off by {off:g}): it contradicts other totals or fixed cells")
     return y
 
 

@@ -22,7 +22,7 @@ class BelowPart:
 
 @dataclass(frozen=True)
 class WholeTotal:
-    """Above plus below: ``estimate``, ``below_share`` (a ratio, None for a total of 0), ``model_share`` of the total."""
+    """Above plus below: ``estimate``, ``below_share`` and ``model_share`` of the total (None for a total of 0)."""
 
     estimate: Estimate
     below_share: float | None
@@ -55,8 +55,8 @@ def below_by_benchmark(
     indicator_then, indicator_now
         The same indicator then and now: registered units below the threshold, their payroll tax, their electricity.
     relative_error
-        Root mean squared relative error :math:`c` of such a movement, from earlier benchmarks (0.08 is 8 %). There is no
-        default: what is not known has to be estimated or stated, not set to 0.
+        Root mean squared relative error :math:`c` of such a movement, from earlier benchmarks (0.08 is 8 %). There is
+        no default: what is not known has to be estimated or stated, not set to 0.
 
     Raises
     ------
@@ -65,8 +65,10 @@ def below_by_benchmark(
     """
     numbers = (benchmark, indicator_then, indicator_now, relative_error)
     if not all(math.isfinite(n) for n in numbers) or indicator_then <= 0 or indicator_now < 0:
-        raise ValueError(f"benchmark {benchmark}, indicators {indicator_then} and {indicator_now}: none may be missing, "
-                         "the indicator then has to be positive")  # fmt: skip
+        raise ValueError(
+            f"benchmark {benchmark}, indicators {indicator_then} and {indicator_now}: none may be missing, "
+            "the indicator then has to be positive"
+        )
     if relative_error <= 0:
         raise ValueError("a part carried by an indicator has an error: give relative_error above 0")
     value = benchmark * indicator_now / indicator_then
@@ -84,8 +86,10 @@ def whole_total(above: Estimate, below: BelowPart | None) -> WholeTotal:
         (:func:`below_by_sample`) or a benchmark (:func:`below_by_benchmark`), or state :func:`below_is_empty`.
     """
     if below is None:
-        raise ValueError("the part below the threshold is missing; estimate it by sample or benchmark, or state that the "
-                         "register holds no such unit (below_is_empty)")  # fmt: skip
+        raise ValueError(
+            "the part below the threshold is missing; estimate it by sample or benchmark, or state that the "
+            "register holds no such unit (below_is_empty)"
+        )
     value, variance = above.value + below.value, above.variance + below.variance
     spread = above.variance**2 / above.degrees if above.degrees > 0 else 0.0
     degrees = variance**2 / spread if spread > 0 else math.inf

@@ -34,7 +34,8 @@ def bootstrap_weights(
 ) -> FloatArray:
     r"""Replicate weights, shape ``(n, B)``; for a linear total their variance has the textbook value as expectation.
 
-    ``rao_wu`` (Rao & Wu 1988; Rao, Wu & Yue 1992): :math:`m_h = n_h - 1` draws with replacement, :math:`r_i` times unit i,
+    ``rao_wu`` (Rao & Wu 1988; Rao, Wu & Yue 1992): :math:`m_h = n_h - 1` draws with replacement, :math:`r_i` times
+    unit i,
 
     .. math:: w_i^* = w_i \left[1 - \lambda_h + \lambda_h \tfrac{n_h}{m_h} r_i\right], \qquad
               \lambda_h = \sqrt{m_h (1 - f_h) / (n_h - 1)}

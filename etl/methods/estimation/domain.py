@@ -45,7 +45,8 @@ def domain_estimates(
     y
         Shape ``(n,)``; ``domains`` of length ``n``; ``weight`` default ``N_h / n_h``.
     auxiliary
-        Shape ``(n, k)``: variables the weights were calibrated to; residuals are then taken from the regression on them.
+        Shape ``(n, k)``: variables the weights were calibrated to; residuals are then taken from the regression on
+        them.
 
     Raises
     ------

@@ -58,7 +58,8 @@ def ratio_total(
     Raises
     ------
     ValueError
-        If values are missing, a stratum lies in two groups, a group's known or estimated total of ``x`` is not positive.
+        If values are missing, a stratum lies in two groups, a group's known or estimated total of ``x`` is not
+        positive.
     """
     shape = sample.code.shape
     y, x = known("y", y, shape), known("x", x, shape)

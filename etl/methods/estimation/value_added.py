@@ -36,8 +36,8 @@ def value_added_by_income(
 ) -> FloatArray:
     """Value added of each unit: 劳动者报酬 + 生产税净额 + 固定资产折旧 + 营业盈余, all in one unit of money.
 
-    Shape ``(n,)``; ``nan`` where any component is missing (a missing component is not zero). Surplus and net taxes may be
-    negative (losses, subsidies), value added too.
+    Shape ``(n,)``; ``nan`` where any component is missing (a missing component is not zero). Surplus and net taxes
+    may be negative (losses, subsidies), value added too.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def ai_value_added(
 
     .. math:: \hat V = \hat V_{\text{sampling}}(s v) + (1 - \rho)\, E + \rho \Big(\sum w_i |v_i| \sigma_i\Big)^2
 
-    ``measurement``: answers scatter about the true share, so that the sampling variance of what was answered holds the part
-    :math:`1 - f_h` of it already: :math:`E = \sum f_h (w_i v_i \sigma_i)^2`. ``model``: true shares scatter about a
-    prediction: :math:`E = \sum w_i (v_i \sigma_i)^2`. In a census both are the same.
+    ``measurement``: answers scatter about the true share, so that the sampling variance of what was answered holds
+    the part :math:`1 - f_h` of it already: :math:`E = \sum f_h (w_i v_i \sigma_i)^2`. ``model``: true shares scatter
+    about a prediction: :math:`E = \sum w_i (v_i \sigma_i)^2`. In a census both are the same.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def ai_value_added(
     kind
         How a share differs from the truth, see above.
     correlation
-        Correlation :math:`\rho` of the errors of two units: 0 for units that estimate their own share, near 1 for shares
-        taken from one model or one survey ratio.
+        Correlation :math:`\rho` of the errors of two units: 0 for units that estimate their own share, near 1 for
+        shares taken from one model or one survey ratio.
 
     Raises
     ------

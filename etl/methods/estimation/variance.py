@@ -17,7 +17,7 @@ Lonely = Literal["refuse", "centre"]
 
 @dataclass(frozen=True)
 class LinearisedVariance:
-    """``variance`` of the total, by stratum ``(H,)``, effective ``degrees`` of freedom, ``skewness`` of the estimator."""
+    """``variance`` of the total, by stratum ``(H,)``, effective ``degrees`` of freedom, ``skewness``."""
 
     variance: float
     by_stratum: FloatArray
@@ -105,7 +105,8 @@ def calibrated_total(
     Parameters
     ----------
     y, weight, calibrated
-        Shape ``(n,)``: study variable (times the domain's indicator for a domain), weights before and after calibration.
+        Shape ``(n,)``: study variable (times the domain's indicator for a domain), weights before and after
+        calibration.
     x
         Shape ``(n, k)``: the calibration variables.
     """
@@ -117,7 +118,7 @@ def calibrated_total(
 
 
 def regression_fit(y: FloatArray, x: FloatArray, weight: FloatArray) -> FloatArray:
-    """Weighted least-squares fit of ``y`` on ``x`` (no intercept added), shape ``(n,)``; redundant columns are harmless."""
+    """Weighted least-squares fit of ``y`` on ``x`` (no intercept added), ``(n,)``; redundant columns are harmless."""
     scale = np.sqrt(weight)
     coefficient, *_ = np.linalg.lstsq(x * scale[:, None], y * scale, rcond=None)
     return np.asarray(x @ coefficient)

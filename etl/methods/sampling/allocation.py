@@ -46,7 +46,8 @@ def neyman_allocation(
 
     Neyman (1934): :math:`n_h \propto N_h S_h`. Here the optimum over whole numbers with
     :math:`\min(m, N_h) \le n_h \le N_h` is found exactly by priority values (Wright 2012):
-    each next unit goes to the stratum with the largest :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` that still has one to give.
+    each next unit goes to the stratum with the largest :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` that still has one to
+    give.
 
     Parameters
     ----------

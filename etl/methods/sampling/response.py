@@ -26,8 +26,8 @@ def response_states(sample: pl.DataFrame, as_of: date) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        The columns of ``sample`` with ``state`` (one of :data:`STATES`), ``days_late`` (0 where not late) and ``influence``,
-        the unit's share ``weight * size`` of the expected total (null where the size is not known).
+        The columns of ``sample`` with ``state`` (one of :data:`STATES`), ``days_late`` (0 where not late) and
+        ``influence``, the unit's share ``weight * size`` of the expected total (null where the size is not known).
 
     Raises
     ------
@@ -64,14 +64,15 @@ def reminders(states: pl.DataFrame, steps: Sequence[tuple[int, str]]) -> pl.Data
     states
         Result of :func:`response_states`.
     steps
-        ``(days late, action)`` ascending, such as ``[(1, "短信"), (5, "电话"), (10, "上门")]``: the last step reached applies.
+        ``(days late, action)`` ascending, such as ``[(1, "短信"), (5, "电话"), (10, "上门")]``: the last step reached
+        applies.
 
     Returns
     -------
     polars.DataFrame
-        Overdue rows with ``action`` and ``covered_if_received``, the weighted share of the expected total that will have
-        come in when this unit and all before it have answered. Units of unknown size come first: their influence is
-        unknown, not small.
+        Overdue rows with ``action`` and ``covered_if_received``, the weighted share of the expected total that will
+        have come in when this unit and all before it have answered. Units of unknown size come first: their influence
+        is unknown, not small.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def reminders(states: pl.DataFrame, steps: Sequence[tuple[int, str]]) -> pl.Data
 
 @method("sampling.response_rates")
 def response_rates(states: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """Response so far by group: ``asked, received, late, overdue``, ``unit_rate``, ``weighted_rate`` (by weight and size).
+    """Response so far by group: ``asked, received, late, overdue``, ``unit_rate``, ``weighted_rate`` (weight, size).
 
     ``weighted_rate`` is null where no unit of the group has a known positive size. Sorted by ``by``.
     """

@@ -18,9 +18,9 @@ def rotation_starts(
 ) -> dict[str, float]:
     """Where the selection of a round begins in each stratum so that no unit is asked more than ``max_times`` in a row.
 
-    The start moves by ``n_h / (N_h * max_times)`` a round: with collocated numbers and an unchanged frame a unit enters,
-    stays ``max_times`` rounds (at most one more where ``n_h / max_times`` is no whole number) and rests until the
-    start has gone around. Take-all strata do not rotate: their units are asked in every round.
+    The start moves by ``n_h / (N_h * max_times)`` a round: with collocated numbers and an unchanged frame a unit
+    enters, stays ``max_times`` rounds (at most one more where ``n_h / max_times`` is no whole number) and rests until
+    the start has gone around. Take-all strata do not rotate: their units are asked in every round.
 
     Parameters
     ----------
@@ -83,10 +83,10 @@ def burden(rounds: Sequence[NDArray[np.bool_]], minutes: Sequence[float]) -> Bur
 def spare(numbers: FloatArray, start: FloatArray, exhausted: NDArray[np.bool_]) -> FloatArray:
     """Numbers in which units that have been asked often enough stand last in the queue of their stratum.
 
-    For one selection: a unit whose burden over all surveys is used up is put behind all others, each of the two parts in
-    its former order; the permanent numbers themselves stay. The choice among the others stays random, but the inclusion probability of the spared ones is then
-    0 as long as others suffice: use it between rounds of rotation, and count the spared in the weights (their stratum's
-    ``N_h`` includes them).
+    For one selection: a unit whose burden over all surveys is used up is put behind all others, each of the two parts
+    in its former order; the permanent numbers themselves stay. The choice among the others stays random, but the
+    inclusion probability of the spared ones is then 0 as long as others suffice: use it between rounds of rotation,
+    and count the spared in the weights (their stratum's ``N_h`` includes them).
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def run_allocation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Method
     ],
 )
 def run_select(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
-    """Rows ``unit, stratum, random_number, selected, design_weight`` (null where not selected), in the order of the input."""
+    """Rows ``unit, stratum, random_number, selected, design_weight`` (null where not selected), as in the input."""
     refuse_duplicates("sample_select", frame, "unit")
     given = numbers_by_key("sample_select", parameters["sizes"], "stratum", "sample_size")
     strata = frame["stratum"].to_list()

@@ -51,8 +51,8 @@ def calibrate(
     .. math:: w_i = d_i\, F(q_i\, x_i^\top \lambda), \qquad \sum_i w_i x_i = t
 
     ``linear`` F(u) = 1 + u (regression estimator, weights may be negative), ``raking`` F(u) = exp u (positive,
-    multiplicative), ``logit`` strictly between the bounds. Bounds with ``linear`` or ``raking`` cut F (truncated method).
-    Solved by damped Newton steps on the convex dual; totals are met to 1e-9 (relative).
+    multiplicative), ``logit`` strictly between the bounds. Bounds with ``linear`` or ``raking`` cut F (truncated
+    method). Solved by damped Newton steps on the convex dual; totals are met to 1e-9 (relative).
 
     Parameters
     ----------
@@ -163,11 +163,14 @@ def _polish(
     low = bounds[0] if bounds else (0.0 if distance == "raking" else -np.inf)
     high = bounds[1] if bounds else np.inf
     for _ in range(3):
+        left = goal - (d * g) @ z
+        if np.abs(left).max() < 1e-16:
+            break
         inside = (g > low) & (g < high)
         base = d * g * inside if distance == "raking" else d * inside
         spread = (z * base[:, None]).T @ z
         ratio = base / d
-        moved = g + ratio * (z @ (np.linalg.pinv(spread, rcond=1e-13, hermitian=True) @ (goal - (d * g) @ z)))
+        moved = g + ratio * (z @ (np.linalg.pinv(spread, rcond=1e-13, hermitian=True) @ left))
         if not ((moved >= low) & (moved <= high)).all() or np.abs(moved - g).max(initial=0) > 1e-6:
             break
         g = moved

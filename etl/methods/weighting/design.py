@@ -12,7 +12,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DesignWeights:
-    """By stratum, shape ``(H,)``: ``unadjusted`` is ``N_h / n_h``, ``weight`` with the correction for births and deaths."""
+    """By stratum, shape ``(H,)``: ``unadjusted`` is ``N_h / n_h``, ``weight`` corrected for births and deaths."""
 
     unadjusted: FloatArray
     weight: FloatArray
@@ -33,9 +33,9 @@ def design_weights(
 
     .. math:: a_h = \frac{N_h + B_h}{n_h} \left(1 + H_h \frac{d_h + o_h}{n_h - d_h - o_h}\right)
 
-    A unit found dead stays in the sample with the value 0 where the register is as late as the sample (:math:`H_h = 0`):
-    it stands for the dead of the population. Where births are not on the register yet and are taken to replace deaths
-    (:math:`H_h = 1`), the live units are weighted up for them instead.
+    A unit found dead stays in the sample with the value 0 where the register is as late as the sample (:math:`H_h =
+    0`): it stands for the dead of the population. Where births are not on the register yet and are taken to replace
+    deaths (:math:`H_h = 1`), the live units are weighted up for them instead.
 
     Parameters
     ----------

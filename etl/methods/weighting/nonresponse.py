@@ -68,15 +68,7 @@ def nonresponse_adjustment(
     """
     d, kinds = np.asarray(weight, dtype=np.float64), np.asarray(outcome, dtype=str)
     n = d.size
-    if kinds.shape != (n,) or not groups or any(len(level) != n for level in groups):
-        raise ValueError(
-            f"weights, outcomes and every grouping need the same length ({n}) and there has to be one grouping"
-        )
-    strange = sorted(set(kinds.tolist()) - set(OUTCOMES))
-    if strange:
-        raise ValueError(f"outcome {strange[0]!r} is not one of {', '.join(OUTCOMES)}")
-    if not (d > 0).all():
-        raise ValueError("design weights have to be known and positive")
+    _check(d, kinds, groups)
     out, factor = np.zeros(n), np.full(n, np.nan)
     level_used, behind, used = np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     thin = np.ones(n, dtype=bool)
@@ -103,6 +95,19 @@ def nonresponse_adjustment(
         f"{int(thin.sum())} units are in groups with fewer than {min_respondents} respondents or a factor "
         f"above {max_factor} even at the coarsest grouping; add a coarser one, or chase the returns"
     )
+
+
+def _check(d: FloatArray, kinds: NDArray[np.str_], groups: Sequence[Sequence[str]]) -> None:
+    n = d.size
+    if kinds.shape != (n,) or not groups or any(len(level) != n for level in groups):
+        raise ValueError(
+            f"weights, outcomes and every grouping need the same length ({n}) and there has to be one grouping"
+        )
+    strange = sorted(set(kinds.tolist()) - set(OUTCOMES))
+    if strange:
+        raise ValueError(f"outcome {strange[0]!r} is not one of {', '.join(OUTCOMES)}")
+    if not (d > 0).all():
+        raise ValueError("design weights have to be known and positive")
 
 
 def _check_nested(finer: IntArray, coarser: IntArray, level: int) -> None:

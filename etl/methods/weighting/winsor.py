@@ -19,7 +19,7 @@ WINSORISABLE, FULLY_ENUMERATED, SMALL_WEIGHT = "W", "NW_FE", "NW_AG"
 
 @dataclass(frozen=True)
 class Winsorised:
-    """All of shape ``(n,)``: ``outlier_weight`` :math:`o`, ``flag``, ``threshold`` (``nan`` where not open), ``predicted``."""
+    """All ``(n,)``: ``outlier_weight`` :math:`o`, ``flag``, ``threshold`` (``nan`` where not open), ``predicted``."""
 
     outlier_weight: FloatArray
     flag: tuple[str, ...]
@@ -107,19 +107,20 @@ def optimal_l_value(value: FloatArray, predicted: FloatArray, weight: FloatArray
     r"""The L that minimises the mean squared error of a winsorised total (Kokic & Bell 1994; Clark 1995).
 
     The optimum satisfies :math:`L = -\text{bias}(L) = \sum_i \max(D_i - L,\, 0)` with
-    :math:`D_i = (w_i - 1)(y_i - \mu_i)`; with :math:`D` sorted downwards it is :math:`L = \sum_{i \le k} D_i / (k + 1)` for the
-    :math:`k` that leaves :math:`D_{k+1} \le L < D_k`.
+    :math:`D_i = (w_i - 1)(y_i - \mu_i)`; with :math:`D` sorted downwards it is :math:`L = \sum_{i \le k} D_i / (k +
+    1)` for the :math:`k` that leaves :math:`D_{k+1} \le L < D_k`.
 
     Parameters
     ----------
     value, predicted, weight
-        Shape ``(n,)``: past data, cleaned of errors, of the units that are open to winsorisation; their predicted values and
-        total weights :math:`w = a g`.
+        Shape ``(n,)``: past data, cleaned of errors, of the units that are open to winsorisation; their predicted
+        values and total weights :math:`w = a g`.
 
     Returns
     -------
     float
-        0 where no unit lies above its prediction: nothing is then gained by winsorisation, and L of 0 would cut nothing.
+        0 where no unit lies above its prediction: nothing is then gained by winsorisation, and L of 0 would cut
+        nothing.
 
     Raises
     ------
