@@ -167,6 +167,18 @@ def test_rotation_bounds_the_burden() -> None:
     assert min(change) >= 14 and max(change) <= 16
 
 
+@pytest.mark.parametrize(
+    ("units", "asked", "times"), [(307, 61, 4), (100, 33, 2), (50, 7, 3), (211, 100, 5), (97, 2, 3)]
+)
+def test_the_bound_holds_where_nothing_divides(units: int, asked: int, times: int) -> None:
+    strata = ["a"] * units
+    numbers = collocate(permanent_random_numbers([f"u{i}" for i in range(units)], 5), strata, 5)
+    rounds = [
+        select(numbers, strata, {"a": asked}, rotation_starts({"a": asked}, {"a": units}, times, t)) for t in range(80)
+    ]
+    assert burden(rounds, [1.0] * 80).longest.max() <= times + 1
+
+
 def test_spared_units_stand_last() -> None:
     numbers = permanent_random_numbers([f"u{i}" for i in range(50)], 1)
     start = np.full(50, 0.3)
