@@ -343,6 +343,7 @@ def test_calibrate_weights_table_refuses(totals: dict[str, list[str]], parameter
 def test_totals_file_in_neither_form_is_refused() -> None:
     with pytest.raises(ValueError, match="columns variable and total"):
         read_totals(pl.DataFrame({"x1": ["1", "2"]}), ["x1"])
+    assert read_totals(pl.DataFrame({"name": ["x2", "x1"], "known": ["3", "1"]}), ["x1", "x2"]).tolist() == [1, 3]
 
 
 def test_calibration_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

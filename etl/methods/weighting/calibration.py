@@ -281,17 +281,18 @@ def run_calibrate(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodR
 
 
 def read_totals(table: pl.DataFrame, names: Sequence[str]) -> FloatArray:
-    """Totals of ``names`` from a frame of strings: columns ``variable, total``, or one row with a column for each.
+    """Totals of ``names`` from a frame of strings: two columns (variable, total), or one row with a column for each.
 
     Raises
     ------
     ValueError
         If a variable has no total, more than one, or it is not a number, or a total belongs to no variable.
     """
-    if {"variable", "total"} <= set(table.columns):
-        pairs = list(zip(table["variable"].to_list(), table["total"].to_list(), strict=True))
-    elif table.height == 1:
+    if table.height == 1 and set(table.columns) & set(names):
         pairs = list(table.row(0, named=True).items())
+    elif {"variable", "total"} <= set(table.columns) or table.width == 2:
+        chosen = ["variable", "total"] if {"variable", "total"} <= set(table.columns) else table.columns
+        pairs = list(table.select(chosen).iter_rows())
     else:
         raise ValueError("the totals file needs columns variable and total, or one row with a column for each variable")
     given: dict[str, float] = {}
