@@ -339,6 +339,7 @@ def test_the_part_below_the_threshold_is_never_left_out() -> None:
     assert found.below_share == pytest.approx(0.1) and found.model_share == pytest.approx(0.1)
     sampled = whole_total(above, below_by_sample(Estimate(100.0, 44.0, 30.0, 40, "expansion")))
     assert (sampled.model_share, sampled.estimate.standard_error) == (0.0, 12.0)
+    assert sampled.estimate.degrees == pytest.approx(144**2 / (100**2 / 50 + 44**2 / 30))
     assert whole_total(above, below_is_empty()).estimate.value == 900
     with pytest.raises(ValueError, match="relative_error"):
         below_by_benchmark(80.0, 400.0, 500.0, 0.0, units=1)

@@ -12,12 +12,14 @@ Source = Literal["sample", "benchmark", "none_exist"]
 
 @dataclass(frozen=True)
 class BelowPart:
-    """The part below the threshold: ``value``, ``variance``, ``units``, and what it rests on."""
+    """The part below the threshold: ``value``, ``variance``, ``units``, what it rests on, and its error's shape."""
 
     value: float
     variance: float
     units: int
     source: Source
+    degrees: float = math.inf
+    skewness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class WholeTotal:
 
 def below_by_sample(estimate: Estimate) -> BelowPart:
     """The part below the threshold from its own sample: an expansion, ratio or calibrated estimate of it."""
-    return BelowPart(estimate.value, estimate.variance, estimate.units, "sample")
+    return BelowPart(estimate.value, estimate.variance, estimate.units, "sample", estimate.degrees, estimate.skewness)
 
 
 def below_is_empty() -> BelowPart:
@@ -91,9 +93,9 @@ def whole_total(above: Estimate, below: BelowPart | None) -> WholeTotal:
             "register holds no such unit (below_is_empty)"
         )
     value, variance = above.value + below.value, above.variance + below.variance
-    spread = above.variance**2 / above.degrees if above.degrees > 0 else 0.0
+    spread = sum(part.variance**2 / part.degrees for part in (above, below))
     degrees = variance**2 / spread if spread > 0 else math.inf
-    third = above.skewness * above.variance**1.5
+    third = sum(part.skewness * part.variance**1.5 for part in (above, below))
     skewness = third / variance**1.5 if variance > 0 else 0.0
     estimate = Estimate(value, variance, degrees, above.units + below.units, f"{above.method}+{below.source}", skewness)
     share = below.value / value if value else None

@@ -74,7 +74,7 @@ def run_total(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
             | {f"mean_{k}": v for k, v in figures(d.mean, parameters).items() if k in ("estimate", "standard_error")}
             for d in found
         ]
-        result = {**figures(total, parameters), "variance": parameters["variance"]}
+        result = {**figures(total, parameters), "variance_method": parameters["variance"]}
     return MethodResult(result, pl.DataFrame(rows))
 
 
