@@ -226,7 +226,7 @@ class Replicate:
         return ai_value_added(value_added, answered, half / math.sqrt(3), self.sample).estimate, None
 
     def bootstrapped(self, statistic: Callable[[np.ndarray], Any], estimate: Estimate) -> Result:
-        """The estimate with the variance and the percentile limits of the rescaled bootstrap."""
+        """The estimate with the variance of the rescaled bootstrap; limits by Student from that variance."""
         number = self.settings["design"]["bootstrap_replicates"]
         drawn = bootstrap_weights(self.sample.weight, self.sample, number, seed=self.seed)
         values = statistic(drawn)
