@@ -120,7 +120,7 @@ def _places(found: Any) -> list[tuple[int, str, int]]:
 def lexicon_ours(folder: Path, corpus: str) -> Callable[[], Any]:
     import polars as pl
 
-    from taxonomy.classifier.kernel import TermFinder
+    from taxonomy.classifier.kernel_terms import TermFinder
 
     words, texts = json.loads((folder / "terms.json").read_text(encoding="utf-8")), pl.Series(_texts(folder, corpus))
     finder = TermFinder(words)
