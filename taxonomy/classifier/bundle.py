@@ -14,6 +14,7 @@ import polars as pl
 import yaml
 
 from taxonomy.classifier.calibrate import Calibration
+from taxonomy.classifier.kernel import Sparse, sparse_of
 from taxonomy.classifier.lexicon import Lexicon, load_lexicon
 from taxonomy.classifier.linear import LinearModel, train
 from taxonomy.classifier.normalize import Vocabulary
@@ -93,6 +94,11 @@ class Bundle:
             for phrase, e in sorted(self.dictionary.items())
         ]  # fmt: skip
         return pl.DataFrame(rows, schema={"phrase": pl.String, "leaf": pl.Int64, "weight": pl.Float64}, orient="row")
+
+    @cached_property
+    def concepts(self) -> Sparse:
+        """What each term of the lexicon says for each leaf (log-odds)."""
+        return sparse_of(self.parameters.lexicon * self.lexicon.class_weights(self.leaves))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -332,7 +332,7 @@ def sparse_of(matrix: F64) -> Sparse:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def add_parts(micro: I64, row: I64, part: I64, weight: F64, values: Sparse) -> None:  # pragma: no cover - compiled
+def add_parts(micro: I64, row: I32, part: I32, weight: F64, values: Sparse) -> None:  # pragma: no cover - compiled
     """Add ``weight × values[part]`` in millionths to ``micro[row]`` for every part (phrase, concept) of a row."""
     at, column, value = values
     for i in range(row.shape[0]):
@@ -341,7 +341,7 @@ def add_parts(micro: I64, row: I64, part: I64, weight: F64, values: Sparse) -> N
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def parts_of(chosen: I64, row: I64, part: I64, weight: F64, values: Sparse) -> I64:  # pragma: no cover - compiled
+def parts_of(chosen: I64, row: I32, part: I32, weight: F64, values: Sparse) -> I64:  # pragma: no cover - compiled
     """What each part adds in millionths to the column ``chosen`` of its row."""
     at, column, value = values
     result = np.zeros(row.shape[0], dtype=np.int64)
@@ -368,4 +368,14 @@ def largest(values: F64, count: int) -> npt.NDArray[np.int64]:  # pragma: no cov
                     result[i, j] = result[i, j - 1]
                 result[i, at] = c
                 held = min(held + 1, count)
+    return result
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def sums_of(values: F64, group: I64, groups: int) -> F64:  # pragma: no cover - compiled
+    """Sums of each row's values by group of columns, shape ``(n, groups)``, added from left to right."""
+    result = np.zeros((values.shape[0], groups))
+    for i in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            result[i, group[c]] += values[i, c]
     return result

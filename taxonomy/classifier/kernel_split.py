@@ -4,7 +4,7 @@ What a token is stands in :mod:`taxonomy.classifier.normalize`, whose tables the
 regular expressions, against which they are tested, in :mod:`taxonomy.classifier.normalize_reference`.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numba
 import numpy as np
@@ -66,20 +66,20 @@ class Words(NamedTuple):
 class Found(NamedTuple):
     """Phrases in text order: row, field, first character, number of the distinct phrase, whether it is its row's first."""
 
-    row: I64
+    row: I32
     field: U8
-    start: I64
-    number: I64
+    start: I32
+    number: I32
     first: Mask
 
 
 # Arrays are handed on one by one: a tuple of them costs more at each call than most of these functions do.
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _decoded(data: U8, p: int) -> tuple[int, int]:  # pragma: no cover - compiled
+@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+def _decoded(data: U8, p: int) -> tuple[Any, int]:  # pragma: no cover - compiled
     """The code point at byte ``p`` and its number of bytes."""
-    lead = int(data[p])
+    lead = np.int64(data[p])
     if lead < 0x80:
         return lead, 1
     if lead < 0xE0:
@@ -100,7 +100,7 @@ def _folded(
         code, size = _decoded(data, p)
         # Nothing between these two is ever folded.
         if (code < 0x3400 or code >= 0xF900) and code < fold.shape[0]:
-            code = int(fold[code])
+            code = np.int64(fold[code])
         codes[n] = code
         kinds[n] = props[code] if code < props.shape[0] else 0
         n += 1
@@ -215,11 +215,11 @@ def _kept_end(
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _encoded(codes: I32, low: int, high: int, data: U8, at: int) -> tuple[int, int]:  # pragma: no cover - compiled
+def _encoded(codes: I32, low: int, high: int, data: U8, at: int) -> tuple[int, Any]:  # pragma: no cover - compiled
     """Write code points as UTF-8 from ``at`` on: where they end, and their hash."""
-    h = 0
+    h = np.int64(0)
     for i in range(low, high):
-        code = int(codes[i])
+        code = np.int64(codes[i])
         h = (h ^ code) * _MIX
         if code < 0x80:
             data[at] = code
@@ -279,7 +279,7 @@ def hash_words(data: U8, offsets: I64) -> Words:  # pragma: no cover - compiled
         size *= 2
     hashes, table = np.empty(count, dtype=np.int64), np.full(size, -1, dtype=np.int64)
     for number in range(count):
-        h, p = 0, offsets[number]
+        h, p = np.int64(0), offsets[number]
         while p < offsets[number + 1]:
             code, length = _decoded(data, p)
             h = (h ^ code) * _MIX
@@ -296,9 +296,12 @@ def _room(total: int, texts: int) -> tuple[Found, Words]:  # pragma: no cover - 
     is never touched, so it costs no memory."""
     room = total // 3 + texts + 1
     found = Found(
-        np.empty(room, dtype=np.int64), np.empty(room, dtype=np.uint8), np.empty(room, dtype=np.int64),
-        np.empty(room, dtype=np.int64), np.empty(room, dtype=np.bool_),
-    )  # fmt: skip
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.uint8),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.int32),
+        np.empty(room, dtype=np.bool_),
+    )
     offsets = np.empty(room + 1, dtype=np.int64)
     offsets[0] = 0
     data, table = np.empty(2 * total + 8, dtype=np.uint8), np.full(4096, -1, dtype=np.int64)
@@ -310,14 +313,14 @@ def split(
     data: U8,
     low: I64,
     high: I64,
-    row: I64,
+    row: I32,
     field: U8,
     tables: Tables,
     known: Words,
-    label: I64,
+    label: I32,
     probe: int,
     worth: float,
-) -> tuple[Found, U8, I64, I64]:  # pragma: no cover - compiled
+) -> tuple[Found, U8, I64, I32]:  # pragma: no cover - compiled
     """Phrases of the texts ``data[low[i]:high[i]]``; the distinct ones' bytes, offsets and labels.
 
     A phrase found again has the number it had. If, of the first ``probe`` phrases, a share of less than ``worth`` were
@@ -331,7 +334,7 @@ def split(
     text, offsets, hashes, table = words
     known_text, known_offsets, known_hashes, known_table = known
     fold, props, listed, forms = tables
-    labels, last_row = np.empty_like(hashes), np.empty_like(hashes)
+    labels, last_row = np.empty_like(of_row), np.empty_like(of_row)
     count, distinct, floor, remember = 0, 0, 0, True
     for i in range(low.shape[0]):
         n, p, excluded = _folded(data, low[i], high[i], fold, props, codes, kinds), 0, False
@@ -361,11 +364,5 @@ def split(
             excluded &= token[0] != _IS_BREAK or not (second or kinds[p] & ENDS_SENTENCE != 0)
             excluded |= token[3] >= 0
             p = token[1]
-    kept = Found(
-        of_row[:count].copy(),
-        of_field[:count].copy(),
-        start[:count].copy(),
-        of_number[:count].copy(),
-        first[:count].copy(),
-    )
-    return kept, text[: offsets[distinct]].copy(), offsets[: distinct + 1].copy(), labels[:distinct].copy()
+    kept = Found(of_row[:count], of_field[:count], start[:count], of_number[:count], first[:count])
+    return kept, text[: offsets[distinct]], offsets[: distinct + 1], labels[:distinct]

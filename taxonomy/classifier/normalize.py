@@ -115,14 +115,14 @@ class Vocabulary:
     """Phrases known beforehand: those left out (``generic``), those with a number of their own (``numbered``)."""
 
     words: Words
-    label: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, generic: Iterable[str] = (), numbered: Sequence[str] = ()) -> "Vocabulary":
         """``numbered`` phrases are found by their position, unless they are generic."""
         labels = {phrase: number for number, phrase in enumerate(numbered)} | dict.fromkeys(generic, LEFT_OUT)
         data, offsets = utf8(pl.Series(list(labels), dtype=pl.String))
-        return cls(hash_words(data.copy(), offsets.copy()), np.array(list(labels.values()), dtype=np.int64))
+        return cls(hash_words(data.copy(), offsets.copy()), np.array(list(labels.values()), dtype=np.int32))
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,15 @@ class Phrases:
     the vocabulary calls them (-1: unknown). A phrase may have several numbers, though only one in a row.
     """
 
-    row: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int32]
     field: npt.NDArray[np.uint8]
-    start: npt.NDArray[np.int64]
-    number: npt.NDArray[np.int64]
+    start: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
     first: npt.NDArray[np.bool_]
     distinct: pa.LargeStringArray
-    label: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int32]
 
-    def text(self, numbers: npt.NDArray[np.int64]) -> pl.Series:
+    def text(self, numbers: npt.NDArray[np.signedinteger]) -> pl.Series:
         """The distinct phrases of these numbers."""
         return pl.Series("phrase", pl.from_arrow(self.distinct.take(pa.array(numbers))), dtype=pl.String)
 
@@ -158,7 +158,7 @@ class Phrases:
 
 
 def split_texts(
-    columns: Sequence[pl.Series], fields: Sequence[npt.NDArray[np.uint8]], row: npt.NDArray[np.int64], known: Vocabulary
+    columns: Sequence[pl.Series], fields: Sequence[npt.NDArray[np.uint8]], row: npt.NDArray[np.int32], known: Vocabulary
 ) -> Phrases:
     """Phrases of rows of texts, in the order of the rows and, within them, of ``columns``.
 
@@ -202,7 +202,7 @@ def phrase_frame(texts: pl.DataFrame, generic: frozenset[str] = frozenset()) -> 
         ``row``, ``field``, ``start`` (character offset in the original text), ``phrase`` (folded), in text order.
         Approval clauses, bracketed exclusions and lists after 不含/不包括/不从事 are not among them.
     """
-    field, row = texts["field"].to_numpy(), texts["row"].to_numpy().astype(np.int64)
+    field, row = texts["field"].to_numpy(), texts["row"].to_numpy().astype(np.int32)
     return split_texts([texts["text"]], [field], row, Vocabulary.of(generic)).frame()
 
 

@@ -6,23 +6,27 @@ millionths before it is summed: the result does not depend on the batch, its siz
 adds up exactly.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from taxonomy.classifier.bundle import Bundle
-from taxonomy.classifier.evidence import COLUMNS, MICRO, Parts
-from taxonomy.classifier.kernel import Sparse, add_parts, parts_of, phrase_margins, sparse_of
+from taxonomy.classifier.evidence import MICRO, Parts
+from taxonomy.classifier.kernel import Sparse, add_parts, parts_of, phrase_margins
 from taxonomy.classifier.normalize import FIELDS, Phrases, split_texts
+from taxonomy.classifier.textmodel import TextModel
 from taxonomy.classifier.unit import AI, NONE, unit_phrases
 
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product"}
+FIELD_NAMES: Final = (*FIELDS, "gbt_code", "")
 KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
 
 
@@ -51,11 +55,19 @@ class _Once:
     """Each distinct phrase of a row once, at its heaviest field, in row order: arrays of one length; ``number`` refers to
     the distinct phrases."""
 
-    row: I64
+    row: I32
     field: npt.NDArray[np.uint8]
-    start: I64
-    number: I64
+    start: I32
+    number: I32
     weight: F64
+
+
+class _Entries(NamedTuple):
+    """Phrases of the dictionary: position in :class:`_Once`, leaf, what they say for it in millionths."""
+
+    at: I64
+    leaf: I64
+    micro: I64
 
 
 def _micro(values: F64) -> I64:
@@ -69,13 +81,13 @@ def _phrases(frame: pl.DataFrame, bundle: Bundle) -> tuple[Phrases, _Once]:
     heaviest = sorted(TEXTS.items(), key=lambda item: (-weights[item[1]], FIELDS.index(item[1])))
     fields = [np.full(frame.height, FIELDS.index(field), dtype=np.uint8) for _, field in heaviest]
     texts = [frame[column] for column, _ in heaviest]
-    found = split_texts(texts, fields, np.arange(frame.height, dtype=np.int64), bundle.vocabulary)
+    found = split_texts(texts, fields, np.arange(frame.height, dtype=np.int32), bundle.vocabulary)
     heavy, at = np.array([weights[name] for name in FIELDS]), np.flatnonzero(found.first)
     field = found.field[at]
     return found, _Once(found.row[at], field, found.start[at], found.number[at], heavy[field])
 
 
-def _trade(bundle: Bundle, found: Phrases, numbers: I64) -> npt.NDArray[np.bool_]:
+def _trade(bundle: Bundle, found: Phrases, numbers: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.bool_]:
     """Which of these phrases (numbers, each once) are of trade."""
     return bundle.lexicon.is_trade(found.text(numbers)).to_numpy()
 
@@ -98,63 +110,75 @@ def _concepts(bundle: Bundle, found: Phrases, once: _Once) -> pl.DataFrame:
     has_hit = np.zeros(len(found.distinct), dtype=bool)
     has_hit[hits["phrase"].to_numpy()] = True
     at = np.flatnonzero(has_hit[once.number])
-    placed = pl.DataFrame(
-        {"row": once.row[at], "field": once.field[at], "at": once.start[at], "phrase": once.number[at], "weight": once.weight[at]},
-    ).join(hits.with_columns(pl.col("phrase").cast(pl.Int64)), on="phrase", how="inner")  # fmt: skip
-    words = pl.Series(bundle.lexicon.words, dtype=pl.String)
+    places: dict[str, npt.NDArray[Any]] = {
+        "row": once.row,
+        "field": once.field,
+        "at": once.start,
+        "phrase": once.number,
+    }
+    placed = pl.DataFrame({k: v[at] for k, v in (places | {"weight": once.weight}).items()}).join(
+        hits.select(pl.col("phrase", "term", "start", "end").cast(pl.Int32)), on="phrase", how="inner"
+    )
+    words = pl.Series("text", bundle.lexicon.words, dtype=pl.String).gather(placed["term"])
     return (
-        placed.select(
-            "row", "field", "weight", "term", words.gather(placed["term"]).alias("text"),
-            (pl.col("at") + pl.col("start")).alias("start"), (pl.col("at") + pl.col("end")).alias("end"),
-        )
+        placed.select("row", "field", "weight", "term", words, pl.col("start", "end") + pl.col("at"))
         .sort("row", "term", "weight", "field", "start", descending=[False, False, True, False, False])
         .unique(["row", "term"], keep="first", maintain_order=True)
-    )  # fmt: skip
+    )
 
 
-def _entries(bundle: Bundle, found: Phrases, once: _Once, at: I64) -> tuple[I64, I64, I64]:
-    """Row, leaf and millionths of the dictionary's phrases among ``once[at]``."""
+def _entries(bundle: Bundle, found: Phrases, once: _Once) -> _Entries:
+    """The dictionary's phrases among each row's phrases."""
+    at = np.flatnonzero(found.label[once.number] >= 0)
     number = found.label[once.number[at]]
     weight = bundle.entries["weight"].to_numpy()[number]
-    return once.row[at], bundle.entries["leaf"].to_numpy()[number], _micro(once.weight[at] * weight)
+    return _Entries(at, bundle.entries["leaf"].to_numpy()[number], _micro(once.weight[at] * weight))
 
 
-def _unit_part(bundle: Bundle, found: Phrases, rows: int) -> I64:
-    """The unit model's likelihood ratio, clipped, shape ``(rows,)``; zero without one, or without scope and name."""
-    if bundle.unit is None:
-        return np.zeros(rows, dtype=np.int64)
-    rule = bundle.parameters.unit
+def _unit_part(model: TextModel, rule: Mapping[str, float], found: Phrases, rows: int) -> I64:
+    """The unit model's likelihood ratio, clipped, shape ``(rows,)``; zero without scope and name."""
     table = unit_phrases(found.frame())
-    scores = bundle.unit.scores(table, rows)
-    index = bundle.unit.classes.index
+    scores = model.scores(table, rows)
+    index = model.classes.index
     ratio = rule["weight"] * np.clip(scores[:, index(AI)] - scores[:, index(NONE)], -rule["cap"], rule["cap"])
     has_text = np.zeros(rows, dtype=bool)
     has_text[table["row"].to_numpy()] = True
     return _micro(np.where(has_text, ratio, 0.0))
 
 
-def _fields(column: pl.Expr) -> pl.Expr:
-    return column.cast(pl.Int64).replace_strict(dict(enumerate(FIELDS)), return_dtype=pl.String)
+def _rows_of(kind: str, places: Mapping[str, Any], micro: I64) -> pl.DataFrame:
+    """Contributions with :data:`taxonomy.classifier.evidence.COLUMNS`; ``places`` holds all of them but kind and value,
+    ``field`` as its position in :data:`FIELD_NAMES`."""
+    field = pl.Series(FIELD_NAMES).gather(pl.Series(places["field"]))
+    return pl.DataFrame({**places, "field": field, "micro": micro}).select(
+        pl.col("row").cast(pl.UInt32), pl.lit(kind, KIND).alias("kind"), "field", "text",
+        pl.col("start").cast(pl.Int64), pl.col("end").cast(pl.Int64), "micro",
+    )  # fmt: skip
 
 
 def _text_rows(found: Phrases, once: _Once, at: I64, kind: str, micro: I64) -> pl.DataFrame:
     """Contributions of the phrases ``once[at]`` at their places."""
     at, micro = at[micro != 0], micro[micro != 0]
-    text = found.text(once.number[at])
-    places = {"row": once.row[at], "field": once.field[at], "text": text, "start": once.start[at], "micro": micro}
-    return pl.DataFrame(places).select(
-        "row", pl.lit(kind, KIND).alias("kind"), _fields(pl.col("field")).alias("field"), "text", "start",
-        (pl.col("start") + pl.col("text").str.len_chars()).cast(pl.Int64).alias("end"), "micro",
-    )  # fmt: skip
+    text, start = found.text(once.number[at]), once.start[at]
+    end = start + text.str.len_chars().to_numpy()
+    return _rows_of(
+        kind, {"row": once.row[at], "field": once.field[at], "text": text, "start": start, "end": end}, micro
+    )
+
+
+def _concept_rows(concepts: pl.DataFrame, micro: I64) -> pl.DataFrame:
+    """Contributions of concepts at their places."""
+    at = np.flatnonzero(micro)
+    return _rows_of("lexicon", concepts[at].select("row", "field", "text", "start", "end").to_dict(), micro[at])
 
 
 def _row_rows(kind: str, field: str, micro: I64) -> pl.DataFrame:
     """Contributions of whole rows (declared code, unit model)."""
-    table = pl.DataFrame({"row": np.arange(len(micro), dtype=np.uint32), "micro": micro}).filter(pl.col("micro") != 0)
-    return table.select(
-        "row", pl.lit(kind, KIND).alias("kind"), pl.lit(field).alias("field"), pl.lit("").alias("text"),
-        pl.lit(0, pl.Int64).alias("start"), pl.lit(0, pl.Int64).alias("end"), "micro",
-    )  # fmt: skip
+    at = np.flatnonzero(micro)
+    nothing = np.zeros(len(at), dtype=np.uint8)
+    text = pl.repeat("", len(at), dtype=pl.String, eager=True)
+    places = {"row": at, "field": nothing + FIELD_NAMES.index(field), "text": text, "start": nothing, "end": nothing}
+    return _rows_of(kind, places, micro[at])
 
 
 def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
@@ -165,40 +189,31 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     frame
         Columns ``name, business_scope, main_products, gbt_code`` (String), at least one row.
     """
-    n, parameters = frame.height, bundle.parameters
+    n, bias = frame.height, _micro(np.array(bundle.parameters.bias))
     found, once = _phrases(frame, bundle)
     margin, share = _margins(bundle, found)
     concepts = _concepts(bundle, found, once)
-    entry = np.flatnonzero(found.label[once.number] >= 0)
-    entry_row, entry_leaf, entry_weight = _entries(bundle, found, once, entry)
-    terms = sparse_of(parameters.lexicon * bundle.lexicon.class_weights(bundle.leaves))
-    code_at = bundle.code_rule.positions(frame["gbt_code"])
-    code, unit = _micro(bundle.code_rule.table)[code_at], _unit_part(bundle, found, n)
-
-    micro = _micro(np.full((n, len(bundle.leaves)), parameters.bias)) + code + unit[:, None]
+    entries = _entries(bundle, found, once)
+    code_at, code, unit = bundle.code_rule.positions(frame["gbt_code"]), _micro(bundle.code_rule.table), None
+    micro = (code + bias)[code_at]
+    if bundle.unit is not None:
+        unit = _unit_part(bundle.unit, bundle.parameters.unit, found, n)
+        micro += unit[:, None]
     add_parts(micro, once.row, once.number, once.weight, margin)
     spoken = (concepts["row"].to_numpy(), concepts["term"].to_numpy(), concepts["weight"].to_numpy())
-    add_parts(micro, *spoken, terms)
-    np.add.at(micro, (entry_row, entry_leaf), entry_weight)
+    add_parts(micro, *spoken, bundle.concepts)
+    np.add.at(micro, (once.row[entries.at], entries.leaf), entries.micro)
 
     best = micro.argmax(axis=1)
-    concept_rows = concepts.with_columns(micro=pl.Series(parts_of(best, *spoken, terms))).filter(pl.col("micro") != 0)
+    entry_best = np.where(entries.leaf == best[once.row[entries.at]], entries.micro, 0)
+    margin_best = parts_of(best, once.row, once.number, once.weight, margin)
     parts = [
-        _row_rows("code", "gbt_code", code[np.arange(n), best]),
-        _text_rows(found, once, entry, "dictionary", np.where(entry_leaf == best[entry_row], entry_weight, 0)),
-        concept_rows.select(
-            "row", pl.lit("lexicon", KIND).alias("kind"), _fields(pl.col("field")).alias("field"), "text", "start", "end",
-            "micro",
-        ),
-        _text_rows(
-            found, once, np.arange(len(once.row)), "model",
-            parts_of(best, once.row, once.number, once.weight, margin),
-        ),
-        _row_rows("unit", "", unit),
-    ]  # fmt: skip
-    table = pl.concat(
-        [p.with_columns(pl.col("row").cast(pl.UInt32)).select(COLUMNS) for p in parts], how="vertical_relaxed"
-    )
+        _row_rows("code", "gbt_code", code[code_at, best]),
+        _text_rows(found, once, entries.at, "dictionary", entry_best),
+        _concept_rows(concepts, parts_of(best, *spoken, bundle.concepts)),
+        _text_rows(found, once, np.arange(len(once.row)), "model", margin_best),
+    ] + ([] if unit is None else [_row_rows("unit", "", unit)])
+    table = pl.concat(parts).sort("row", "kind", "field", "start", "text")
     words = np.bincount(once.row, minlength=n).astype(np.float64)
     familiar = np.bincount(once.row, weights=share[once.number], minlength=n) / np.maximum(words, 1.0)
     return Scored(
@@ -206,7 +221,7 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
         leaves=bundle.leaves,
         micro=micro,
         best=best,
-        parts=Parts(table.sort("row", "kind", "field", "start", "text"), _micro(np.full(n, parameters.bias))),
+        parts=Parts(table, np.full(n, bias)),
         familiar=familiar,
         phrases=words,
         code_at=code_at,
