@@ -133,11 +133,16 @@ def _grams(
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _scored(rows: I64, seen: int, total: int, weights: F64, scores: F64) -> None:  # pragma: no cover - compiled
     """Scores ``(n_classes,)`` of one phrase from :func:`_grams`."""
-    scores[:] = 0.0
+    width = weights.shape[1]
+    for c in range(width):
+        scores[c] = 0.0
     for j in range(seen):
-        for c in range(weights.shape[1]):
-            scores[c] += weights[rows[j], c]
-    scores *= 1.0 / np.sqrt(float(max(total, 1)))
+        row = np.uint64(rows[j])
+        for c in range(width):
+            scores[c] += weights[row, np.uint64(c)]
+    scale = 1.0 / np.sqrt(float(max(total, 1)))
+    for c in range(width):
+        scores[c] *= scale
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -145,9 +150,12 @@ def _score(
     data: U8, offsets: I64, slot: I32, weights: F64, scores: F64, seen: I32, total: I32
 ) -> None:  # pragma: no cover - compiled
     starts, rows = np.empty(LONGEST + 1, dtype=np.int64), np.empty(2 * LONGEST, dtype=np.int64)
+    one = np.empty(weights.shape[1])
     for i in range(offsets.shape[0] - 1):
         seen[i], total[i] = _grams(data, offsets[i], offsets[i + 1], slot, starts, rows)
-        _scored(rows, seen[i], total[i], weights, scores[i])
+        _scored(rows, seen[i], total[i], weights, one)
+        for c in range(one.shape[0]):
+            scores[i, c] = one[c]
 
 
 def score_phrases(phrases: Texts, slot: I32, weights: F64) -> tuple[F64, I32, I32]:
