@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 
 from taxonomy.classifier.calibrate import Calibration
-from taxonomy.classifier.kernel import Sparse, sparse_of
+from taxonomy.classifier.kernel_parts import Sparse, sparse_of
 from taxonomy.classifier.lexicon import Lexicon, load_lexicon
 from taxonomy.classifier.linear import LinearModel, train
 from taxonomy.classifier.normalize import Vocabulary

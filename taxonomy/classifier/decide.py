@@ -10,7 +10,7 @@ import polars as pl
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.calibrate import probabilities
 from taxonomy.classifier.evidence import KIND_ORDER, MICRO
-from taxonomy.classifier.kernel import largest, sums_of
+from taxonomy.classifier.kernel_parts import largest, sums_of
 from taxonomy.classifier.scoring import Scored
 
 F64 = npt.NDArray[np.float64]

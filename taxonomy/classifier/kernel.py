@@ -6,61 +6,18 @@ A phrase's score is the sum of its n-grams' weight rows divided by the square ro
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
-Texts: TypeAlias = pl.Series | pa.Array | pa.ChunkedArray
-F64 = npt.NDArray[np.float64]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
-LONGEST: Final = 4095
+from taxonomy.classifier.kernel_parts import Sparse
+from taxonomy.classifier.kernel_text import F64, I32, I64, U8, Texts, utf8
+
 NGRAMS: Final = (2, 3)
-
-
-class Sparse(NamedTuple):
-    """A matrix by rows: row ``i`` holds ``value[at[i]:at[i + 1]]`` in the columns ``column`` of the same places."""
-
-    at: I64
-    column: I64
-    value: F64
-
-
-def utf8(texts: Texts) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of a column of strings and the offsets of its rows in them, shape ``(n + 1,)``; a null is empty.
-
-    An Arrow array of strings, whole or a slice, is read where it lies; a polars column, an array of several chunks and one
-    with nulls are copied once. No Python string is made.
-    """
-    array = (
-        texts.cast(pl.String).to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(texts, pl.Series) else texts
-    )
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
-    if not (pa.types.is_large_string(array.type) or pa.types.is_string(array.type)):
-        array = array.cast(pa.large_string())
-    if array.null_count:
-        array = array.fill_null("")
-    _, places, content = array.buffers()
-    kind = np.int64 if pa.types.is_large_string(array.type) else np.int32
-    offsets = np.zeros(1, dtype=np.int64)
-    if len(array):
-        offsets = np.frombuffer(places, dtype=kind, count=len(array) + 1, offset=array.offset * kind().itemsize)
-    data = np.zeros(0, dtype=np.uint8) if content is None else np.frombuffer(content, dtype=np.uint8)
-    result = data.view(), offsets.astype(np.int64, copy=False).view()
-    for part in result:
-        part.flags.writeable = False
-    return result
-
-
-def strings(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> pa.LargeStringArray:
-    """The Arrow array of strings that lies in these buffers."""
-    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+LONGEST: Final = 4095
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
@@ -223,12 +180,50 @@ def phrase_margins(phrases: Texts, slot: I32, weights: F64, rule: Mapping[str, f
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _sort(values: I64, spare: I64, count: int, limit: int) -> I64:  # pragma: no cover - compiled
+    """The first ``count`` values, each below ``limit``, in order (radix sort; either array may hold the result)."""
+    places, shift = np.empty(65, dtype=np.int64), 0
+    while limit >> shift > 0:
+        places[:] = 0
+        for i in range(count):
+            places[((values[i] >> shift) & 63) + 1] += 1
+        for digit in range(64):
+            places[digit + 1] += places[digit]
+        for i in range(count):
+            digit = (values[i] >> shift) & 63
+            spare[places[digit]] = values[i]
+            places[digit] += 1
+        values, spare, shift = spare, values, shift + 6
+    return values
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _field_buckets(
+    data: U8, offsets: I64, first: int, last: int, low: int, high: int, buckets: int, starts: I64, found: I64
+) -> int:  # pragma: no cover - compiled
+    """Buckets of the n-grams, sizes ``low`` to ``high``, of some phrases: how many."""
+    count = 0
+    for phrase in range(first, last):
+        chars = 0
+        for p in range(offsets[phrase], offsets[phrase + 1]):
+            if (data[p] & 0xC0) != 0x80:
+                starts[chars] = p
+                chars += 1
+        starts[chars] = offsets[phrase + 1]
+        for size in range(low, high + 1):
+            for j in range(chars - size + 1):
+                found[count] = abs(np.int64(murmur3(data, starts[j], starts[j + size]))) & (buckets - 1)
+                count += 1
+    return count
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _score_fields(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-    row: npt.NDArray[np.int64],
-    number: npt.NDArray[np.int64],
-    sizes: npt.NDArray[np.int64],
+    data: U8,
+    offsets: I64,
+    row: I64,
+    number: I64,
+    sizes: I64,
     length: F64,
     idf: F64,
     slot: I32,
@@ -236,62 +231,38 @@ def _score_fields(
     scores: F64,
 ) -> None:  # pragma: no cover - compiled
     buckets = slot.shape[0] // sizes.shape[0]  # a power of two
-    width = weights.shape[1]
-    found = np.empty(1024, dtype=np.int64)
-    starts = np.empty(1024, dtype=np.int64)
-    n = row.shape[0]
-    first = 0
+    found, spare, starts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    value, n, first, last = np.empty(0), row.shape[0], 0, 0
     while first < n:
-        last = first
         while last < n and row[last] == row[first] and number[last] == number[first]:
             last += 1
         block = number[first]
-        count = 0
-        for phrase in range(first, last):
-            span = offsets[phrase + 1] - offsets[phrase]
-            if span + 1 > starts.shape[0]:
-                starts = np.empty(2 * (span + 1), dtype=np.int64)
-            chars = 0
-            for p in range(offsets[phrase], offsets[phrase + 1]):
-                if (data[p] & 0xC0) != 0x80:
-                    starts[chars] = p
-                    chars += 1
-            starts[chars] = offsets[phrase + 1]
-            need = count + chars * (sizes[block, 1] - sizes[block, 0] + 1)
-            if need > found.shape[0]:
-                larger = np.empty(2 * need, dtype=np.int64)
-                larger[:count] = found[:count]
-                found = larger
-            for size in range(sizes[block, 0], sizes[block, 1] + 1):
-                for j in range(chars - size + 1):
-                    h = np.int64(murmur3(data, starts[j], starts[j + size]))
-                    bucket = (abs(h) & (buckets - 1)) + block * buckets
-                    if idf[bucket] > 0.0:
-                        found[count] = bucket
-                        count += 1
-        grams = np.sort(found[:count])
-        square = 0.0
-        at = 0
+        low, high = sizes[block, 0], sizes[block, 1]
+        room = (offsets[last] - offsets[first]) * (high - low + 1)
+        if room >= found.shape[0]:
+            found, spare = np.empty(2 * room + 1, dtype=np.int64), np.empty(2 * room + 1, dtype=np.int64)
+            starts, value = np.empty(2 * room + 1, dtype=np.int64), np.empty(2 * room + 1)
+        count = _field_buckets(data, offsets, first, last, low, high, buckets, starts, found)
+        grams = _sort(found, spare, count, buckets - 1)
+        square, at, distinct = 0.0, 0, 0
         while at < count:
-            end = at
+            end = at + 1
             while end < count and grams[end] == grams[at]:
                 end += 1
-            value = (1.0 + np.log(float(end - at))) * idf[grams[at]]
-            square += value * value
+            gram = grams[at] + block * buckets
+            often = 1.0 + np.log(float(end - at)) if end > at + 1 else 1.0
+            square += (often * idf[gram]) * (often * idf[gram])
+            grams[distinct], value[distinct] = gram, often
+            distinct += 1
             at = end
         if square > 0.0:
             scale = length[block] / np.sqrt(square)
-            at = 0
-            while at < count:
-                end = at
-                while end < count and grams[end] == grams[at]:
-                    end += 1
+            for at in range(distinct):
                 place = slot[grams[at]]
                 if place >= 0:
-                    value = scale * (1.0 + np.log(float(end - at))) * idf[grams[at]]
-                    for c in range(width):
-                        scores[row[first], c] += value * weights[place, c]
-                at = end
+                    adds = scale * value[at] * idf[grams[at]]
+                    for c in range(weights.shape[1]):
+                        scores[row[first], c] += adds * weights[place, c]
         first = last
 
 
@@ -330,60 +301,3 @@ def gram_positions(phrases: list[str], ngrams: tuple[int, int], buckets: int) ->
                 bucket = abs(int(murmur3(raw, 0, len(raw)))) % buckets
                 found.append((at, start, start + size, text, bucket))
     return found
-
-
-def sparse_of(matrix: F64) -> Sparse:
-    """The sparse form of a matrix."""
-    row, column = np.nonzero(matrix)
-    at = np.searchsorted(row, np.arange(len(matrix) + 1)).astype(np.int64)
-    return Sparse(at, column.astype(np.int64), matrix[row, column])
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def add_parts(micro: I64, row: I32, part: I32, weight: F64, values: Sparse) -> None:  # pragma: no cover - compiled
-    """Add ``weight × values[part]`` in millionths to ``micro[row]`` for every part (phrase, concept) of a row."""
-    at, column, value = values
-    for i in range(row.shape[0]):
-        for k in range(at[part[i]], at[part[i] + 1]):
-            micro[row[i], column[k]] += np.int64(np.rint(weight[i] * value[k] * 1e6))
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def parts_of(chosen: I64, row: I32, part: I32, weight: F64, values: Sparse) -> I64:  # pragma: no cover - compiled
-    """What each part adds in millionths to the column ``chosen`` of its row."""
-    at, column, value = values
-    result = np.zeros(row.shape[0], dtype=np.int64)
-    for i in range(row.shape[0]):
-        for k in range(at[part[i]], at[part[i] + 1]):
-            if column[k] == chosen[row[i]]:
-                result[i] = np.int64(np.rint(weight[i] * value[k] * 1e6))
-    return result
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def largest(values: F64, count: int) -> npt.NDArray[np.int64]:  # pragma: no cover - compiled
-    """Positions of the ``count`` largest values of each row, largest first, ties by position."""
-    result = np.empty((values.shape[0], count), dtype=np.int64)
-    for i in range(values.shape[0]):
-        held = 0
-        for c in range(values.shape[1]):
-            at = held
-            while at > 0 and values[i, c] > values[i, result[i, at - 1]]:
-                at -= 1
-            if at < count:
-                last = min(held, count - 1)
-                for j in range(last, at, -1):
-                    result[i, j] = result[i, j - 1]
-                result[i, at] = c
-                held = min(held + 1, count)
-    return result
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def sums_of(values: F64, group: I64, groups: int) -> F64:  # pragma: no cover - compiled
-    """Sums of each row's values by group of columns, shape ``(n, groups)``, added from left to right."""
-    result = np.zeros((values.shape[0], groups))
-    for i in range(values.shape[0]):
-        for c in range(values.shape[1]):
-            result[i, group[c]] += values[i, c]
-    return result

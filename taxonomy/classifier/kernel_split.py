@@ -10,9 +10,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
+from taxonomy.classifier.kernel_text import I32, I64, U8
+
 Mask = npt.NDArray[np.bool_]
 
 # Properties of a character; above them, the row (from one) of the first word that begins with it.

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from taxonomy.classifier.kernel import I64, U8, Texts, utf8
+from taxonomy.classifier.kernel_text import I64, U8, Texts, utf8
 
 U16 = npt.NDArray[np.uint16]
 _ONE, _TWO, _SIX, _TWELVE = (np.uint64(n) for n in (1, 2, 6, 12))

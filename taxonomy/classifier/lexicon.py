@@ -11,8 +11,8 @@ import numpy.typing as npt
 import polars as pl
 import yaml
 
-from taxonomy.classifier.kernel import Texts
 from taxonomy.classifier.kernel_terms import TermFinder
+from taxonomy.classifier.kernel_text import Texts
 from taxonomy.classifier.normalize import fold_text
 
 PHRASES: Final = Path(__file__).parent.parent / "phrases"

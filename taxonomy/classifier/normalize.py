@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 
 from taxonomy.classifier import kernel_split
-from taxonomy.classifier.kernel import strings, utf8
 from taxonomy.classifier.kernel_split import LEFT_OUT, Tables, Words, hash_words, split
+from taxonomy.classifier.kernel_text import strings, utf8
 
 FIELDS: Final = ("name", "scope", "product")
 BREAKS: Final = ";。,、\n|/:()[]【】{}<>《》〈〉“”\"'‘’!?·•●■◆★※~`"

@@ -17,7 +17,8 @@ import polars as pl
 
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.evidence import MICRO, Parts
-from taxonomy.classifier.kernel import Sparse, add_parts, parts_of, phrase_margins
+from taxonomy.classifier.kernel import phrase_margins
+from taxonomy.classifier.kernel_parts import Sparse, add_parts, parts_of
 from taxonomy.classifier.normalize import FIELDS, Phrases, split_texts
 from taxonomy.classifier.textmodel import TextModel
 from taxonomy.classifier.unit import AI, NONE, unit_phrases

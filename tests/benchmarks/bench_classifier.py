@@ -22,7 +22,17 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 PROVES = tuple(
     f"taxonomy/classifier/{n}.py"
-    for n in ("decide", "kernel", "kernel_split", "kernel_terms", "linear", "normalize", "scoring")
+    for n in (
+        "decide",
+        "kernel",
+        "kernel_parts",
+        "kernel_split",
+        "kernel_terms",
+        "kernel_text",
+        "linear",
+        "normalize",
+        "scoring",
+    )
 )
 PEERS = ROOT / ".venv-bench" / "bin" / "python"
 SEED = 20221101

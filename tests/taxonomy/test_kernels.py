@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from etl.demo.mega import build_block, mega_scenario
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.calibrate import Calibration, log_sum, probabilities
-from taxonomy.classifier.kernel import add_parts, parts_of, phrase_margins, sparse_of, sums_of, utf8
+from taxonomy.classifier.kernel import phrase_margins
+from taxonomy.classifier.kernel_parts import add_parts, parts_of, sparse_of, sums_of
 from taxonomy.classifier.kernel_terms import TermFinder
+from taxonomy.classifier.kernel_text import utf8
 from taxonomy.classifier.normalize import (
     APPROVALS,
     BREAKS,
