@@ -325,10 +325,13 @@ def split(
     A phrase found again has the number it had. If, of the first ``probe`` phrases, a share of less than ``worth`` were
     found again, later ones are looked for within their own row only.
     """
-    longest = max(1, (high - low).max()) if low.shape[0] else 1
+    total, longest = 0, 1
+    for i in range(low.shape[0]):
+        total += high[i] - low[i]
+        longest = max(longest, high[i] - low[i])
     codes, kinds = np.empty(longest, dtype=np.int32), np.empty(longest, dtype=np.int32)
     reached = np.empty(longest + 1, dtype=np.bool_)
-    found, words = _room((high - low).sum(), low.shape[0])
+    found, words = _room(total, low.shape[0])
     of_row, of_field, start, of_number, first = found
     text, offsets, hashes, table = words
     known_text, known_offsets, known_hashes, known_table = known

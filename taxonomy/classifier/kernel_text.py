@@ -20,15 +20,11 @@ def utf8(texts: Texts) -> tuple[U8, I64]:
     An Arrow array of strings, whole or a slice, is read where it lies; a polars column, an array of several chunks and one
     with nulls are copied once. No Python string is made.
     """
-    array = (
-        texts.cast(pl.String).to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(texts, pl.Series) else texts
-    )
+    array = _arrow(texts) if isinstance(texts, pl.Series) else texts
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
-    if not (pa.types.is_large_string(array.type) or pa.types.is_string(array.type)):
-        array = array.cast(pa.large_string())
-    if array.null_count:
-        array = array.fill_null("")
+    if array.null_count or not (pa.types.is_large_string(array.type) or pa.types.is_string(array.type)):
+        array = _arrow(pl.Series(pl.from_arrow(array)))
     _, places, content = array.buffers()
     kind = np.int64 if pa.types.is_large_string(array.type) else np.int32
     offsets = np.zeros(1, dtype=np.int64)
@@ -39,6 +35,11 @@ def utf8(texts: Texts) -> tuple[U8, I64]:
     for part in result:
         part.flags.writeable = False
     return result
+
+
+def _arrow(texts: pl.Series) -> pa.LargeStringArray:
+    # Not by pyarrow's own functions: they import pandas where it is installed.
+    return texts.cast(pl.String).fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def strings(data: U8, offsets: I64) -> pa.LargeStringArray:

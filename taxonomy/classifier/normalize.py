@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
@@ -142,19 +142,18 @@ class Phrases:
     distinct: pa.LargeStringArray
     label: npt.NDArray[np.int32]
 
+    @cached_property
+    def _column(self) -> pl.Series:
+        return pl.Series("phrase", pl.from_arrow(self.distinct), dtype=pl.String)
+
     def text(self, numbers: npt.NDArray[np.signedinteger]) -> pl.Series:
         """The distinct phrases of these numbers."""
-        return pl.Series("phrase", pl.from_arrow(self.distinct.take(pa.array(numbers))), dtype=pl.String)
+        return self._column.gather(pl.Series(numbers))
 
     def frame(self) -> pl.DataFrame:
         """Columns ``row``, ``field``, ``start``, ``phrase``."""
-        phrase = pl.Series("phrase", pl.from_arrow(self.distinct), dtype=pl.String)
-        places = {
-            "row": pl.Series(self.row, dtype=pl.UInt32),
-            "field": self.field,
-            "start": pl.Series(self.start, dtype=pl.UInt32),
-        }
-        return pl.DataFrame(places).with_columns(phrase.gather(pl.Series(self.number)))
+        row, start = pl.Series(self.row, dtype=pl.UInt32), pl.Series(self.start, dtype=pl.UInt32)
+        return pl.DataFrame({"row": row, "field": self.field, "start": start, "phrase": self.text(self.number)})
 
 
 def split_texts(
