@@ -14,8 +14,10 @@ import polars as pl
 import yaml
 
 from taxonomy.classifier.calibrate import Calibration
+from taxonomy.classifier.kernel_parts import Sparse, sparse_of
 from taxonomy.classifier.lexicon import Lexicon, load_lexicon
 from taxonomy.classifier.linear import LinearModel, train
+from taxonomy.classifier.normalize import Vocabulary
 from taxonomy.classifier.rules import CodeRule, build_code_rule
 from taxonomy.classifier.textmodel import TextModel
 from taxonomy.classifier.training import (
@@ -101,6 +103,16 @@ class Bundle:
             for phrase, e in sorted(self.dictionary.items())
         ]  # fmt: skip
         return pl.DataFrame(rows, schema={"phrase": pl.String, "leaf": pl.Int64, "weight": pl.Float64}, orient="row")
+
+    @cached_property
+    def concepts(self) -> Sparse:
+        """What each term of the lexicon says for each leaf (log-odds)."""
+        return sparse_of(self.parameters.lexicon * self.lexicon.class_weights(self.leaves))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Generic phrases, and those of the dictionary numbered as in :attr:`entries`."""
+        return Vocabulary.of(self.generic, self.entries["phrase"].to_list())
 
     def data(self) -> dict[str, Any]:
         """Everything but arrays and hash, ready for JSON."""

@@ -37,8 +37,15 @@ class Calibration:
 
 def log_sum(scores: F64) -> F64:
     """Log of the sum of exponentials of each row, shape ``(n,)``."""
+    top, powers = _powers(scores)
+    return np.asarray(top + np.log(powers.sum(axis=1)))
+
+
+def _powers(scores: F64) -> tuple[F64, F64]:
+    """The largest score of each row, and the exponentials of how far the others lie below it."""
     top = scores.max(axis=1)
-    return np.asarray(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)))
+    powers = scores - top[:, None]
+    return top, np.exp(powers, out=powers)
 
 
 def probabilities(scores: F64, calibration: Calibration) -> F64:
@@ -47,10 +54,14 @@ def probabilities(scores: F64, calibration: Calibration) -> F64:
     P(core) is the logistic function of the log-odds of core over its temperature; the leaves share it by a softmax
     over theirs. With both temperatures at one this is the softmax over the leaves and none.
     """
-    core = 1.0 / (1.0 + np.exp(-log_sum(scores) / calibration.core))
-    within = scores / calibration.leaf
-    powers = np.exp(within - within.max(axis=1, keepdims=True))
-    return np.asarray(core[:, None] * powers / powers.sum(axis=1, keepdims=True))
+    top, powers = _powers(scores)
+    core = 1.0 / (1.0 + np.exp(-(top + np.log(powers.sum(axis=1))) / calibration.core))
+    if calibration.leaf != 1.0:
+        powers = _powers(scores / calibration.leaf)[1]
+    total = powers.sum(axis=1, keepdims=True)
+    powers *= core[:, None]
+    powers /= total
+    return powers
 
 
 def fit(scores: F64, leaf: npt.NDArray[np.int64], weight: F64 | None = None) -> Calibration:

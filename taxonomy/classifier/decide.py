@@ -10,7 +10,7 @@ import polars as pl
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.calibrate import probabilities
 from taxonomy.classifier.evidence import KIND_ORDER, MICRO
-from taxonomy.classifier.kernel import largest
+from taxonomy.classifier.kernel_parts import largest, sums_of
 from taxonomy.classifier.scoring import Scored
 
 F64 = npt.NDArray[np.float64]
@@ -18,45 +18,51 @@ I64 = npt.NDArray[np.int64]
 ROUTE_OF: Final = {"code": "code", "dictionary": "phrase", "lexicon": "rule", "model": "model", "unit": "model"}
 CODED: Final = ("lock", "code", "phrase", "rule", "model", "parent")
 NOT_CODED: Final = ("review", "uncodable")
+ROUTES: Final = (*CODED, *NOT_CODED)
 DECIMALS: Final = 6
 
 
 def _by_prefix(p: F64, leaves: tuple[str, ...], length: int) -> tuple[list[str], F64]:
     prefixes = sorted({leaf[:length] for leaf in leaves})
-    sums = np.stack([p[:, [leaf.startswith(x) for leaf in leaves]].sum(axis=1) for x in prefixes], axis=1)
-    return prefixes, sums
+    return prefixes, sums_of(p, np.array([prefixes.index(leaf[:length]) for leaf in leaves]), len(prefixes))
 
 
-def _json_lists(row: npt.NDArray[np.int64], code: npt.NDArray[np.str_], p: F64) -> pl.DataFrame:
-    """``row`` and a JSON list of ``{code, p}`` in the order given."""
-    flat = pl.DataFrame({"row": row, "code": pl.Series(code.tolist(), dtype=pl.String), "p": p})
-    grouped = flat.group_by("row", maintain_order=True).agg(pl.struct("code", "p").alias("c"))
+def _json(lists: pl.Series) -> pl.Series:
+    """Lists as JSON texts."""
     text = pl.struct("c").struct.json_encode().str.strip_prefix('{"c":').str.strip_suffix("}")
-    return grouped.select("row", text.alias("json"))
+    return lists.alias("c").to_frame().select(text.alias("json")).to_series()
 
 
 def _candidates(p: F64, leaves: tuple[str, ...], count: int) -> pl.Series:
-    order = largest(p, min(count, p.shape[1]))
+    count = min(count, p.shape[1])
+    order = largest(p, count)
     shown = np.take_along_axis(p, order, axis=1).ravel().round(DECIMALS)
-    return _json_lists(np.repeat(np.arange(len(p)), count), np.array(leaves)[order].ravel(), shown)["json"]
+    code = pl.Series(leaves, dtype=pl.String).gather(pl.Series(order.ravel()))
+    return _json(pl.DataFrame({"code": code, "p": shown}).to_struct().reshape((len(p), count)).arr.to_list())
 
 
 def _secondary(scored: Scored, threshold: float) -> pl.Series:
     """Leaves other than the best that the text speaks for by itself: the logistic function of their own score."""
-    p = 1.0 / (1.0 + np.exp(-scored.score))
-    p[np.arange(len(p)), scored.best] = 0.0
-    row, leaf = np.nonzero(p >= threshold)
-    order = np.lexsort((leaf, -p[row, leaf], row))
-    row, leaf = row[order], leaf[order]
-    found = _json_lists(row, np.array(scored.leaves)[leaf], p[row, leaf].round(DECIMALS))
-    every = pl.DataFrame({"row": np.arange(len(p))})
-    return every.join(found, on="row", how="left", maintain_order="left")["json"].fill_null("[]")
+    # The logistic function is worked out only where it may reach the threshold.
+    low = np.log(threshold / (1.0 - threshold)) - 1e-6 if 0.0 < threshold < 1.0 else -np.inf
+    row, leaf = np.nonzero(scored.score >= low)
+    p = 1.0 / (1.0 + np.exp(-scored.score[row, leaf]))
+    chosen = (p >= threshold) & (leaf != scored.best[row])
+    row, leaf, p = row[chosen], leaf[chosen], p[chosen]
+    order = np.lexsort((leaf, -p, row))
+    row, leaf, p = row[order], leaf[order], p[order].round(DECIMALS)
+    code = pl.Series(scored.leaves, dtype=pl.String).gather(pl.Series(leaf))
+    grouped = pl.DataFrame({"row": row, "code": code, "p": p}).group_by("row", maintain_order=True)
+    found = grouped.agg(pl.struct("code", "p").alias("c"))
+    every = pl.Series(np.full(len(scored.score), "[]", dtype=object), dtype=pl.String)
+    return every.scatter(found["row"], _json(found["c"]))
 
 
-def _route(kind_sums: Mapping[str, I64]) -> npt.NDArray[np.str_]:
+def _route(kind_sums: Mapping[str, I64]) -> I64:
+    """Positions in :data:`ROUTES`."""
     stacked = np.stack([kind_sums[k] for k in KIND_ORDER], axis=1)
-    names: npt.NDArray[np.str_] = np.array([ROUTE_OF[k] for k in KIND_ORDER])
-    return np.asarray(names[stacked.argmax(axis=1)])
+    at = np.array([ROUTES.index(ROUTE_OF[kind]) for kind in KIND_ORDER])
+    return np.asarray(at[stacked.argmax(axis=1)])
 
 
 def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
@@ -79,29 +85,25 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     evidence, known, no_text = textual > 0, scored.code_at > 0, scored.phrases == 0
     likely = (sums["unit"] >= rule.unit["review_from"] * MICRO) & (bundle.unit is not None)
     uncodable = (no_text & (~known | evidence & (p_best < rule.coded_at))) | (strange & ~evidence & ~known)
-    leaf_name = np.array(scored.leaves)[scored.best]
-    class_name, branch_name = np.array(classes)[p_class.argmax(axis=1)], np.array(branches)[p_branch.argmax(axis=1)]
+    names = ["", "none", *scored.leaves, *classes, *branches]
+    at_class, at_branch = 2 + len(scored.leaves), 2 + len(scored.leaves) + len(classes)
+    route_at = ROUTES.index
     tests: list[tuple[Any, Any, Any, Any]] = [
-        (uncodable, "", "uncodable", p_core * np.nan),
-        (p_best >= rule.coded_at, leaf_name, _route(sums), p_best),
-        (p_class.max(axis=1) >= rule.coded_at, class_name, "parent", p_class.max(axis=1)),
-        (p_branch.max(axis=1) >= rule.coded_at, branch_name, "parent", p_branch.max(axis=1)),
-        (
-            (p_core < rule.none_below) & ~likely & ~scored.related,
-            "none",
-            np.where(known & ~evidence, "code", "model"),
-            1.0 - p_core,
-        ),
-    ]
+        (uncodable, 0, route_at("uncodable"), np.nan),
+        (p_best >= rule.coded_at, 2 + scored.best, _route(sums), p_best),
+        (p_class.max(axis=1) >= rule.coded_at, at_class + p_class.argmax(axis=1), route_at("parent"), p_class.max(axis=1)),
+        (p_branch.max(axis=1) >= rule.coded_at, at_branch + p_branch.argmax(axis=1), route_at("parent"), p_branch.max(axis=1)),
+        ((p_core < rule.none_below) & ~likely & ~scored.related, 1, np.where(known & ~evidence, route_at("code"), route_at("model")), 1.0 - p_core),
+    ]  # fmt: skip
     conditions = [test[0] for test in tests]
-    ai_class = np.select(conditions, [np.broadcast_to(t[1], p_core.shape) for t in tests], "")
-    route = np.select(conditions, [np.broadcast_to(t[2], p_core.shape) for t in tests], "review")
+    name = np.select(conditions, [t[1] for t in tests], 0)
+    route = np.select(conditions, [t[2] for t in tests], route_at("review"))
     probability = np.select(conditions, [t[3] for t in tests], p_best)
     frame = scored.frame.select("unit_id", "name", "gbt_code", "locked_class").with_columns(
-        ai_class=pl.Series(ai_class.tolist(), dtype=pl.String),
+        ai_class=pl.Series(names, dtype=pl.String).gather(pl.Series(name)),
         p_ai=pl.Series(p_core.round(DECIMALS)),
         probability=pl.Series(probability.round(DECIMALS)).fill_nan(None),
-        route=pl.Series(route.tolist(), dtype=pl.String),
+        route=pl.Series(ROUTES, dtype=pl.String).gather(pl.Series(route)),
         candidates=_candidates(p, scored.leaves, rule.candidates),
         secondary=_secondary(scored, rule.secondary_from),
         known=pl.Series(known),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from taxonomy.classifier.batch import OUTPUT, code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
-from taxonomy.classifier.kernel import TermFinder
+from taxonomy.classifier.kernel_terms import TermFinder
 from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.linear import reference_scores
 from taxonomy.classifier.normalize import fold_text, phrase_frame
