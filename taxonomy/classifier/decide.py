@@ -77,7 +77,7 @@ def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     textual = np.stack([sums[k] for k in KIND_ORDER if k != "unit"]).max(axis=0)
     strange = (scored.phrases == 0) | (scored.familiar < rule.min_seen_share)
     evidence, known, no_text = textual > 0, scored.code_at > 0, scored.phrases == 0
-    likely = (sums["unit"] >= rule.unit["review_from"] * MICRO) & (bundle.unit is not None)
+    likely = (sums["unit"] >= bundle.review_from * MICRO) & (bundle.unit is not None)
     uncodable = (no_text & (~known | evidence & (p_best < rule.coded_at))) | (strange & ~evidence & ~known)
     leaf_name = np.array(scored.leaves)[scored.best]
     class_name, branch_name = np.array(classes)[p_class.argmax(axis=1)], np.array(branches)[p_branch.argmax(axis=1)]

@@ -17,7 +17,7 @@ from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.evidence import COLUMNS, MICRO, Parts
 from taxonomy.classifier.kernel import add_phrases, add_terms, margins
 from taxonomy.classifier.normalize import FIELDS, phrase_frame
-from taxonomy.classifier.unit import AI, NONE, unit_phrases
+from taxonomy.classifier.unit import log_ratio, unit_phrases
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -115,10 +115,8 @@ def _unit_part(bundle: Bundle, found: _Phrases, rows: int) -> I64:
     if bundle.unit is None:
         return np.zeros(rows, dtype=np.int64)
     rule = bundle.parameters.unit
-    table = unit_phrases(found.every)
-    scores = bundle.unit.scores(table, rows)
-    index = bundle.unit.classes.index
-    ratio = rule["weight"] * np.clip(scores[:, index(AI)] - scores[:, index(NONE)], -rule["cap"], rule["cap"])
+    table = unit_phrases(found.every, bundle.lexicon)
+    ratio = rule["weight"] * np.clip(log_ratio(bundle.unit, table, rows), -rule["cap"], rule["cap"])
     has_text = np.zeros(rows, dtype=bool)
     has_text[table["row"].to_numpy()] = True
     return _micro(np.where(has_text, ratio, 0.0))
