@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 Mask = npt.NDArray[np.bool_]
-FIELDS: Final = ("name", "scope", "product")
+FIELDS: Final = ("name", "scope", "product", "filing")
 _BREAKS: Final = r";。,、\n|/:()\[\]【】{}<>《》〈〉“”\"'‘’!?·•●■◆★※~`"
 _CUE: Final = r"不包括|不含|不从事|不得|不涉及|不设|不经营|未经"
 _BOILER: Final = (

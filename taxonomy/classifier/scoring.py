@@ -3,9 +3,10 @@
 A unit's score for a leaf is ``bias + code rule + unit model + Σ over its distinct phrases of field weight × (dictionary
 + model) + Σ over the distinct concepts of the lexicon``; *none* scores zero. Every part is an integer number of
 millionths before it is summed: the result does not depend on the batch, its size or the order of rows, and evidence
-adds up exactly.
+adds up exactly. What the text of an algorithm filing adds is kept apart as well: no unit is coded by it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +22,8 @@ from taxonomy.classifier.unit import log_ratio, unit_phrases
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product"}
+TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product", "filing_text": "filing"}
+FILING: Final = FIELDS.index("filing")
 PROBE: Final = 2_000
 WORTH_A_CACHE: Final = 0.25
 KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
@@ -30,7 +32,9 @@ KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
 @dataclass(frozen=True)
 class Scored:
     """Scores of a slice in millionths, shape ``(n, leaves)``; the best leaf, what speaks for it, how familiar the text is
-    (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none)."""
+    (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none);
+    ``unfiled`` the scores without the filing's text (the same array where there is none). ``familiar`` and ``phrases``
+    are of the other texts."""
 
     frame: pl.DataFrame
     leaves: tuple[str, ...]
@@ -40,6 +44,7 @@ class Scored:
     familiar: F64
     phrases: F64
     code_at: I64
+    unfiled: I64
 
     @property
     def score(self) -> F64:
@@ -63,8 +68,8 @@ def _micro(values: F64) -> I64:
 
 def _phrases(frame: pl.DataFrame, bundle: Bundle) -> _Phrases:
     weights = bundle.parameters.field_weight
-    # The heaviest field first: the first place of a phrase is then its heaviest.
-    heaviest = sorted(TEXTS.items(), key=lambda item: (-weights[item[1]], FIELDS.index(item[1])))
+    # The heaviest field first: the first place of a phrase is then its heaviest; a filing displaces no other text.
+    heaviest = sorted(TEXTS.items(), key=lambda item: (item[1] == "filing", -weights[item[1]], FIELDS.index(item[1])))
     texts = [
         frame.with_row_index("row").select(
             "row", pl.lit(FIELDS.index(field), pl.UInt8).alias("field"), pl.col(column).alias("text")
@@ -105,7 +110,10 @@ def _concepts(bundle: Bundle, found: _Phrases, is_trade: npt.NDArray[np.bool_]) 
             pl.col("phrase").str.slice(pl.col("start"), pl.col("end") - pl.col("start")).alias("text"),
             (pl.col("at") + pl.col("start")).alias("start"), (pl.col("at") + pl.col("end")).alias("end"),
         )
-        .sort("row", "term", "weight", "field", "start", descending=[False, False, True, False, False])
+        .sort(
+            "row", "term", pl.col("field") == FILING, "weight", "field", "start",
+            descending=[False, False, False, True, False, False],
+        )
         .unique(["row", "term"], keep="first", maintain_order=True)
     )  # fmt: skip
 
@@ -145,13 +153,27 @@ def _row_rows(kind: str, field: str, micro: I64) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def _entry_micro(entries: pl.DataFrame) -> I64:
+    return _micro((entries["weight"] * entries["weight_right"]).to_numpy())
+
+
+def _add_texts(micro: I64, tables: Sequence[pl.DataFrame], margin: F64, term_weight: F64) -> None:
+    """Add what phrases, concepts and dictionary entries (``tables``) say to the scores."""
+    once, concepts, entries = tables
+    row, ids = (once[c].to_numpy().astype(np.int64) for c in ("row", "id"))
+    add_phrases(micro, row, ids, once["weight"].to_numpy(), margin)
+    concept_row, term = concepts["row"].to_numpy().astype(np.int64), concepts["term"].to_numpy()
+    add_terms(micro, concept_row, term, concepts["weight"].to_numpy(), term_weight)
+    np.add.at(micro, (entries["row"].to_numpy(), entries["leaf"].to_numpy()), _entry_micro(entries))
+
+
 def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     """Score units.
 
     Parameters
     ----------
     frame
-        Columns ``name, business_scope, main_products, gbt_code`` (String), at least one row.
+        Columns ``name, business_scope, main_products, filing_text, gbt_code`` (String), at least one row.
     """
     n, parameters = frame.height, bundle.parameters
     found = _phrases(frame, bundle)
@@ -164,15 +186,21 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     code, unit = _micro(bundle.code_rule.table)[code_at], _unit_part(bundle, found, n)
 
     micro = _micro(np.full((n, len(bundle.leaves)), parameters.bias)) + code + unit[:, None]
-    row, ids = found.once["row"].to_numpy().astype(np.int64), found.once["id"].to_numpy().astype(np.int64)
-    weight = found.once["weight"].to_numpy()
-    add_phrases(micro, row, ids, weight, margin)
-    concept_row, term = concepts["row"].to_numpy().astype(np.int64), concepts["term"].to_numpy()
-    add_terms(micro, concept_row, term, concepts["weight"].to_numpy(), term_weight)
-    entry_micro = _micro((entries["weight"] * entries["weight_right"]).to_numpy())
-    np.add.at(micro, (entries["row"].to_numpy(), entries["leaf"].to_numpy()), entry_micro)
+    tables, own = (found.once, concepts, entries), pl.col("field") != FILING
+    is_own = (found.once["field"] != FILING).to_numpy()
+    if is_own.all():
+        _add_texts(micro, tables, margin, term_weight)
+        unfiled = micro
+    else:
+        _add_texts(micro, [t.filter(own) for t in tables], margin, term_weight)
+        unfiled = micro.copy()
+        _add_texts(micro, [t.filter(~own) for t in tables], margin, term_weight)
 
     best = micro.argmax(axis=1)
+    row, ids = found.once["row"].to_numpy().astype(np.int64), found.once["id"].to_numpy().astype(np.int64)
+    weight = found.once["weight"].to_numpy()
+    concept_row, term = concepts["row"].to_numpy().astype(np.int64), concepts["term"].to_numpy()
+    entry_micro = _entry_micro(entries)
     entry_best = np.where(entries["leaf"].to_numpy() == best[entries["row"].to_numpy()], entry_micro, 0)
     term_best = _micro(concepts["weight"].to_numpy() * term_weight[term, best[concept_row]])
     concept_rows = concepts.with_columns(micro=pl.Series(term_best)).filter(pl.col("micro") != 0)
@@ -189,8 +217,8 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     table = pl.concat(
         [p.with_columns(pl.col("row").cast(pl.UInt32)).select(COLUMNS) for p in parts], how="vertical_relaxed"
     )
-    words = np.bincount(row, minlength=n).astype(np.float64)
-    familiar = np.bincount(row, weights=share[ids], minlength=n) / np.maximum(words, 1.0)
+    words = np.bincount(row[is_own], minlength=n).astype(np.float64)
+    familiar = np.bincount(row[is_own], weights=share[ids[is_own]], minlength=n) / np.maximum(words, 1.0)
     return Scored(
         frame=frame,
         leaves=bundle.leaves,
@@ -200,4 +228,5 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
         familiar=familiar,
         phrases=words,
         code_at=code_at,
+        unfiled=unfiled,
     )
