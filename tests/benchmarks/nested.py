@@ -1,5 +1,7 @@
-"""Nested cross-validation of the unit model: every choice is made inside the training folds, so that the figure of the
-outer folds is not one of the choosing. The candidates hold the choices that were looked at on the development sample."""
+"""How much of the unit model's figure is owed to choosing: the candidates hold the choices that were looked at on the
+development sample. Nested: in each outer fold the candidate is chosen by folds inside the training rows (most positives
+found around the wanted share, or largest area under the curve). Not chosen at all: the mean of all candidates, and the
+figures of each of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -108,18 +110,20 @@ def recall_at(score: F64, y: I64, share: float) -> float:
     return float(y[top].sum() / y.sum())
 
 
-def _choose(texts: Texts, y: I64, train: I64, share: float, seed: int) -> Candidate:
-    """The candidate that finds most positives around the wanted share, by folds inside the training rows."""
+def _choices(texts: Texts, y: I64, train: I64, share: float, seed: int) -> dict[str, int]:
+    """The candidate (position) that is best by folds inside the training rows, by either measure."""
+    from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
 
-    found = []
+    found: dict[str, list[float]] = {"by_recall": [], "by_area": []}
     for choice in CANDIDATES:
         score = np.zeros(len(train))
         for a, b in StratifiedKFold(INNER, shuffle=True, random_state=seed).split(train, y[train]):
             score[b] = texts.ratio(choice, y, train[a], train[b])
         shares = np.linspace(0.8 * share, 1.2 * share, 9)
-        found.append(float(np.mean([recall_at(score, y[train], s) for s in shares])))
-    return CANDIDATES[int(np.argmax(found))]
+        found["by_recall"].append(float(np.mean([recall_at(score, y[train], s) for s in shares])))
+        found["by_area"].append(float(roc_auc_score(y[train], score)))
+    return {name: int(np.argmax(values)) for name, values in found.items()}
 
 
 def nested(frame: pl.DataFrame, static: F64, y: I64, seeds: Sequence[int], folds: int, share: float) -> dict[str, Any]:
@@ -137,25 +141,44 @@ def nested(frame: pl.DataFrame, static: F64, y: I64, seeds: Sequence[int], folds
     Returns
     -------
     dict
-        Mean and standard deviation over seeds of the average precision (static log-odds and unit model) and of the
-        positives among ``share`` of the rows (unit model), and how often each candidate was chosen.
+        Mean, standard deviation over seeds and lowest of the average precision (static log-odds and unit model) and of the
+        positives among ``share`` of the rows (unit model): nested by either measure, the mean of all candidates, each
+        candidate; and how often each was chosen.
     """
-    from sklearn.metrics import average_precision_score
     from sklearn.model_selection import StratifiedKFold
 
-    texts, chosen = Texts(frame), Counter[str]()
-    precision, recall = [], []
+    texts = Texts(frame)
+    chosen = {"by_recall": Counter[str](), "by_area": Counter[str]()}
+    ratios: dict[str, list[F64]] = {}
     for seed in seeds:
-        ratio = np.zeros(len(y))
-        for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(ratio, y):
-            choice = _choose(texts, y, train, share, seed)
-            chosen[choice.label()] += 1
-            ratio[test] = texts.ratio(choice, y, train, test)
-        precision.append(float(average_precision_score(y, static + np.clip(ratio, -5.0, 5.0))))
-        recall.append(recall_at(ratio, y, share))
+        every = np.zeros((len(CANDIDATES), len(y)))
+        picked = {name: np.zeros(len(y)) for name in chosen}
+        for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y):
+            for at, choice in enumerate(CANDIDATES):
+                every[at, test] = texts.ratio(choice, y, train, test)
+            for name, at in _choices(texts, y, train, share, seed).items():
+                picked[name][test] = every[at, test]
+                chosen[name][CANDIDATES[at].label()] += 1
+        named = {c.label(): r for c, r in zip(CANDIDATES, every, strict=True)}
+        for name, ratio in (picked | {"mean_of_all": every.mean(axis=0)} | named).items():
+            ratios.setdefault(name, []).append(ratio)
+    figures = {name: _figures(found, static, y, share) for name, found in ratios.items()}
+    own = ("by_recall", "by_area", "mean_of_all")
     return {
-        "seeds": len(seeds), "candidates": len(CANDIDATES),
-        "average_precision": {"mean": round(float(np.mean(precision)), 4), "sd": round(float(np.std(precision)), 4)},
-        "positives_nominated": {"mean": round(float(np.mean(recall)), 4), "sd": round(float(np.std(recall)), 4), "each": [round(r, 4) for r in recall]},
-        "chosen": dict(chosen.most_common()),
+        "seeds": len(seeds), **{name: figures[name] for name in own},
+        "chosen": {name: dict(counts.most_common()) for name, counts in chosen.items()},
+        "candidates": {name: figure for name, figure in figures.items() if name not in own},
     }  # fmt: skip
+
+
+def _figures(ratios: Sequence[F64], static: F64, y: I64, share: float) -> dict[str, dict[str, float]]:
+    from sklearn.metrics import average_precision_score
+
+    found = {
+        "average_precision": [average_precision_score(y, static + np.clip(r, -5.0, 5.0)) for r in ratios],
+        "positives_nominated": [recall_at(r, y, share) for r in ratios],
+    }
+    return {
+        name: {f: round(float(call(values)), 4) for f, call in (("mean", np.mean), ("sd", np.std), ("lowest", np.min))}
+        for name, values in found.items()
+    }
