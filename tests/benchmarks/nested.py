@@ -1,7 +1,10 @@
 """How much of the unit model's figure is owed to choosing: the candidates hold the choices that were looked at on the
 development sample. Nested: in each outer fold the candidate is chosen by folds inside the training rows (most positives
 found around the wanted share, or largest area under the curve). Not chosen at all: the mean of all candidates, and the
-figures of each of them."""
+figures of each of them.
+
+Candidates differ in scale, and so would the folds: nested ratios are counted from the level that nominates the wanted
+share of the training rows, in standard deviations, both by the inner folds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import sparse
 
 from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.normalize import phrase_frame
-from taxonomy.classifier.textmodel import TextField, _counts, _fit, _idf, _scaled
+from taxonomy.classifier.textmodel import TextField, _counts, _fit
 from taxonomy.classifier.training import generic_phrases
 
 F64 = npt.NDArray[np.float64]
@@ -87,20 +91,27 @@ class Texts:
             _counts(part.with_columns(field=pl.lit(name)), TextField(name), self._frame.height)
             for name, part in parts.items()
         ]
-        return counts[0], counts[1], counts[2]
+        seen = [np.unique(count.indices) for count in counts]
+        blocks = [count[:, used].astype(np.float64) for count, used in zip(counts, seen, strict=True)]
+        for block in blocks:
+            block.data = 1.0 + np.log(block.data)
+        return blocks[0], blocks[1], blocks[2]
 
     def ratio(self, choice: Candidate, y: I64, train: I64, test: I64) -> F64:
         """Log-likelihood ratio of the test rows by the candidate trained on the others."""
-        fields = (TextField("scope"), TextField("name", choice.name), TextField("main", choice.main))
-        blocks = self.blocks(choice.take, choice.trade, choice.generic)
-        inside = [b[train] for b in blocks]
-        idf = np.concatenate([_idf(b) for b in inside])
-        matrix = _scaled(inside, fields, idf)
-        used = np.unique(matrix.indices)
+        parts = []
+        for block, weight in zip(
+            self.blocks(choice.take, choice.trade, choice.generic), (1.0, choice.name, choice.main), strict=True
+        ):
+            among = np.bincount(block[train].indices, minlength=block.shape[1])
+            valued = block @ sparse.diags(np.log((1 + len(train)) / (1 + among)) + 1.0)
+            length = np.sqrt(np.asarray(valued.multiply(valued).sum(axis=1)).ravel())
+            parts.append(sparse.diags(weight / np.where(length > 0, length, 1.0)) @ valued)
+        matrix = sparse.hstack(parts).tocsr()
         coefficients, bias = _fit(
-            matrix[:, used], y[train], np.ones(len(train)), "logistic", choice.inverse_penalty, True
+            matrix[train], y[train], np.ones(len(train)), "logistic", choice.inverse_penalty, True
         )
-        scores = _scaled([b[test] for b in blocks], fields, idf)[:, used] @ coefficients + bias
+        scores = matrix[test] @ coefficients + bias
         return np.asarray(scores[:, 1] - scores[:, 0])
 
 
@@ -110,12 +121,14 @@ def recall_at(score: F64, y: I64, share: float) -> float:
     return float(y[top].sum() / y.sum())
 
 
-def _choices(texts: Texts, y: I64, train: I64, share: float, seed: int) -> dict[str, int]:
-    """The candidate (position) that is best by folds inside the training rows, by either measure."""
+def _choices(texts: Texts, y: I64, train: I64, share: float, seed: int) -> dict[str, tuple[int, float, float]]:
+    """The candidate (position) that is best by folds inside the training rows, by either measure; the level that
+    nominates ``share`` of them, and the standard deviation of its ratios."""
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
 
     found: dict[str, list[float]] = {"by_recall": [], "by_area": []}
+    levels: list[tuple[float, float]] = []
     for choice in CANDIDATES:
         score = np.zeros(len(train))
         for a, b in StratifiedKFold(INNER, shuffle=True, random_state=seed).split(train, y[train]):
@@ -123,7 +136,9 @@ def _choices(texts: Texts, y: I64, train: I64, share: float, seed: int) -> dict[
         shares = np.linspace(0.8 * share, 1.2 * share, 9)
         found["by_recall"].append(float(np.mean([recall_at(score, y[train], s) for s in shares])))
         found["by_area"].append(float(roc_auc_score(y[train], score)))
-    return {name: int(np.argmax(values)) for name, values in found.items()}
+        levels.append((float(np.quantile(score, 1.0 - share)), float(score.std())))
+    best = {name: int(np.argmax(values)) for name, values in found.items()}
+    return {name: (at, *levels[at]) for name, at in best.items()}
 
 
 def nested(frame: pl.DataFrame, static: F64, y: I64, seeds: Sequence[int], folds: int, share: float) -> dict[str, Any]:
@@ -156,8 +171,8 @@ def nested(frame: pl.DataFrame, static: F64, y: I64, seeds: Sequence[int], folds
         for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y):
             for at, choice in enumerate(CANDIDATES):
                 every[at, test] = texts.ratio(choice, y, train, test)
-            for name, at in _choices(texts, y, train, share, seed).items():
-                picked[name][test] = every[at, test]
+            for name, (at, level, spread) in _choices(texts, y, train, share, seed).items():
+                picked[name][test] = (every[at, test] - level) / spread
                 chosen[name][CANDIDATES[at].label()] += 1
         named = {c.label(): r for c, r in zip(CANDIDATES, every, strict=True)}
         for name, ratio in (picked | {"mean_of_all": every.mean(axis=0)} | named).items():
