@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TEXTS = ("name", "business_scope", "main_products", "gbt_code")
 INPUT = ("unit_id", *TEXTS)
+FILING = "filing_text"
 NUMBERS = ("p_ai", "probability", "inclusion_probability")
 SHOWN_DIFFERENCES = 10
 
@@ -101,14 +102,20 @@ def _folder() -> Path:
 
 def _register_texts() -> "pl.DataFrame | None":
     """Texts of the register in the work store, if this installation has one."""
+    from etl.assets.collect import table_name
     from etl.assets.register import REGISTER_CURRENT
     from etl.coding import coding_input
+    from etl.filing_text import filing_texts
     from warehouse.write import WorkStore
 
     if not (home() / "work.duckdb").is_file():
         return None
     work = WorkStore(home())
-    return coding_input(work.read(REGISTER_CURRENT)) if work.exists(REGISTER_CURRENT) else None
+    if not work.exists(REGISTER_CURRENT):
+        return None
+    listed = table_name("algorithm_filings")
+    filings = filing_texts(work.read(listed)) if work.exists(listed) else None
+    return coding_input(work.read(REGISTER_CURRENT), filings=filings)
 
 
 # --- train -----------------------------------------------------------------------------------------------------
@@ -125,12 +132,12 @@ def _with_texts(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
                 f"{path}: no texts (name, business_scope) and no register to take them from by unit_id; "
                 "add the columns, or run in the AISTAT_HOME of the installation"
             )
-        kept = frame.drop([c for c in TEXTS if c in frame.columns])
-        found = kept.join(register_.select(INPUT), on="unit_id", how="inner")
+        kept = frame.drop([c for c in (*TEXTS, FILING) if c in frame.columns])
+        found = kept.join(register_.select(*INPUT, FILING), on="unit_id", how="inner")
         if found.height < frame.height:
             print(f"{path}: {frame.height - found.height:,} 个单位不在名录 / units are not in the register: left out")
         frame = found
-    absent = [pl.lit(None, pl.String).alias(c) for c in INPUT if c not in frame.columns]
+    absent = [pl.lit(None, pl.String).alias(c) for c in (*INPUT, FILING) if c not in frame.columns]
     return frame.with_columns(absent)
 
 
@@ -298,7 +305,7 @@ def _coded_again(rows: "pl.DataFrame", bundle: Any) -> "pl.DataFrame":
     from taxonomy.classifier.batch import OUTPUT, code_batch
 
     parts = []
-    for slice_ in rows.select(*INPUT, "locked_class").iter_slices(50_000):
+    for slice_ in rows.select(*INPUT, "locked_class", FILING).iter_slices(50_000):
         for batch in slice_.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches():
             parts.append(pl.from_arrow(pa.Table.from_batches([code_batch(batch, bundle)])))
     return pl.concat(parts) if parts else pl.DataFrame(schema=OUTPUT)

@@ -8,6 +8,7 @@ from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
 from etl.compact import compact
+from etl.filing_text import filing_texts
 from etl.link import Returns, unit_year
 from etl.progress import step
 from etl.quantities import with_quantities
@@ -24,7 +25,7 @@ UNIT_YEAR = "process_enterprise__unit_year"
 @dg.asset(
     name=CODE_UNIT,
     group_name=GROUP,
-    deps=[REGISTER_CURRENT],
+    deps=[REGISTER_CURRENT, table_name("algorithm_filings")],
     check_specs=[dg.AssetCheckSpec("every_unit_decided", asset=CODE_UNIT, blocking=True)],
     description="名录单位的人工智能行业编码（附证据） / AI codes of the register with evidence",
 )
@@ -41,6 +42,7 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
             full=is_full(context),
             seen=changes.see,
             locks=labels(ReviewJournal(stores.root)),
+            filings=filing_texts(stores.work.read(table_name("algorithm_filings"))),
         )
         changes.record(stores.root, stores.work, bundle.hash)
         units = stores.work.rows(REGISTER_CURRENT)

@@ -73,8 +73,9 @@ class Parameters:
 class Bundle:
     """Model, lexicon, dictionary, code rule, unit model, calibration and parameters; ``hash`` names all of them.
 
-    ``unit`` is there when the bundle was trained with labels; ``training`` says on what (counts and hashes, no text);
-    ``related``: the related codes (R…) of the catalogue, which a lock may hold and no text is coded to.
+    ``unit`` is there when the bundle was trained with labels; ``review_from`` is the ratio of it from which a unit is
+    reviewed; ``training`` says on what (counts and hashes, no text); ``related``: the related codes (R…) of the catalogue,
+    which a lock may hold and no text is coded to.
     """
 
     hash: str
@@ -85,6 +86,7 @@ class Bundle:
     generic: frozenset[str]
     code_rule: CodeRule
     unit: TextModel | None = None
+    review_from: float = 0.0
     calibration: Calibration = field(default_factory=Calibration)
     training: Mapping[str, Any] = field(default_factory=dict)
     related: tuple[str, ...] = ()
@@ -125,6 +127,7 @@ class Bundle:
             "generic": sorted(self.generic),
             "codes": list(self.code_rule.codes),
             "unit": None if self.unit is None else self.unit.head(),
+            "review_from": self.review_from,
             "calibration": self.calibration.as_dict(),
             "training": dict(self.training),
             "related": list(self.related),
@@ -200,23 +203,25 @@ def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
     parameters = load_parameters()
     model = _leaf_model(content_hash())
     leaves = model.classes[1:]
-    generic, words, unit, training = generic_phrases(), dictionary(), None, dict[str, Any]()
+    generic, words, lexicon, training = generic_phrases(), dictionary(), load_lexicon(), dict[str, Any]()
+    learned = None
     if labels is not None:
         labels = _checked(labels, leaves)
         training = {"labels": labels.height, "labels_hash": labels_hash(labels)}
         counts = [side_of(code) for code in labels["ai_class"]]
         training |= {"positives": counts.count(AI), "related": counts.count(RELATED)}
         words = words | learned_entries(labels, words, generic)
-        unit = train_unit_model(labels, parameters.unit)
+        learned = train_unit_model(labels, parameters.unit, generic, lexicon)
     return Bundle(
         hash=content_hash(labels),
         parameters=parameters,
         model=model,
-        lexicon=load_lexicon(),
+        lexicon=lexicon,
         dictionary=words,
         generic=generic,
         code_rule=build_code_rule(parameters.code, leaves),
-        unit=unit,
+        unit=None if learned is None else learned[0],
+        review_from=parameters.unit["review_from"] if learned is None else learned[1],
         training=training,
         related=related_codes(),
     )

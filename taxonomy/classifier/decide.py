@@ -68,29 +68,36 @@ def _route(kind_sums: Mapping[str, I64]) -> I64:
 def decide(scored: Scored, bundle: Bundle) -> pl.DataFrame:
     """Decisions in row order: the columns of :data:`taxonomy.classifier.batch.OUTPUT` without evidence and bundle.
 
-    A locked class stands. A leaf whose probability reaches ``coded_at`` is coded; else its class or branch (route
-    ``parent``) if that does; a unit whose P(core) is below ``none_below``, and which the unit model, if there is one,
-    finds neither likelier AI than not nor likelier related, is coded *none*; text without familiar words and without
-    any other evidence is ``uncodable``; everything else is for review. No text is coded related: only a lock is.
+    A locked class stands. A leaf whose probability reaches ``coded_at``, with the text of an algorithm filing and without
+    it, is coded; else its class or branch (route ``parent``) if that does; a unit whose P(core) is below ``none_below``,
+    and which the unit model, if there is one, finds neither as likely AI as the bundle's ``review_from`` nor likelier
+    related, is coded *none*; text without familiar words and without any other evidence is ``uncodable``, unless a filing
+    speaks for it; everything else is for review. No text is coded related: only a lock is.
     """
     rule = bundle.parameters
     p = probabilities(scored.score, bundle.calibration)
     p_core = p.sum(axis=1)
-    p_best = np.take_along_axis(p, scored.best[:, None], axis=1)[:, 0]
-    classes, p_class = _by_prefix(p, scored.leaves, 2)
-    branches, p_branch = _by_prefix(p, scored.leaves, 1)
-    sums = scored.parts.sums()
+    # A filing shows the use of an algorithm, not what the unit is: it may lower what is coded, never raise it.
+    has_filing, safe = np.zeros(len(p), dtype=bool), p
+    if scored.unfiled is not scored.micro:
+        has_filing = (scored.unfiled != scored.micro).any(axis=1)
+        safe = np.minimum(p, probabilities(scored.unfiled / MICRO, bundle.calibration))
+    p_best, safe_best = (np.take_along_axis(x, scored.best[:, None], axis=1)[:, 0] for x in (p, safe))
+    classes, p_class = _by_prefix(safe, scored.leaves, 2)
+    branches, p_branch = _by_prefix(safe, scored.leaves, 1)
+    sums = scored.parts.sums(without="filing" if has_filing.any() else None)
     textual = np.stack([sums[k] for k in KIND_ORDER if k != "unit"]).max(axis=0)
     strange = (scored.phrases == 0) | (scored.familiar < rule.min_seen_share)
     evidence, known, no_text = textual > 0, scored.code_at > 0, scored.phrases == 0
-    likely = (sums["unit"] >= rule.unit["review_from"] * MICRO) & (bundle.unit is not None)
-    uncodable = (no_text & (~known | evidence & (p_best < rule.coded_at))) | (strange & ~evidence & ~known)
+    likely = (sums["unit"] >= bundle.review_from * MICRO) & (bundle.unit is not None)
+    uncodable = (no_text & (~known | evidence & (safe_best < rule.coded_at))) | (strange & ~evidence & ~known)
     names = ["", "none", *scored.leaves, *classes, *branches]
     at_class, at_branch = 2 + len(scored.leaves), 2 + len(scored.leaves) + len(classes)
     route_at = ROUTES.index
     tests: list[tuple[Any, Any, Any, Any]] = [
-        (uncodable, 0, route_at("uncodable"), np.nan),
-        (p_best >= rule.coded_at, 2 + scored.best, _route(sums), p_best),
+        (uncodable & ~has_filing, 0, route_at("uncodable"), np.nan),
+        (uncodable, 0, route_at("review"), p_best),
+        (safe_best >= rule.coded_at, 2 + scored.best, _route(sums), p_best),
         (p_class.max(axis=1) >= rule.coded_at, at_class + p_class.argmax(axis=1), route_at("parent"), p_class.max(axis=1)),
         (p_branch.max(axis=1) >= rule.coded_at, at_branch + p_branch.argmax(axis=1), route_at("parent"), p_branch.max(axis=1)),
         ((p_core < rule.none_below) & ~likely & ~scored.related, 1, np.where(known & ~evidence, route_at("code"), route_at("model")), 1.0 - p_core),

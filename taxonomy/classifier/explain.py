@@ -75,7 +75,7 @@ def _phrase_grams(part: dict[str, object], leaf: str, bundle: Bundle) -> list[Pi
 def _unit_grams(unit: dict[str, str | None], value: float, bundle: Bundle) -> list[Piece]:
     assert bundle.unit is not None
     frame = pl.DataFrame([{"name": unit.get("name"), "business_scope": unit.get("business_scope")}])
-    table = phrases_of_units(frame.cast(pl.String))
+    table = phrases_of_units(frame.cast(pl.String), bundle.generic, bundle.lexicon)
     weight, index = bundle.parameters.unit["weight"], bundle.unit.classes.index
     against = str(sides(bundle.unit, table, 1).against[0])
     bias = bundle.unit.scale * float(bundle.unit.bias[index(AI)] - bundle.unit.bias[index(against)])

@@ -20,7 +20,7 @@ from taxonomy.classifier import kernel_split
 from taxonomy.classifier.kernel_split import LEFT_OUT, Tables, Words, hash_words, split
 from taxonomy.classifier.kernel_text import strings, utf8
 
-FIELDS: Final = ("name", "scope", "product")
+FIELDS: Final = ("name", "scope", "product", "filing")
 BREAKS: Final = ";。,、\n|/:()[]【】{}<>《》〈〉“”\"'‘’!?·•●■◆★※~`"
 SPACES: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 CUES: Final = ("不包括", "不含", "不从事", "不得", "不涉及", "不设", "不经营", "未经")

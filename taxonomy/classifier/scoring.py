@@ -3,7 +3,7 @@
 A unit's score for a leaf is ``bias + code rule + unit model + Σ over its distinct phrases of field weight × (dictionary
 + model) + Σ over the distinct concepts of the lexicon``; *none* scores zero. Every part is an integer number of
 millionths before it is summed: the result does not depend on the batch, its size or the order of rows, and evidence
-adds up exactly.
+adds up exactly. What the text of an algorithm filing adds is kept apart as well: no unit is coded by it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ from taxonomy.classifier.unit import sides, unit_phrases
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product"}
+TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product", "filing_text": "filing"}
+FILING: Final = FIELDS.index("filing")
 FIELD_NAMES: Final = (*FIELDS, "gbt_code", "")
 KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
 
@@ -35,7 +36,8 @@ KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
 class Scored:
     """Scores of a slice in millionths, shape ``(n, leaves)``; the best leaf, what speaks for it, how familiar the text is
     (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none);
-    ``related``: the unit model finds it likelier related than core or *none*."""
+    ``related``: the unit model finds it likelier related than core or *none*; ``unfiled`` the scores without the filing's
+    text (the same array where there is none). ``familiar`` and ``phrases`` are of the other texts."""
 
     frame: pl.DataFrame
     leaves: tuple[str, ...]
@@ -46,6 +48,7 @@ class Scored:
     phrases: F64
     code_at: I64
     related: npt.NDArray[np.bool_]
+    unfiled: I64
 
     @cached_property
     def score(self) -> F64:
@@ -80,8 +83,9 @@ def _micro(values: F64) -> I64:
 def _phrases(frame: pl.DataFrame, bundle: Bundle) -> tuple[Phrases, _Once]:
     """All phrases of the rows, and each row's distinct ones."""
     weights = bundle.parameters.field_weight
-    # The heaviest field first: the first place of a phrase is then its heaviest.
-    heaviest = sorted(TEXTS.items(), key=lambda item: (-weights[item[1]], FIELDS.index(item[1])))
+    # The heaviest field first: the first place of a phrase is then its heaviest; a filing displaces no other text.
+    there = [item for item in TEXTS.items() if item[1] != "filing" or frame[item[0]].null_count() < frame.height]
+    heaviest = sorted(there, key=lambda item: (item[1] == "filing", -weights[item[1]], FIELDS.index(item[1])))
     fields = [np.full(frame.height, FIELDS.index(field), dtype=np.uint8) for _, field in heaviest]
     texts = [frame[column] for column, _ in heaviest]
     found = split_texts(texts, fields, np.arange(frame.height, dtype=np.int32), bundle.vocabulary)
@@ -125,9 +129,12 @@ def _concepts(bundle: Bundle, found: Phrases, once: _Once) -> pl.DataFrame:
     words = pl.Series("text", bundle.lexicon.words, dtype=pl.String).gather(placed["term"])
     return (
         placed.select("row", "field", "weight", "term", words, pl.col("start", "end") + pl.col("at"))
-        .sort("row", "term", "weight", "field", "start", descending=[False, False, True, False, False])
+        .sort(
+            "row", "term", pl.col("field") == FILING, "weight", "field", "start",
+            descending=[False, False, False, True, False, False],
+        )
         .unique(["row", "term"], keep="first", maintain_order=True)
-    )
+    )  # fmt: skip
 
 
 def _entries(bundle: Bundle, found: Phrases, once: _Once) -> _Entries:
@@ -138,12 +145,10 @@ def _entries(bundle: Bundle, found: Phrases, once: _Once) -> _Entries:
     return _Entries(at, bundle.entries["leaf"].to_numpy()[number], _micro(once.weight[at] * weight))
 
 
-def _unit_part(
-    model: TextModel, rule: Mapping[str, float], found: Phrases, rows: int
-) -> tuple[I64, npt.NDArray[np.bool_]]:
+def _unit_part(bundle: Bundle, model: TextModel, found: Phrases, rows: int) -> tuple[I64, npt.NDArray[np.bool_]]:
     """The unit model's likelihood ratio, clipped, and whether it finds the unit related; each ``(rows,)``, zero and
     false without scope and name."""
-    table = unit_phrases(found.frame())
+    rule, table = bundle.parameters.unit, unit_phrases(found.frame(), bundle.lexicon)
     said = sides(model, table, rows)
     ratio = rule["weight"] * np.clip(said.core, -rule["cap"], rule["cap"])
     has_text = np.zeros(rows, dtype=bool)
@@ -186,13 +191,32 @@ def _row_rows(kind: str, field: str, micro: I64) -> pl.DataFrame:
     return _rows_of(kind, places, micro[at])
 
 
+class _Texts(NamedTuple):
+    """What the texts say: phrases with their margins, concepts (row, term, weight) and whose they are, dictionary entries."""
+
+    once: _Once
+    margin: Sparse
+    spoken: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+    own_concept: npt.NDArray[np.bool_]
+    entries: _Entries
+
+
+def _add_texts(micro: I64, bundle: Bundle, texts: _Texts, own: npt.NDArray[np.bool_], *, filed: bool) -> None:
+    """Add to the scores what the unit's own texts say, or what its filing says."""
+    once, entries = texts.once, texts.entries
+    kept, kept_concept, kept_entry = own != filed, texts.own_concept != filed, own[entries.at] != filed
+    add_parts(micro, once.row[kept], once.number[kept], once.weight[kept], texts.margin)
+    add_parts(micro, *(column[kept_concept] for column in texts.spoken), bundle.concepts)
+    np.add.at(micro, (once.row[entries.at[kept_entry]], entries.leaf[kept_entry]), entries.micro[kept_entry])
+
+
 def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     """Score units.
 
     Parameters
     ----------
     frame
-        Columns ``name, business_scope, main_products, gbt_code`` (String), at least one row.
+        Columns ``name, business_scope, main_products, filing_text, gbt_code`` (String), at least one row.
     """
     n, bias = frame.height, _micro(np.array(bundle.parameters.bias))
     found, once = _phrases(frame, bundle)
@@ -202,12 +226,15 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     code_at, code, unit = bundle.code_rule.positions(frame["gbt_code"]), _micro(bundle.code_rule.table), None
     micro, related = (code + bias)[code_at], np.zeros(n, dtype=bool)
     if bundle.unit is not None:
-        unit, related = _unit_part(bundle.unit, bundle.parameters.unit, found, n)
+        unit, related = _unit_part(bundle, bundle.unit, found, n)
         micro += unit[:, None]
-    add_parts(micro, once.row, once.number, once.weight, margin)
     spoken = (concepts["row"].to_numpy(), concepts["term"].to_numpy(), concepts["weight"].to_numpy())
-    add_parts(micro, *spoken, bundle.concepts)
-    np.add.at(micro, (once.row[entries.at], entries.leaf), entries.micro)
+    own, unfiled = once.field != FILING, micro
+    texts = _Texts(once, margin, spoken, concepts["field"].to_numpy() != FILING, entries)
+    _add_texts(micro, bundle, texts, own, filed=False)
+    if not own.all():
+        unfiled = micro.copy()
+        _add_texts(micro, bundle, texts, own, filed=True)
 
     best = micro.argmax(axis=1)
     entry_best = np.where(entries.leaf == best[once.row[entries.at]], entries.micro, 0)
@@ -219,8 +246,8 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
         _text_rows(found, once, np.arange(len(once.row)), "model", margin_best),
     ] + ([] if unit is None else [_row_rows("unit", "", unit)])
     table = pl.concat(parts).sort("row", "kind", "field", "start", "text")
-    words = np.bincount(once.row, minlength=n).astype(np.float64)
-    familiar = np.bincount(once.row, weights=share[once.number], minlength=n) / np.maximum(words, 1.0)
+    words = np.bincount(once.row[own], minlength=n).astype(np.float64)
+    familiar = np.bincount(once.row[own], weights=share[once.number[own]], minlength=n) / np.maximum(words, 1.0)
     return Scored(
         frame=frame,
         leaves=bundle.leaves,
@@ -231,4 +258,5 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
         phrases=words,
         code_at=code_at,
         related=related,
+        unfiled=unfiled,
     )

@@ -12,7 +12,9 @@ from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle, build_bundle
 from taxonomy.classifier.decide import nominated
 from taxonomy.classifier.explain import explain
+from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.store import load, save
+from taxonomy.classifier.training import generic_phrases
 from taxonomy.classifier.unit import AI, NONE, RELATED, phrases_of_units, side_of, sides, train_unit_model
 
 RULE = {"min_labels": 20, "inverse_penalty": 5.0}
@@ -72,12 +74,14 @@ def test_no_text_is_coded_related_and_such_a_unit_is_not_coded_none_either(train
 
 
 def test_too_few_related_labels_train_neither_core_nor_none() -> None:
-    few = train_unit_model(labelled(B31=25, R391=19, none=25), RULE)
-    none = train_unit_model(labelled(B31=25, none=25), RULE)
-    assert few is not None and none is not None and few.classes == (AI, NONE)
-    assert (few.weights == none.weights).all() and (few.bias == none.bias).all(), "as if they were not there"
-    assert train_unit_model(labelled(B31=25, R391=25, none=19), RULE) is None, "related units do not stand in for none"
-    assert train_unit_model(labelled(B31=19, R391=25, none=25), RULE) is None, "nor for core"
+    known = (RULE, generic_phrases(), load_lexicon())
+    few = train_unit_model(labelled(B31=25, R391=19, none=25), *known)
+    none = train_unit_model(labelled(B31=25, none=25), *known)
+    assert few is not None and none is not None and few[0].classes == (AI, NONE)
+    assert (few[0].weights == none[0].weights).all() and (few[0].bias == none[0].bias).all(), "as if they were not there"
+    assert few[1] == none[1]
+    assert train_unit_model(labelled(B31=25, R391=25, none=19), *known) is None, "related units do not stand in for none"
+    assert train_unit_model(labelled(B31=19, R391=25, none=25), *known) is None, "nor for core"
 
 
 def test_a_related_lock_stands_with_its_segment(bundle: Bundle) -> None:
