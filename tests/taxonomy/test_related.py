@@ -17,7 +17,7 @@ from taxonomy.classifier.store import load, save
 from taxonomy.classifier.training import generic_phrases
 from taxonomy.classifier.unit import AI, NONE, RELATED, phrases_of_units, side_of, sides, train_unit_model
 
-RULE = {"min_labels": 20, "inverse_penalty": 5.0}
+RULE = {"min_labels": 20, "inverse_penalty": 5.0, "review_from": 0.0, "review_recall": 0.95, "review_none_share": 0.09}
 TEXTS = {"B31": "灵犀云控平台研发；软件开发", "R391": "互联网医院诊疗服务；医疗服务", "none": "日用百货零售；餐饮服务"}
 MADE = ("甲甲科技有限公司", "乙乙医院有限公司", "丙丙商行有限公司")
 
