@@ -13,7 +13,7 @@ read-only are asked for one.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -121,10 +121,12 @@ def _rows(query: Query) -> Iterator[sa.CursorResult[Any]]:
     engine = None
     try:
         engine = sa.create_engine(query.url, poolclass=sa.pool.NullPool)
-        with engine.connect().execution_options(stream_results=True, yield_per=CHUNK) as connection:
+        with engine.connect() as connection:
             if engine.dialect.name in READ_ONLY:
                 connection.execute(sa.text(READ_ONLY[engine.dialect.name]))
-            yield connection.execute(sa.text(query.spec.sql))
+            streamed = {"stream_results": True, "yield_per": CHUNK}
+            with closing(connection.execute(sa.text(query.spec.sql), execution_options=streamed)) as result:
+                yield result
             connection.rollback()
     except FileRefused:
         raise

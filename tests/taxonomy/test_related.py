@@ -78,9 +78,13 @@ def test_too_few_related_labels_train_neither_core_nor_none() -> None:
     few = train_unit_model(labelled(B31=25, R391=19, none=25), *known)
     none = train_unit_model(labelled(B31=25, none=25), *known)
     assert few is not None and none is not None and few[0].classes == (AI, NONE)
-    assert (few[0].weights == none[0].weights).all() and (few[0].bias == none[0].bias).all(), "as if they were not there"
+    assert (few[0].weights == none[0].weights).all() and (few[0].bias == none[0].bias).all(), (
+        "as if they were not there"
+    )
     assert few[1] == none[1]
-    assert train_unit_model(labelled(B31=25, R391=25, none=19), *known) is None, "related units do not stand in for none"
+    assert train_unit_model(labelled(B31=25, R391=25, none=19), *known) is None, (
+        "related units do not stand in for none"
+    )
     assert train_unit_model(labelled(B31=19, R391=25, none=25), *known) is None, "nor for core"
 
 
