@@ -76,9 +76,9 @@ def makes(*source_ids: str) -> Callable[[Maker], Maker]:
     return register
 
 
-def makers() -> list[Maker]:
-    """Every maker once, in the order of registration."""
-    return list(dict.fromkeys(_MAKERS.values()))
+def makers(skip: frozenset[str] = frozenset()) -> list[Maker]:
+    """Every maker once, in the order of registration, but those of the sources in ``skip``."""
+    return list(dict.fromkeys(maker for source, maker in _MAKERS.items() if source not in skip))
 
 
 def labels(prefix: str, n: int, width: int = 4) -> list[str]:

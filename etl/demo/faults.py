@@ -175,6 +175,22 @@ def apply_faults(frame: pl.DataFrame, faults: list[Fault]) -> list[list[Any]]:
     return columns
 
 
+def text_with_faults(frame: pl.DataFrame, faults: list[Fault]) -> pl.DataFrame:
+    """As :func:`apply_faults`, all as text and without late rows: for the parts of a large csv file."""
+    text = frame.cast(pl.String)
+    doubled = [f for f in faults if f.kind in (DUPLICATE, DUPLICATE_UNIT)]
+    plain = [f for f in faults if f.kind not in (DUPLICATE, DUPLICATE_UNIT)]
+    again = text[[f.row for f in doubled]]
+    for column in sorted({name for f in plain for name in f.cells}):
+        here = [(f.row, f.cells[column]) for f in plain if column in f.cells]
+        written = [None if v is None else str(v) for _, v in here]
+        text = text.with_columns(text[column].scatter([row for row, _ in here], pl.Series(written, dtype=pl.String)))
+    second = [f.cells.get("uscc") for f in doubled]
+    if doubled:
+        again = again.with_columns(uscc=pl.coalesce(pl.Series(second, dtype=pl.String), "uscc"))
+    return pl.concat([text, again])
+
+
 def correction(frame: pl.DataFrame, faults: list[Fault]) -> pl.DataFrame:
     """Rows of the later file: those that came late and those first sent wrong, now as they are."""
     rows = [f for f in faults if f.kind in (LATE, CORRECTED)]
@@ -186,11 +202,14 @@ def correction(frame: pl.DataFrame, faults: list[Fault]) -> pl.DataFrame:
 
 
 def log_rows(
-    contract: Contract, file: str, frame: pl.DataFrame, faults: list[Fault], later: str = ""
-) -> list[dict[str, Any]]:
-    """Rows of ``truth/faults.parquet`` for one file; ``uscc`` and ``key`` are the true ones, ``later`` the correction."""
+    contract: Contract, file: str, frame: pl.DataFrame, faults: list[Fault], later: str = "", number: int = 1
+) -> pl.DataFrame:
+    """Rows of ``truth/faults.parquet`` for one file; ``uscc`` and ``key`` are the true ones, ``later`` the correction.
+
+    ``number`` is that of the first fault, where a file is written part by part.
+    """
     found: list[dict[str, Any]] = []
-    for at, fault in enumerate(faults):
+    for at, fault in enumerate(faults, number):
         values = frame.row(fault.row, named=True)
         key = "|".join(str(values[name]) for name in contract.own_key)
         whole = "uscc" if "uscc" in values else contract.own_key[0]
@@ -200,7 +219,7 @@ def log_rows(
                 "source_id": contract.id, "file": file, "uscc": values.get("uscc"), "key": key, "column": column,
                 "kind": fault.kind, "original": str(fault.originals.get(column, values[column])),
                 "written": "" if written is None else str(written), "expected_outcome": fault.outcome,
-                "fault_id": f"{file}#{at + 1:04d}",
+                "fault_id": f"{file}#{at:04d}",
                 "corrected_in": later if fault.kind in (LATE, CORRECTED) else None,
             })  # fmt: skip
-    return found
+    return pl.DataFrame(found, schema=LOG_SCHEMA)

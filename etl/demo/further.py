@@ -14,10 +14,12 @@ MODULES = (administrative, adoption, events, quarterly, social)
 """Imported for the makers they register."""
 
 
-def write_further(writer: DemoWriter, city: City, say: Callable[[str], None]) -> None:
-    """Write every further source that can be made from the city."""
+def write_further(
+    writer: DemoWriter, city: City, say: Callable[[str], None], skip: frozenset[str] = frozenset()
+) -> None:
+    """Write every further source but those of ``skip``."""
     before = sum(writer.rows.values())
-    for maker in makers():
+    for maker in makers(skip):
         for file in maker(city):
             writer.write(file)
     say(f"其他来源 / further sources: {sum(writer.rows.values()) - before:,} rows")

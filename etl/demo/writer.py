@@ -7,7 +7,16 @@ import polars as pl
 
 from etl.contract import MONEY_FACTORS, load_contract
 from etl.demo.city import DemoFile
-from etl.demo.faults import LOG_SCHEMA, FaultPlanner, apply_faults, correction, due_date, log_rows
+from etl.demo.faults import (
+    LOG_SCHEMA,
+    Fault,
+    FaultPlanner,
+    apply_faults,
+    correction,
+    due_date,
+    log_rows,
+    text_with_faults,
+)
 from etl.demo.files import headers, write_csv, write_xlsx
 from etl.demo.scenario import LABEL, stream
 
@@ -22,7 +31,8 @@ class DemoWriter:
     def __init__(self, inbox: Path, seed: int, *, with_faults: bool = True) -> None:
         self.inbox, self.seed, self.with_faults = inbox, seed, with_faults
         self.planner = FaultPlanner()
-        self.log: list[dict[str, Any]] = []
+        self._log: list[pl.DataFrame] = []
+        self._faulty: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         self._totals: dict[tuple[str, str, str], tuple[int, float]] = {}
 
@@ -44,7 +54,25 @@ class DemoWriter:
         second = contract.file.name(file.year, **file.part, revision=1) if later.height else ""
         if second:
             self._put(file, second, [later[column].to_list() for column in later.columns])
-        self.log += log_rows(contract, name, file.frame, faults, second)
+        self._note(file, name, faults, second)
+
+    def _note(self, file: DemoFile, name: str, faults: list[Fault], later: str = "") -> None:
+        number = self._faulty.get(name, 0)
+        self._faulty[name] = number + len(faults)
+        if faults:
+            contract = load_contract(file.source_id)
+            self._log.append(log_rows(contract, name, file.frame, faults, later, number + 1))
+
+    def encoded(self, part: DemoFile, turn: int) -> bytes:
+        """One part of a csv file, with its faults and, in turn 0, the head; for files too large to be held."""
+        contract = load_contract(part.source_id)
+        name = contract.file.name(part.year, **part.part)
+        self.count(part.source_id, contract.file.period(name) or "", part.frame)
+        faults = self.planner.plan(stream(self.seed, f"faults {name} {turn}"), part.source_id, part.frame)
+        self._note(part, name, faults)
+        text = text_with_faults(part.frame, faults)
+        text.columns = headers(contract, part.frame)
+        return text.write_csv(line_terminator="\r\n", include_header=turn == 0).encode("gb18030")
 
     def _put(self, file: DemoFile, name: str, columns: list[list[Any]]) -> None:
         contract = load_contract(file.source_id)
@@ -72,4 +100,4 @@ class DemoWriter:
         """
         rows = [(*key, *value) for key, value in sorted(self._totals.items())]
         totals = pl.DataFrame(rows, schema=TOTALS_SCHEMA, orient="row").with_columns(label=pl.lit(LABEL))
-        return {"faults": pl.DataFrame(self.log, schema=LOG_SCHEMA), "source_totals": totals}
+        return {"faults": pl.concat([pl.DataFrame(schema=LOG_SCHEMA), *self._log]), "source_totals": totals}
