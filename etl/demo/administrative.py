@@ -44,9 +44,15 @@ def _district_shares(city: City) -> tuple[list[str], list[float]]:
 
 
 def _months(city: City) -> list[tuple[int, int]]:
-    first = max(city.years[0], 2021)
+    first = city.begins("compute_centres")
     last = LAST_QUARTER[0] * 12 + LAST_QUARTER[1] * 3
     return [(m // 12, m % 12 + 1) for m in range(first * 12, last)]
+
+
+def _capacity(base: np.ndarray, growth: np.ndarray, opened: np.ndarray, at: int) -> np.ndarray:
+    """PFLOPS of each centre in month ``at``, extended every half year after it opened."""
+    age = at - np.maximum(opened, 0)
+    return np.asarray(base * np.exp(growth * (age // 6 * 6)))
 
 
 @makes("compute_centres")
@@ -63,12 +69,16 @@ def compute_centres(city: City) -> Iterator[DemoFile]:
     months = _months(city)
     opened = np.sort(rng.integers(-24, len(months) - 3, n))
     opened[: max(n // 3, 3)] = -1
+    fixed = fixed.with_columns(centre_type=pl.Series(["1", *fixed["centre_type"][1:]]))
     base, growth = np.exp(rng.normal(4.3, 0.9, n)), rng.uniform(0.01, 0.035, n)
+    then = months.index((2024, 12))
+    counted = (fixed["centre_type"] == "1").to_numpy() & (opened <= then)
+    base *= city.scenario["intelligent_pflops_2024"] * city.scale / _capacity(base, growth, opened, then)[counted].sum()
     pue, use, green = rng.uniform(1.12, 1.45, n), rng.uniform(45, 80, n), rng.uniform(0.1, 0.6, n)
     for at, (year, month) in enumerate(months):
         here = np.flatnonzero(opened <= at)
         age = at - np.maximum(opened[here], 0)
-        capacity = np.round(base[here] * np.exp(growth[here] * (age // 6 * 6)), 1)
+        capacity = np.round(_capacity(base, growth, opened, at)[here], 1)
         utilisation = np.clip(use[here] + rng.normal(0, 4, here.size) + 0.15 * age, 5, 98).round(1)
         efficiency = (
             (pue[here] + 0.03 * (month in (6, 7, 8, 9)) + rng.normal(0, 0.01, here.size)).clip(1.05, 2.5).round(2)
@@ -115,7 +125,7 @@ def scenarios(city: City) -> Iterator[DemoFile]:
     rng = city.rng("scenarios")
     batch_size = max(round(40 * city.scale), 5)
     rows: list[dict[str, object]] = []
-    for year in range(max(city.years[0], 2022), LAST_QUARTER[0] + 1):
+    for year in range(city.begins("scenarios"), LAST_QUARTER[0] + 1):
         for number, month in ((1, 3), (2, 9)):
             published = date(year, month, 15)
             for i in range(batch_size):
@@ -160,7 +170,7 @@ def applications(city: City) -> Iterator[DemoFile]:
     total = max(round(900 * city.scale), 30)
     tier = rng.choice(["H", "M", "L"], total, p=[0.06, 0.24, 0.70])
     owner, domain = rng.choice(codes, total), rng.choice(RELATED, total, p=[0.15, 0.25, 0.15, 0.4, 0.05])
-    quarters = [q for q in city.quarters() if q[0] >= 2023]
+    quarters = [q for q in city.quarters() if q[0] >= city.begins("applications")]
     begin = rng.integers(0, len(quarters), total)
     begin[:20] = 0
     good = rng.random((3, total))
@@ -193,7 +203,7 @@ def plan_tasks(city: City) -> Iterator[DemoFile]:
         "完善伦理规范",
         "建设测试认证平台",
     ]
-    for year in [y for y in [*city.years, LAST_QUARTER[0]] if y >= 2022]:
+    for year in [y for y in [*city.years, LAST_QUARTER[0]] if y >= city.begins("plan_tasks")]:
         rng = city.rng(f"plan {year}")
         before = city.alive(year - 1).filter("member")
         base = {

@@ -36,6 +36,10 @@ class City:
         known = min(year, self.years[-1])
         return self.accounts.filter((pl.col("ref_year") == known) & pl.col("alive")).sort("uscc")
 
+    def begins(self, source_id: str) -> int:
+        """First year of a source: that of the accounts, or a later one where its instrument is younger."""
+        return int(self.scenario["begins"].get(source_id, self.years[0]))
+
     def quarters(self) -> list[tuple[int, int]]:
         """Every quarter reported, ascending."""
         found = [(year, quarter) for year in self.years for quarter in (1, 2, 3, 4)]
@@ -72,9 +76,9 @@ def makes(*source_ids: str) -> Callable[[Maker], Maker]:
     return register
 
 
-def makers() -> list[Maker]:
-    """Every maker once, in the order of registration."""
-    return list(dict.fromkeys(_MAKERS.values()))
+def makers(skip: frozenset[str] = frozenset()) -> list[Maker]:
+    """Every maker once, in the order of registration, but those of the sources in ``skip``."""
+    return list(dict.fromkeys(maker for source, maker in _MAKERS.items() if source not in skip))
 
 
 def labels(prefix: str, n: int, width: int = 4) -> list[str]:

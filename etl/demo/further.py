@@ -1,44 +1,34 @@
 """Write the files of the further sources: everything besides the register and the four annual returns."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from etl.contract import load_contract
-from etl.demo import administrative, events, quarterly, social
-from etl.demo.city import City, DemoFile, makers
-from etl.demo.files import headers, write_csv, write_xlsx
+from etl.demo import administrative, adoption, events, quarterly, social
+from etl.demo.adoption import AdoptionFrame
+from etl.demo.city import City, makers
+from etl.demo.truth import truth_compute, truth_nonresponse, truth_quarters
+from etl.demo.writer import DemoWriter
 
-MODULES = (administrative, events, quarterly, social)
+MODULES = (administrative, adoption, events, quarterly, social)
 """Imported for the makers they register."""
 
 
-def write_file(inbox: Path, file: DemoFile) -> Path:
-    """Write one file in its source's own format; KeyError for a column the contract does not have."""
-    contract = load_contract(file.source_id)
-    path = inbox / file.source_id / contract.file.name(file.year, **file.part)
-    columns: list[list[Any]] = [file.frame[name].to_list() for name in file.frame.columns]
-    if contract.file.format == "csv":
-        write_csv(path, headers(contract, file.frame), columns)
-    else:
-        write_xlsx(path, contract, file.year, headers(contract, file.frame), columns)
-    return path
-
-
-def write_further(inbox: Path, city: City, say: Callable[[str], None]) -> dict[str, int]:
-    """Write every further source; rows by source."""
-    rows: dict[str, int] = {}
-    for maker in makers():
+def write_further(
+    writer: DemoWriter, city: City, say: Callable[[str], None], skip: frozenset[str] = frozenset()
+) -> None:
+    """Write every further source but those of ``skip``."""
+    before = sum(writer.rows.values())
+    for maker in makers(skip):
         for file in maker(city):
-            write_file(inbox, file)
-            rows[file.source_id] = rows.get(file.source_id, 0) + file.frame.height
-    say(f"其他来源 / further sources: {len(rows)}, {sum(rows.values()):,} rows")
-    return rows
+            writer.write(file)
+    say(f"其他来源 / further sources: {sum(writer.rows.values()) - before:,} rows")
 
 
-def truth_further(city: City) -> dict[str, pl.DataFrame]:
-    """Truth tables by name: quarterly AI revenue, continuations of units, effects of the experiments."""
+def truth_further(city: City, frame: AdoptionFrame) -> dict[str, pl.DataFrame]:
+    """Truth tables by name: quarters, computing capacity, AI use, non-response, continuations, effects of the experiments."""
     effects = pl.DataFrame([{"outcome": k, "effect": v} for k, v in social.EFFECT.items()])
-    return {"links": events.truth_links(city), "experiment_effects": effects}
+    return {
+        "links": events.truth_links(city), "experiment_effects": effects, "quarters": truth_quarters(city),
+        "compute": truth_compute(city), "adoption": frame.truth(), "nonresponse": truth_nonresponse(city, frame),
+    }  # fmt: skip

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 from etl.compact import compact
 from etl.contract import load_contract
 from etl.demo.accounts import parameter
+from etl.demo.city import City, DemoFile
 from etl.demo.codes import codes_of
-from etl.demo.faults import DUPLICATE, Fault, Row, log_rows, plan_faults
-from etl.demo.files import headers
-from etl.demo.generate import true_accounts, truth_units, write_returns
+from etl.demo.further import truth_further, write_further
+from etl.demo.generate import true_accounts, truth_accounts, truth_units, write_returns, write_truth
+from etl.demo.mega_sources import FrameWide
 from etl.demo.scenario import LABEL, Scenario, common, forbidden_names, load_scenario, stream, weighted
 from etl.demo.texts import name_parts, products, scopes
 from etl.demo.units import (
@@ -37,6 +38,7 @@ from etl.demo.units import (
     draw_openings,
     unit_frame,
 )
+from etl.demo.writer import DemoWriter
 
 BLOCK: Final = 5_000
 ROW_GROUP: Final = 100_000
@@ -182,17 +184,6 @@ def _register_text(units: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _with_faults(frame: pl.DataFrame, faults: list[Fault]) -> pl.DataFrame:
-    """The rows as they are written, all as text; duplicated rows stand at the end of their block."""
-    text = frame.cast(pl.String)
-    for column in sorted({f.column for f in faults if f.kind != DUPLICATE}):
-        here = [f for f in faults if f.column == column and f.kind != DUPLICATE]
-        values = text[column].scatter([f.row for f in here], [str(f.written) for f in here])
-        text = text.with_columns(values.alias(column))
-    again = [f.row for f in faults if f.kind == DUPLICATE]
-    return pl.concat([text, text[again]]) if again else text
-
-
 def _blocks(n: int) -> Iterator[tuple[int, int]]:
     for block in range(-(-n // BLOCK)):
         yield block, min(BLOCK, n - block * BLOCK)
@@ -242,14 +233,14 @@ def generate_mega(
     units: int | None = None,
     chunk_units: int = 250_000,
 ) -> None:
-    """Stream the mega register to ``inbox/register`` and the truth to ``truth_dir``; then the few returns.
+    """Stream the mega register to ``inbox/register`` and the truth to ``truth_dir``; then the other sources.
 
     Parameters
     ----------
     units
         Register units (default: the scenario's 4,000,000), from ``UNITS_MIN`` to ``UNITS_MAX``.
     chunk_units
-        How many units are made before they are written; the files do not depend on it.
+        After how many units progress is told; the files do not depend on it.
 
     Raises
     ------
@@ -262,31 +253,32 @@ def generate_mega(
     if not UNITS_MIN <= n <= UNITS_MAX:
         raise ValueError(f"a mega register of {n:,} units: expected {UNITS_MIN:,} to {UNITS_MAX:,}")
     month = str(scenario["register_month"])
-    contract = load_contract("register")
-    file = contract.file.pattern.replace("{ref_year}", month[:4]).replace("{month}", month[5:])
+    file = load_contract("register").file.name(month[:4], month=int(month[5:]))
     for folder in (inbox / "register", truth_dir):
         folder.mkdir(parents=True, exist_ok=True)
     say(f"名录单位 / register units: {n:,}")
-    truth, log, senders = _Truth(truth_dir / "unit.parquet"), list[Row](), list[pl.DataFrame]()
-    parts: list[bytes] = []
-    held = done = 0
+    writer, senders = DemoWriter(inbox, seed), list[pl.DataFrame]()
+    truth, frame_wide = _Truth(truth_dir / "unit.parquet"), FrameWide(writer, scenario, n)
+    done = told = 0
     with (inbox / "register" / file).open("wb") as out:
         for block, count in _blocks(n):
             made = build_block(scenario, seed, block, count)
-            frame = _register_text(made)
-            rng = stream(seed, f"mega faults {block}")
-            faults = plan_faults(rng, "register", frame, scenario["fault_rate"], scenario["fault_cap"], block)
-            log += log_rows("register", file, frame, faults)
-            written = _with_faults(frame, faults)
-            written.columns = headers(contract, frame)
-            parts.append(written.write_csv(line_terminator="\r\n", include_header=block == 0).encode("gb18030"))
+            rows = _register_text(made)
+            part = DemoFile("register", rows, int(month[:4]), {"month": int(month[5:])})
+            out.write(writer.encoded(part, block))
             truth.add(truth_units(made))
+            frame_wide.add(made, rows, block)
             senders.append(compact(made.filter(pl.col("role").is_in([AI, LOOK, OTHER])).select(SENDER)))
-            held, done = held + count, done + count
-            if held >= chunk_units or done == n:
-                out.writelines(parts)
-                parts, held = [], 0
+            done += count
+            if done - told >= chunk_units or done == n:
+                told = done
                 say(f"写名录 / writing {file}: {done:,} of {n:,}")
     truth.close()
-    accounts = true_accounts(pl.concat(senders), scenario, seed)
-    write_returns(inbox, truth_dir, accounts, scenario, seed, log, say)
+    units_kept = pl.concat(senders)
+    accounts = true_accounts(units_kept, scenario, seed)
+    city = City(scenario, seed, units_kept, accounts)
+    frame_wide.close()
+    write_returns(writer, accounts, scenario, say)
+    write_further(writer, city, say, skip=FrameWide.SOURCES)
+    further = truth_further(city, frame_wide.adoption)
+    write_truth(truth_dir, {**truth_accounts(accounts), **further, **writer.truth()})

@@ -1,4 +1,4 @@
-"""Quarterly returns (cumulated, with late and corrected ones) and what enterprises report once a year on R&D and rights."""
+"""Quarterly returns (cumulated) and what enterprises report once a year on R&D and rights."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -7,43 +7,35 @@ import numpy as np
 import polars as pl
 
 from etl.demo.city import City, DemoFile, makes, whole
+from etl.demo.faults import due_date
 
 SEASON = np.array([0.205, 0.245, 0.250, 0.300])
 """Shares of the quarters in a year's revenue; the first is short of the days around New Year."""
-GROWTH_UNDER_WAY = 1.16
-DUE_DAYS = 20
-LATE = 0.04
-CORRECTED = 0.01
+SENT_WITHIN = 18
+"""Days before the due day on which returns come in."""
 
 
-def _cumulated(city: City, rows: pl.DataFrame, year: int, quarter: int, part: str) -> np.ndarray:
+def cumulated_share(city: City, rows: pl.DataFrame, year: int, quarter: int, part: str) -> np.ndarray:
     """Share of the year's value reached by the end of a quarter, one number a unit, the same in every run."""
     rng = city.rng(f"season {part}")
     units = city.accounts["uscc"].unique().sort()
     noise = np.exp(rng.normal(0, 0.10, (units.len(), 4))) * SEASON
     noise = np.cumsum(noise / noise.sum(axis=1, keepdims=True), axis=1)
+    noise[:, 3] = 1.0
     at = units.search_sorted(rows["uscc"]).to_numpy()
-    grown = GROWTH_UNDER_WAY if year > city.years[-1] else 1.0
+    grown = city.scenario["growth_under_way"] if year > city.years[-1] else 1.0
     return np.asarray(noise[at, quarter - 1] * grown)
 
 
-def _submitted(rng: np.random.Generator, year: int, quarter: int, n: int) -> pl.Series:
-    """Day each return came in: most before the due day, some after it."""
-    end = date(year + (quarter == 4), quarter % 4 * 3 + 1, 1) - timedelta(days=1)
-    days = np.where(rng.random(n) < LATE, DUE_DAYS + rng.integers(1, 45, n), rng.integers(3, DUE_DAYS + 1, n))
-    return pl.Series([(end + timedelta(days=int(d))).isoformat() for d in days])
+def revenue_so_far(year: pl.Series, share: np.ndarray) -> pl.Series:
+    """Whole thousands reached: the year's value (``(n,)``) times the share reached, cut off; part and whole stay in order."""
+    return whole(np.floor(year.to_numpy() * share))
 
 
-def _with_corrections(rng: np.random.Generator, file: DemoFile, money: list[str]) -> Iterator[DemoFile]:
-    """The file with some wrong amounts, and a later file that corrects those rows."""
-    n = file.frame.height
-    wrong = np.zeros(n, dtype=bool)
-    wrong[rng.choice(n, round(CORRECTED * n), replace=False)] = True
-    factor = pl.Series(np.where(wrong, rng.uniform(0.7, 1.3, n), 1.0))
-    first = file.frame.with_columns((pl.col(c) * factor).round(0).cast(pl.Int64) for c in money)
-    yield DemoFile(file.source_id, first, file.year, file.part)
-    if wrong.any():
-        yield DemoFile(file.source_id, file.frame.filter(pl.Series(wrong)), file.year, {**file.part, "revision": 1})
+def _submitted(rng: np.random.Generator, year: int, quarter: int, n: int, source_id: str) -> pl.Series:
+    """Day each return came in, before the due day; those that come late are made so by ``faults.yaml``."""
+    due = due_date(source_id, year, quarter)
+    return pl.Series([(due - timedelta(days=int(d))).isoformat() for d in rng.integers(0, SENT_WITHIN, n)])
 
 
 @makes("ai_survey_quarterly")
@@ -52,40 +44,39 @@ def ai_survey_quarterly(city: City) -> Iterator[DemoFile]:
     for year, quarter in city.quarters():
         rng = city.rng(f"ai quarterly {year}Q{quarter}")
         rows = city.alive(year).filter("in_survey")
-        share = _cumulated(city, rows, year, quarter, "ai")
-        before = _cumulated(city, rows, year - 1, quarter, "ai")
+        share = cumulated_share(city, rows, year, quarter, "ai")
+        before = cumulated_share(city, rows, year - 1, quarter, "ai")
         previous = rows.select("uscc").join(
             city.alive(year - 1).select("uscc", pl.col("main_revenue").alias("m"), pl.col("ai_revenue").alias("a")),
             on="uscc", how="left", maintain_order="left",
         )  # fmt: skip
-        has_last = year > city.years[0]
+        has_last, none = year > city.years[0], pl.lit(None, pl.Int64)
         frame = rows.select(
             "uscc", "name",
-            main_revenue_ytd_cny=whole(rows["main_revenue"].to_numpy() * share),
-            main_revenue_ytd_prev_cny=(previous["m"] * pl.Series(before)).round(0).cast(pl.Int64) if has_last else None,
-            ai_revenue_ytd_cny=whole(np.floor(rows["ai_revenue"].to_numpy() * share)),
-            ai_revenue_ytd_prev_cny=(previous["a"] * pl.Series(before)).round(0).cast(pl.Int64) if has_last else None,
+            main_revenue_ytd_cny=revenue_so_far(rows["main_revenue"], share),
+            main_revenue_ytd_prev_cny=(previous["m"] * pl.Series(before)).round(0).cast(pl.Int64) if has_last else none,
+            ai_revenue_ytd_cny=revenue_so_far(rows["ai_revenue"], share),
+            ai_revenue_ytd_prev_cny=(previous["a"] * pl.Series(before)).round(0).cast(pl.Int64) if has_last else none,
             ai_employed_persons=pl.col("ai_employed_persons"),
-            submitted_on=_submitted(rng, year, quarter, rows.height),
+            submitted_on=_submitted(rng, year, quarter, rows.height, "ai_survey_quarterly"),
         )  # fmt: skip
         yield DemoFile("ai_survey_quarterly", frame, year, {"quarter": quarter})
 
 
 @makes("finance_quarterly")
 def finance_quarterly(city: City) -> Iterator[DemoFile]:
-    """Cumulated statements of the units above scale, a few of them corrected later."""
+    """Cumulated statements of the units above scale."""
     money = ["operating_revenue", "operating_cost", "total_profit", "payroll", "vat_payable"]
     for year, quarter in city.quarters():
         rng = city.rng(f"finance quarterly {year}Q{quarter}")
         rows = city.alive(year).filter("in_finance")
-        share = _cumulated(city, rows, year, quarter, "finance")
+        share = cumulated_share(city, rows, year, quarter, "finance")
         frame = rows.select("uscc", "name").with_columns(
             *[pl.Series(f"{c}_ytd_cny", np.rint(rows[c].to_numpy() * share).astype(np.int64)) for c in money],
             total_assets_cny=rows["total_assets"],
-            submitted_on=_submitted(rng, year, quarter, rows.height),
+            submitted_on=_submitted(rng, year, quarter, rows.height, "finance_quarterly"),
         )
-        file = DemoFile("finance_quarterly", frame, year, {"quarter": quarter})
-        yield from _with_corrections(rng, file, [f"{c}_ytd_cny" for c in money])
+        yield DemoFile("finance_quarterly", frame, year, {"quarter": quarter})
 
 
 @makes("rnd_annual")

@@ -35,7 +35,7 @@ def _persistent(rng: np.random.Generator, accounts: pl.DataFrame, persistence: f
 
 
 def choose_responses(accounts: pl.DataFrame, scenario: Scenario, seed: int) -> pl.DataFrame:
-    """Add ``in_survey`` and ``in_finance`` (Boolean): alive, asked and answering."""
+    """Add ``asked``, ``above_scale`` (alive and in the survey, the statements), ``in_survey``, ``in_finance`` (and answering)."""
     rng = stream(seed, "responses")
     years = len(scenario.years)
     n = accounts.height
@@ -51,8 +51,9 @@ def choose_responses(accounts: pl.DataFrame, scenario: Scenario, seed: int) -> p
     reports = rng.random(n) < scenario["above_scale_response"]
     alive = accounts["alive"].to_numpy()
     return accounts.with_columns(
-        in_survey=pl.Series(alive & asked & answers), in_finance=pl.Series(alive & large & reports)
-    )
+        asked=pl.Series(alive & asked), above_scale=pl.Series(alive & large),
+        in_survey=pl.Series(alive & asked & answers), in_finance=pl.Series(alive & large & reports),
+    )  # fmt: skip
 
 
 def _money(names: list[str]) -> list[pl.Expr]:

@@ -1,4 +1,4 @@
-"""People and organisations in the demo city: AI use in enterprises, occupations, social experiments with known effects."""
+"""People in the demo city: occupations, social experiments with known effects."""
 
 import csv
 import hashlib
@@ -13,68 +13,8 @@ from etl.demo.city import City, DemoFile, choose, makes, whole
 
 HERE: Final = Path(__file__).parent
 AGES: Final = ("Y16T24", "Y25T34", "Y35T44", "Y45T54", "Y_GE55")
-FIRST_ADOPTION_YEAR: Final = 2023
-SAMPLE: Final = 2400
 EFFECT: Final = {"weekly_hours": -1.2, "monthly_income_cny": 180.0, "anxiety_score": 0.4}
 """What the treatment of the demo's experiments truly does; ``truth/experiment_effects.parquet`` says it too."""
-
-
-def true_adoption(gbt: pl.Series, staff: pl.Series, year: int) -> np.ndarray:
-    """True probability that an enterprise uses AI: by industry and size, rising by the year."""
-    division = gbt.str.slice(0, 2).cast(pl.Int64).to_numpy()
-    base = np.select(
-        [np.isin(division, [63, 64, 65]), np.isin(division, range(66, 76)), division <= 46], [0.6, -0.6, -1.4], -1.9
-    )
-    size = np.log(np.maximum(staff.to_numpy(), 1)) * 0.28
-    return np.asarray(1 / (1 + np.exp(-(base + size - 1.2 + 0.45 * (year - FIRST_ADOPTION_YEAR)))))
-
-
-@makes("adoption_survey")
-def adoption_survey(city: City) -> Iterator[DemoFile]:
-    """A stratified sample of legal units of all industries, seven in ten answering."""
-    frame = city.units.filter((pl.col("unit_kind") == "1") & pl.col("closing_date").is_null()).sort("uscc")
-    rng = city.rng("adoption")
-    staff = pl.Series(np.maximum(np.rint(6 * np.exp(rng.normal(0, 1.1, frame.height))), 1))
-    section = frame["gbt_code"].str.slice(0, 1)
-    band = pl.select(
-        pl.when(staff >= 50).then(pl.lit("大")).when(staff >= 10).then(pl.lit("中")).otherwise(pl.lit("小"))
-    ).to_series()
-    strata = frame.select("uscc", "name", "gbt_code").with_columns(staff=staff, stratum=section + "-" + band)
-    for year in [y for y in city.years if y >= FIRST_ADOPTION_YEAR]:
-        draw = city.rng(f"adoption {year}")
-        chosen = strata.with_columns(u=pl.Series(draw.random(strata.height))).with_columns(
-            size=pl.len().over("stratum"), rank=pl.col("u").rank("ordinal").over("stratum")
-        )
-        wanted = np.ceil(min(SAMPLE, strata.height / 2) * np.sqrt(chosen["size"].to_numpy()))
-        root = np.sqrt(chosen.unique("stratum")["size"].to_numpy()).sum()
-        take = pl.Series(np.maximum(np.ceil(wanted / root), 2))
-        sample = chosen.with_columns(take=pl.min_horizontal(take, "size")).filter(pl.col("rank") <= pl.col("take"))
-        yield DemoFile("adoption_survey", _answers(draw, sample, year), year, {})
-
-
-def _answers(rng: np.random.Generator, sample: pl.DataFrame, year: int) -> pl.DataFrame:
-    n = sample.height
-    p = true_adoption(sample["gbt_code"], sample["staff"], year)
-    uses = rng.random(n) < p
-    unsure = rng.random(n) < 0.04
-
-    def of_users(values: np.ndarray) -> pl.Series:
-        return pl.Series([str(v) if u and not x else None for v, u, x in zip(values, uses, unsure, strict=True)])
-
-    answered = sample.select(
-        "uscc", "name", "stratum", design_weight=(pl.col("size") / pl.col("take")).round(2)
-    ).with_columns(
-        uses_ai=pl.Series(np.where(unsure, "9", np.where(uses, "1", "2"))),
-        plans_ai=pl.Series(np.where(rng.random(n) < np.minimum(p * 1.3, 0.95), "1", "2")),
-        **{
-            f"tech_{name}": of_users(np.where(rng.random(n) < share, "1", "2"))
-            for name, share in {"text_generation": 0.62, "image": 0.34, "machine_learning": 0.28, "automation": 0.25}.items()
-        },
-        purpose=of_users(rng.choice([*list("1234567"), "9"], n, p=[0.24, 0.16, 0.14, 0.06, 0.08, 0.08, 0.18, 0.06])),
-        obstacle=pl.Series(rng.choice([*list("123456"), "9"], n, p=[0.2, 0.2, 0.15, 0.27, 0.07, 0.06, 0.05])),
-        employment_effect=of_users(rng.choice(["1", "2", "3", "9"], n, p=[0.09, 0.74, 0.1, 0.07])),
-    )  # fmt: skip
-    return answered.filter(pl.Series(rng.random(n) < 0.7))
 
 
 def occupations() -> list[tuple[str, str]]:

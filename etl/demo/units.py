@@ -92,7 +92,7 @@ def _life(
     for position, gone in enumerate(closed):
         able = rows[(cohort < position) & np.isnan(closing[rows]) & (z[rows] < 0.6)]
         closing[rng.choice(able, gone, replace=False)] = draw_days(rng, years[position], years[position], gone)
-    rates = {LOOK: scenario["lookalike_closing_rate"] * 4, ORDINARY: scenario["ordinary_closing_share"]}
+    rates = {LOOK: scenario["lookalike_closing_rate"] * (len(years) - 1), ORDINARY: scenario["ordinary_closing_share"]}
     for role, rate in rates.items():
         hit = np.flatnonzero(
             (roles == role) & (rng.random(n) < rate) & (opening < draw_days(rng, years[0], years[0], n))

@@ -91,6 +91,7 @@ def errors_against_truth(home: Path) -> dict[str, list[float]]:
 def simulation(folder: Path) -> dict[str, Any]:
     """Small cities with known truth: bias and spread of the published totals over seeds and years."""
     from aistat.demo_cmd import build_demo
+    from etl.demo.scenario import load_scenario
 
     errors: dict[str, list[float]] = {}
     for seed in SMALL_SEEDS:
@@ -107,7 +108,7 @@ def simulation(folder: Path) -> dict[str, Any]:
         }
         for indicator, values in errors.items()
     }  # fmt: skip
-    return {"seeds": list(SMALL_SEEDS), "years": 5, "by_indicator": summary}
+    return {"seeds": list(SMALL_SEEDS), "years": len(load_scenario("small").years), "by_indicator": summary}
 
 
 def pages(home: Path) -> dict[str, Any]:
