@@ -102,7 +102,9 @@ def _few_contributors(micro: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
     return micro.with_columns(contributor=pooled).group_by(*dims, "contributor").agg(value=pl.len().cast(pl.Int64))
 
 
-def cleared_counts(micro: pl.DataFrame, metrics: Sequence[str], limits: Rules, seed: int) -> dict[str, tuple[int, bool]]:
+def cleared_counts(
+    micro: pl.DataFrame, metrics: Sequence[str], limits: Rules, seed: int
+) -> dict[str, tuple[int, bool]]:
     """Metric → (count, may be shown): how many units a flag is true for, protected with its complement and audited.
 
     ``micro`` has ``contributor`` and a Boolean column a metric; the number of units itself is taken to be published. A
@@ -173,7 +175,9 @@ def _high_growth(
     staff: pl.DataFrame, units: pl.DataFrame, years: Sequence[int], limits: Rules, seed: int
 ) -> Iterator[Row]:
     """High growth of AI enterprises by the staff of their labour returns; known from the fourth year on."""
-    events = staff.join(units.select(pl.col("uscc").alias("unit"), "opened", "is_continuation", "contributor"), on="unit")
+    events = staff.join(
+        units.select(pl.col("uscc").alias("unit"), "opened", "is_continuation", "contributor"), on="unit"
+    )
     born = (pl.col("opened") == pl.col("year")) & ~pl.col("is_continuation")
     events = events.with_columns(entry=pl.when(born).then(pl.lit("birth")))
     three_before = events.filter(pl.col("size") >= SMALLEST_HIGH_GROWTH).select(
@@ -264,5 +268,3 @@ def demography_rows(
         rows += _moved(population, members, moved, changed, limits, seed)
     rows += _high_growth(staff, own, years, limits, seed)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("population", "metric", "period")
-
-

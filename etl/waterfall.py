@@ -123,8 +123,10 @@ def changes(
                 code: with_revision(w, published.get((indicator, code, str(year - 1))))
                 for code, w in {TOTAL: split.whole, **split.classes}.items()
             }
-            marks = assignments(pair).join(pair.select("unit", "uscc", "branch"), on="unit").select(
-                "uscc", "branch", "component", "here", "here_prev"
+            marks = (
+                assignments(pair)
+                .join(pair.select("unit", "uscc", "branch"), on="unit")
+                .select("uscc", "branch", "component", "here", "here_prev")
             )
             yield Change(indicator, year, classes, marks)
 
@@ -181,7 +183,13 @@ def _own_status(micro: pl.DataFrame, limits: Rules, kind: str, hidden: Sequence[
     flat = micro.with_columns(_branch())
     parents = {"ai_class": dict.fromkeys(sorted(flat["ai_class"].unique().to_list())), **_flow_parents()}
     table = build_table(
-        flat, FLOW_CUBES, parents, "value", "contributor", "observed", kind=kind  # type: ignore[arg-type]
+        flat,
+        FLOW_CUBES,
+        parents,
+        "value",
+        "contributor",
+        "observed",
+        kind=kind,  # type: ignore[arg-type]
     )
     frame = protect(table, limits).frame
     shut = pl.col("ai_class").is_in(list(hidden)) & (pl.col("status") == "published")
@@ -195,9 +203,7 @@ def _joint(table: Table, core: pl.DataFrame, own: pl.DataFrame, limits: Rules) -
     """
     key = ["table", *table.dims]
     fixed = core.select("table", *DIMENSIONS, "status").with_columns(**{n: pl.lit(TOTAL) for n in FLOWS})
-    flows = own.select("table", "ai_class", *FLOWS, "status").with_columns(
-        district=pl.lit(TOTAL), size=pl.lit(TOTAL)
-    )
+    flows = own.select("table", "ai_class", *FLOWS, "status").with_columns(district=pl.lit(TOTAL), size=pl.lit(TOTAL))
     both = pl.concat([fixed.select(*key, "status"), flows.select(*key, "status")])
     cells = table.cells.join(both, on=key, how="left", maintain_order="left")
     in_core = pl.col("table").is_in(list(CUBES))
@@ -206,7 +212,9 @@ def _joint(table: Table, core: pl.DataFrame, own: pl.DataFrame, limits: Rules) -
     cents = [*table.cents.tolist(), 0]
     values = pl.Series("cents", [cents[v] for v in cells["variable"].to_list()], dtype=pl.Int64)
     status = (
-        pl.when(pl.col("variable") < 0).then(pl.lit("empty")).otherwise(pl.coalesce("core", "status", pl.lit("secondary")))
+        pl.when(pl.col("variable") < 0)
+        .then(pl.lit("empty"))
+        .otherwise(pl.coalesce("core", "status", pl.lit("secondary")))
     )
     frame = cells.select(
         *key, value=(values.cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(24, 2)), n=pl.lit(0, pl.Int64), status=status
@@ -236,7 +244,13 @@ def clear_year(
     own = _own_status(micro, limits, kind, hidden)
     parents = {**hierarchies(), **_flow_parents()}
     table = build_table(
-        micro, {**CUBES, **FLOW_CUBES}, parents, "value", "contributor", "observed", kind=kind  # type: ignore[arg-type]
+        micro,
+        {**CUBES, **FLOW_CUBES},
+        parents,
+        "value",
+        "contributor",
+        "observed",
+        kind=kind,  # type: ignore[arg-type]
     )
     for level in ("branches", "city", "nothing"):
         shown = own if level == "branches" else _shut(own, level)
@@ -291,7 +305,9 @@ def growth_rows(found: Sequence[Change], cleared: Sequence[ClearedYear], core_ce
     ``comparable_growth`` (可比口径, ratios). ``points``: contribution to growth in percentage points. Withheld (``C``):
     no value.
     """
-    at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in ("district", "size")) & (pl.col("table") == "core_leaf_year")
+    at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in ("district", "size")) & (
+        pl.col("table") == "core_leaf_year"
+    )
     rows = []
     for change in found:
         years = {c.year: c for c in cleared if c.indicator == change.indicator}
