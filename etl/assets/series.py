@@ -277,7 +277,7 @@ def process_quality(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mat
             {
                 c.id: work.read(table_name(c.id), ["ref_period", "submitted_on"])
                 for c in surveys
-                if any(column.to == "submitted_on" for column in c.columns.values()) and c.frequency == "Q"
+                if any(column.to == "submitted_on" for column in c.columns) and c.frequency == "Q"
             },
             work.read(UNIT_YEAR), contributions, work.read(QUANTITY), model_shares(contributions),
             _newest(work, released_totals(stores.root, vintage, synthetic=stores.is_demo), vintage),
