@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from etl.methods.climate.index import composite, diffusion, standardise
 from etl.methods.climate.lamps import Scheme, backtest, lamps
+from etl.methods.disclosure import Rules
 from etl.methods.growth.rates import Rate
 from etl.methods.seasonal.program import X13Error
 from etl.methods.seasonal.stl import stl
 from etl.methods.seasonal.x13 import Adjusted, Refused, adjust
-from etl.quarters import Quarters, single_quarters
+from etl.quarters import Quarters, safe_periods, single_quarters
 
 FloatArray = NDArray[np.float64]
 ADJUSTMENTS: Final = (("N", "原始", "unadjusted"), ("S", "季节调整后", "seasonally adjusted"))
@@ -161,27 +162,29 @@ def diagnostic_rows(adjusted: Mapping[str, Seasonal]) -> pl.DataFrame:
 # --- climate -----------------------------------------------------------------------------------------------------
 
 
-def staff_growth(returns: pl.DataFrame) -> dict[str, float]:
-    """Period → growth (%) of AI staff on last year, of the units that returned both quarters."""
+def staff_growth(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rules, seed: int) -> dict[str, float]:
+    """Period → growth (%) of AI staff on last year, of the units that returned both quarters, where both levels are safe."""
     rows = returns.drop_nulls("ai_employed_persons").select("uscc", "ref_period", n="ai_employed_persons")
     next_year = pl.col("ref_period").str.slice(0, 4).cast(pl.Int64) + 1
     same = pl.format("{}{}", next_year, pl.col("ref_period").str.slice(4))
     last = rows.select("uscc", ref_period=same, before="n")
-    both = (
-        rows.join(last, on=["uscc", "ref_period"])
-        .group_by("ref_period")
-        .agg(pl.col("n", "before").sum(), units=pl.len())
-    )
-    return {p: 100 * (n / b - 1) for p, n, b, _ in both.filter((pl.col("before") > 0) & (pl.col("units") >= 20)).rows()}
+    both = rows.join(last, on=["uscc", "ref_period"]).join(contributors, on="uscc", how="left")
+    both = both.with_columns(contributor=pl.coalesce("contributor", "uscc"), period="ref_period")
+    safe = safe_periods(both.with_columns(value="n"), limits, seed)
+    safe &= safe_periods(both.with_columns(value="before"), limits, seed)
+    sums = both.group_by("period").agg(pl.col("n", "before").sum()).filter(pl.col("before") > 0)
+    return {p: 100 * (n / b - 1) for p, n, b in sums.rows() if p in safe}
 
 
-def profit_margin(returns: pl.DataFrame, members: pl.Series) -> dict[str, float]:
-    """Period → profit by operating revenue (%) of the AI enterprises that returned the quarter, twenty of them at least."""
-    own = returns.filter(pl.col("uscc").is_in(members.implode()))
-    profit = single_quarters(own, "total_profit_ytd_cny").select("uscc", "period", profit="value")
-    both = single_quarters(own, "operating_revenue_ytd_cny").join(profit, on=["uscc", "period"])
-    sums = both.group_by("period").agg(pl.col("profit", "value").cast(pl.Float64).sum(), units=pl.len())
-    return {p: 100 * a / b for p, a, b, _ in sums.filter((pl.col("value") > 0) & (pl.col("units") >= 20)).rows()}
+def profit_margin(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rules, seed: int) -> dict[str, float]:
+    """Period → profit by operating revenue (%) of the AI enterprises (those among ``contributors``), where both are safe."""
+    profit = single_quarters(returns, "total_profit_ytd_cny").select("uscc", "period", profit="value")
+    revenue = single_quarters(returns, "operating_revenue_ytd_cny").select("uscc", "period", revenue="value")
+    both = revenue.join(profit, on=["uscc", "period"]).join(contributors, on="uscc")
+    safe = safe_periods(both.with_columns(value="revenue"), limits, seed)
+    safe &= safe_periods(both.with_columns(value="profit"), limits, seed)
+    sums = both.group_by("period").agg(pl.col("profit", "revenue").cast(pl.Float64).sum()).filter(pl.col("revenue") > 0)
+    return {p: 100 * a / b for p, a, b in sums.rows() if p in safe}
 
 
 def growth_of(series: Quarters | None) -> dict[str, float]:

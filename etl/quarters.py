@@ -123,6 +123,25 @@ def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: Rules
     return found
 
 
+def safe_periods(rows: pl.DataFrame, limits: Rules, seed: int) -> set[str]:
+    """Periods whose total may be known: ``period, contributor, value`` (money or whole numbers), each period by itself.
+
+    For ratios of city totals (growth of the same units, margins): they are given only where the levels behind could be.
+    """
+    found = set()
+    typed = rows.select(
+        "contributor", "period", value=pl.col("value").cast(MONEY).abs(), observed=pl.lit(True)
+    ).drop_nulls()
+    for (period,), own in typed.group_by("period", maintain_order=True):
+        table = build_table(
+            own, {"total": ("period",)}, {"period": {str(period): None}}, "value", "contributor", "observed"
+        )
+        pattern = protect(table, limits)
+        if pattern.frame["status"].is_in(["published"]).all() and audit(pattern, limits, seed=seed).passed:
+            found.add(str(period))
+    return found
+
+
 def quarterly(
     returns: pl.DataFrame, column: str, annual: pl.DataFrame, contributors: pl.DataFrame, totals: Mapping[int, float],
     open_years: Sequence[int], limits: Rules, seed: int,

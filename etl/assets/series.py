@@ -194,12 +194,14 @@ def quarter_series(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
         work.write(DIAGNOSTIC, diagnostic_rows(adjusted))
         certificate = _certificate(series)
         work.write(QUARTER_CERTIFICATE, pl.DataFrame({"json": [json.dumps(certificate, sort_keys=True)]}))
-        members = work.read(UNIT_YEAR, ["uscc", "membership"]).filter(pl.col("membership") >= AI_FROM)["uscc"].unique()
+        frame = work.read(UNIT_YEAR, ["uscc", "contributor", "membership"])
+        everyone = frame.select("uscc", "contributor").unique("uscc", maintain_order=True)
+        members = everyone.filter(pl.col("uscc").is_in(frame.filter(pl.col("membership") >= AI_FROM)["uscc"].implode()))
         values = {
             "ai_revenue_yoy": growth_of(series.get("ai_revenue")),
             "operating_revenue_yoy": growth_of(series.get("operating_revenue")),
-            "ai_staff_yoy": staff_growth(returns["ai_survey_quarterly"]),
-            "profit_margin": profit_margin(returns["finance_quarterly"], members),
+            "ai_staff_yoy": staff_growth(returns["ai_survey_quarterly"], everyone, limits, AUDIT_SEED),
+            "profit_margin": profit_margin(returns["finance_quarterly"], members, limits, AUDIT_SEED),
         }
         climate = climate_rows(values, load_yaml("climate")) if series else pl.DataFrame(schema=CLIMATE)
         work.write(CLIMATE_TABLE, climate)
