@@ -95,11 +95,27 @@ def _flags(year: int) -> dict[str, pl.Expr]:
     }  # fmt: skip
 
 
-def _few_contributors(micro: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
-    """Units by flags and contributor; where very many stand behind an atom they are pooled, for only few matter."""
-    large = pl.len().over(dims) > 100 * MANY
-    pooled = pl.when(large).then(pl.format("pool{}", pl.int_range(pl.len()) % MANY)).otherwise("contributor")
-    return micro.with_columns(contributor=pooled).group_by(*dims, "contributor").agg(value=pl.len().cast(pl.Int64))
+def pooled(units: pl.DataFrame) -> pl.DataFrame:
+    """Units of :func:`lives` without their codes, ``n`` of them a row; all that follows depends on their dates alone.
+
+    Where more than a thousand units share their dates their contributors are pooled in a hundred, for only few matter to the
+    rule of frequency: a register of millions becomes a table of thousands.
+    """
+    key = ["opened", "closed", "is_continuation", "is_continued", "ended"]
+    contributor = (
+        pl.when(pl.len().over(key) > 10 * MANY)
+        .then(pl.format("pool{}", pl.int_range(pl.len()) % MANY))
+        .otherwise("contributor")
+    )
+    return (
+        units.with_columns(contributor=contributor)
+        .group_by(*key, "contributor", maintain_order=True)
+        .agg(n=pl.len().cast(pl.Int64))
+    )
+
+
+def _count(units: pl.DataFrame) -> int:
+    return int(units["n"].sum())
 
 
 def cleared_counts(
@@ -107,13 +123,15 @@ def cleared_counts(
 ) -> dict[str, tuple[int, bool]]:
     """Metric → (count, may be shown): how many units a flag is true for, protected with its complement and audited.
 
-    ``micro`` has ``contributor`` and a Boolean column a metric; the number of units itself is taken to be published. A
+    ``micro`` has ``contributor``, ``n`` units and a Boolean column a metric; the number of units itself is taken to be published. A
     metric is withheld where too few units are behind it, or too few are *not*. All are when the audit fails.
     """
-    texts = micro.select("contributor", *[pl.when(m).then(pl.lit(YES)).otherwise(pl.lit(NO)).alias(m) for m in metrics])
-    rows = _few_contributors(texts, metrics).with_columns(observed=pl.lit(True))
+    rows = micro.select(
+        "contributor", "n", *[pl.when(m).then(pl.lit(YES)).otherwise(pl.lit(NO)).alias(m) for m in metrics],
+        observed=pl.lit(True),
+    )  # fmt: skip
     table = build_table(
-        rows, {m: (m,) for m in metrics}, {m: {YES: None, NO: None} for m in metrics}, "value", "contributor",
+        rows, {m: (m,) for m in metrics}, {m: {YES: None, NO: None} for m in metrics}, "n", "contributor",
         "observed", kind="count",
     )  # fmt: skip
     pattern = protect(table, limits)
@@ -121,7 +139,7 @@ def cleared_counts(
     found = {}
     for metric in metrics:
         own = pattern.frame.filter((pl.col("table") == metric) & (pl.col(metric) == YES))
-        found[metric] = (int(micro[metric].sum()), passed and own["status"].item() not in HIDDEN)
+        found[metric] = (_count(micro.filter(metric)), passed and own["status"].item() not in HIDDEN)
     return found
 
 
@@ -142,7 +160,7 @@ def _rate(population: str, metric: str, period: int, part: tuple[int, bool] | No
 def _events(population: str, units: pl.DataFrame, year: int, limits: Rules, seed: int) -> Iterator[Row]:
     active = units.filter(_active(year)).with_columns(**_flags(year))
     enough = active["contributor"].n_unique() >= limits.min_contributors
-    whole = ROUNDED * ((active.height + ROUNDED // 2) // ROUNDED), enough or active.height == 0
+    whole = ROUNDED * ((_count(active) + ROUNDED // 2) // ROUNDED), enough or active.height == 0
     counts = cleared_counts(active, EVENTS, limits, seed) if enough else dict.fromkeys(EVENTS, (0, active.height == 0))
     yield from _counted(population, year, {"active": whole, **counts})
     yield _rate(population, "birth_rate", year, counts["births"], whole)
@@ -166,7 +184,7 @@ def _survival(population: str, units: pl.DataFrame, year: int, last: int, limits
         else dict.fromkeys(names, (0, born.height == 0))
     )
     yield from _counted(population, year, counts)
-    whole = born.height, enough or born.height == 0
+    whole = _count(born), enough or born.height == 0
     for n in range(1, SURVIVAL_YEARS + 1):
         yield _rate(population, f"survival_rate_{n}", year, counts.get(f"survivors_{n}"), whole)
 
@@ -191,7 +209,7 @@ def _high_growth(
             fast.select("unit", "year", pl.lit(True).alias(name), pl.col("is_gazelle").alias(f"gazelle_{name}")),
             on=["unit", "year"], how="left",
         )  # fmt: skip
-    eligible = eligible.with_columns(gazelles=pl.col("gazelle_high_growth_20")).with_columns(
+    eligible = eligible.with_columns(gazelles=pl.col("gazelle_high_growth_20"), n=pl.lit(1, pl.Int64)).with_columns(
         pl.col(names).fill_null(False)
     )
     for year in years[GROWTH_YEARS:]:
@@ -206,10 +224,10 @@ def _high_growth(
             yield _rate(AI, f"{name}_rate", year, counts[name], (own.height, True))
 
 
-def moves(register: pl.DataFrame, delta: pl.DataFrame) -> pl.DataFrame:
+def moves(places: pl.DataFrame, delta: pl.DataFrame) -> pl.DataFrame:
     """``uscc, year`` of the legal units whose district of operation in the nightly changes is another than in the full extract."""
     place = pl.coalesce("operating_district", "registered_district")
-    before = register.select("uscc", origin=place)
+    before = places.select("uscc", origin=place)
     now = delta.filter(pl.col("unit_kind") == LEGAL_UNIT).select(
         "uscc", place=place, year=pl.col("ref_period").str.slice(0, 4).cast(pl.Int64)
     )
@@ -217,14 +235,17 @@ def moves(register: pl.DataFrame, delta: pl.DataFrame) -> pl.DataFrame:
     return moved.select("uscc", "year").unique().sort("uscc", "year")
 
 
-def _moved(population: str, units: pl.DataFrame, moved: pl.DataFrame, years: Sequence[int], limits: Rules, seed: int) -> Iterator[Row]:  # fmt: skip
+def _moved(
+    population: str, units: pl.DataFrame, moved: pl.DataFrame, years: Sequence[int], limits: Rules, seed: int
+) -> Iterator[Row]:
     for year in years:
-        gone = moved.filter(pl.col("year") == year)["uscc"].implode()
-        active = units.filter(_active(year)).with_columns(moves=pl.col("uscc").is_in(gone))
+        gone = pl.col("uscc").is_in(moved.filter(pl.col("year") == year)["uscc"].implode())
+        active = units.filter(_active(year))
         if active["contributor"].n_unique() < limits.min_contributors:
             yield population, "moves", str(year), None, "A", "C"
             continue
-        yield from _counted(population, year, cleared_counts(active, ("moves",), limits, seed))
+        sides = [pooled(active.filter(c)).with_columns(moves=pl.lit(v)) for c, v in ((gone, True), (~gone, False))]
+        yield from _counted(population, year, cleared_counts(pl.concat(sides), ("moves",), limits, seed))
 
 
 def ai_units(units: pl.DataFrame) -> pl.Series:
@@ -236,19 +257,29 @@ def ai_units(units: pl.DataFrame) -> pl.Series:
 
 
 def demography_rows(
-    register: pl.DataFrame, delta: pl.DataFrame, links: pl.DataFrame, units: pl.DataFrame, limits: Rules, seed: int
+    register: pl.DataFrame,
+    places: pl.DataFrame,
+    delta: pl.DataFrame,
+    links: pl.DataFrame,
+    units: pl.DataFrame,
+    limits: Rules,
+    seed: int,
 ) -> pl.DataFrame:
     """The table ``meta_demography``: ``population, metric, period, value, obs_status, conf_status``.
 
     Populations: ``legal_units`` of the register, ``ai_enterprises`` (:func:`ai_units`). Counts ``active, births,
     continuations, deaths, continued_by_others, survivors_n, ten_persons_before, high_growth_10, high_growth_20, gazelles,
     moves``; rates (0-1) ``birth_rate, death_rate, churn_rate, survival_rate_n, high_growth_10_rate, high_growth_20_rate``.
-    ``active`` is rounded (:data:`ROUNDED`), and rates are by the rounded number. Survivors stand at the year of birth. ``C``: withheld; ``M``: cannot be known yet.
+    ``active`` is rounded (:data:`ROUNDED`), and rates are by the rounded number. Survivors stand at the year of birth.
+    ``C``: withheld; ``M``: cannot be known yet.
 
     Parameters
     ----------
-    register, delta
-        Rows of the full extract and of the nightly changes after it (the latter only show moves).
+    register
+        As for :func:`lives`: the newest full extract.
+    places, delta
+        ``uscc, operating_district, registered_district`` in that extract of the units in the nightly changes after it, and
+        the changes (also ``unit_kind, ref_period``): they only show moves.
     units
         ``uscc, ref_year, membership, employed_persons`` of the frame.
     """
@@ -258,13 +289,14 @@ def demography_rows(
     staff = units.filter(pl.col("membership") >= AI_FROM).drop_nulls("employed_persons").select(
         pl.col("uscc").alias("unit"), pl.col("ref_year").alias("year"), pl.col("employed_persons").alias("size")
     )  # fmt: skip
-    moved = moves(register, delta)
+    moved = moves(places, delta)
     changed = sorted({int(p[:4]) for p in delta["ref_period"].drop_nulls().unique()})
     rows: list[Row] = []
     for population, members in ((ALL, everyone), (AI, own)):
+        counted = pooled(members)
         for year in years:
-            rows += _events(population, members, year, limits, seed)
-            rows += _survival(population, members, year, years[-1], limits, seed)
+            rows += _events(population, counted, year, limits, seed)
+            rows += _survival(population, counted, year, years[-1], limits, seed)
         rows += _moved(population, members, moved, changed, limits, seed)
     rows += _high_growth(staff, own, years, limits, seed)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("population", "metric", "period")

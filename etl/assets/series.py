@@ -11,9 +11,11 @@ from etl.assets.analyse import CONTRIBUTION
 from etl.assets.collect import receipt_table, superseded_table, table_name
 from etl.assets.disseminate import AUDIT_SEED, PROTECTED, QUANTITY
 from etl.assets.process import UNIT_YEAR
+from etl.compact import compact
 from etl.contract import list_contracts
 from etl.demography import AI_FROM, demography_rows
 from etl.dissemination import HIDDEN, TOTAL, Rules, model_shares, rules
+from etl.link import LEGAL_UNIT
 from etl.methods.periods import parse
 from etl.monitor import (
     CLIMATE,
@@ -109,9 +111,18 @@ def growth_waterfall(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
         )  # fmt: skip
 
 
-REGISTER_COLUMNS = (
-    "uscc", "unit_kind", "opening_date", "closing_date", "group_uscc", "operating_district", "registered_district",
-)  # fmt: skip
+PLACES = ("uscc", "operating_district", "registered_district")
+
+
+def _legal_units(work: WorkStore, changed: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Dates and groups of the legal units of the register, and the districts of the changed ones; read in chunks."""
+    columns = ("uscc", "unit_kind", "opening_date", "closing_date", "group_uscc", *PLACES[1:])
+    units, places = [], []
+    for chunk in work.batches(table_name("register"), columns):
+        legal = chunk.filter(pl.col("unit_kind") == LEGAL_UNIT)
+        units.append(compact(legal.drop(PLACES[1:])))
+        places.append(compact(legal.filter(pl.col("uscc").is_in(changed.implode())).select(PLACES)))
+    return pl.concat(units), pl.concat(places)
 
 
 @dg.asset(
@@ -124,13 +135,11 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
     """Births, deaths, survival and high growth, counts of few units withheld."""
     with step(DEMOGRAPHY) as notes:
         work = stores.work
-        rows = demography_rows(
-            work.read(table_name("register"), REGISTER_COLUMNS),
-            work.read(table_name("register_delta"), ["uscc", "unit_kind", "operating_district", "registered_district", "ref_period"]),
-            work.read(table_name("unit_links")),
-            work.read(UNIT_YEAR, ["uscc", "ref_year", "membership", "employed_persons"]),
-            _limits(stores), AUDIT_SEED,
-        )  # fmt: skip
+        delta = work.read(table_name("register_delta"), [*PLACES, "unit_kind", "ref_period"])
+        register, places = _legal_units(work, delta["uscc"].unique())
+        units = work.read(UNIT_YEAR, ["uscc", "ref_year", "membership", "employed_persons"])
+        links = work.read(table_name("unit_links"))
+        rows = demography_rows(register, places, delta, links, units, _limits(stores), AUDIT_SEED)
         work.write(DEMOGRAPHY, rows)
         hidden = rows.filter(pl.col("conf_status") == "C").height
         notes.append(f"{rows.height} figures, {hidden} withheld")

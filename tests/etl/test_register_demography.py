@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from etl.demography import AI, ALL, ai_units, cleared_counts, demography_rows, lives, moves
+from etl.demography import AI, ALL, ai_units, cleared_counts, demography_rows, lives, moves, pooled
 from etl.methods.disclosure import Rules
 
 LIMITS = Rules()
@@ -48,12 +48,12 @@ NO_DELTA = pl.DataFrame(
         "operating_district": pl.String,
         "registered_district": pl.String,
         "ref_period": pl.String,
-    }  # fmt: skip
+    }
 )
 
 
 def table() -> dict[tuple[str, str, str], tuple[float | None, str]]:
-    found = demography_rows(register(), NO_DELTA, LINKS, frame(), LIMITS, 1)
+    found = demography_rows(register(), register(), NO_DELTA, LINKS, frame(), LIMITS, 1)
     return {
         (r["population"], r["metric"], r["period"]): (r["value"], r["conf_status"]) for r in found.iter_rows(named=True)
     }
@@ -90,12 +90,25 @@ def test_counts_of_fewer_than_three_are_withheld_with_their_rates() -> None:
 
 
 def test_a_count_is_withheld_where_all_but_a_few_are_counted_or_one_group_is() -> None:
-    most = pl.DataFrame({"contributor": [f"u{i}" for i in range(20)], "up": [i > 1 for i in range(20)]})
+    most = pl.DataFrame({"contributor": [f"u{i}" for i in range(20)], "n": [1] * 20, "up": [i > 1 for i in range(20)]})
     assert cleared_counts(most, ["up"], LIMITS, 1) == {"up": (18, False)}
     group = most.with_columns(up=pl.Series([i < 6 for i in range(20)]), contributor=pl.Series(["g"] * 6 + [f"u{i}" for i in range(14)]))  # fmt: skip
     assert cleared_counts(group, ["up"], LIMITS, 1) == {"up": (6, False)}
-    many = pl.DataFrame({"contributor": [f"u{i}" for i in range(30_000)], "up": [i % 3 == 0 for i in range(30_000)]})
-    assert cleared_counts(many, ["up"], LIMITS, 1) == {"up": (10_000, True)}
+
+
+def test_millions_of_units_are_counted_by_their_dates_and_few_of_them_still_withheld() -> None:
+    days = [date(2015, 1, 1)] * 29_990 + [date(2023, 1, 1)] * 10
+    closed = [date(2023, 3, 1) if i < 2 or 10_000 <= i < 13_000 else None for i in range(30_000)]
+    kinds = pl.DataFrame({"uscc": [f"u{i}" for i in range(30_000)], "unit_kind": ["1"] * 30_000})
+    many = kinds.with_columns(
+        opening_date=pl.Series(days), closing_date=pl.Series(closed), group_uscc=pl.lit(None, pl.String)
+    )
+    rows = pooled(lives(many, LINKS.clear()))
+    assert rows.height < 500 and rows["n"].sum() == 30_000
+    few = rows.filter(pl.col("closed").is_null()).with_columns(up=pl.col("opened") == 2023)
+    assert cleared_counts(few, ["up"], LIMITS, 1) == {"up": (10, True)}
+    rare = rows.with_columns(up=pl.col("closed").is_not_null() & pl.col("contributor").is_in(["pool0"]))
+    assert cleared_counts(rare, ["up"], LIMITS, 1)["up"][1] is False
 
 
 def test_ai_enterprises_are_those_confirmed_or_more_likely_than_not_and_grow_by_their_staff() -> None:
@@ -105,7 +118,7 @@ def test_ai_enterprises_are_those_confirmed_or_more_likely_than_not_and_grow_by_
         employed_persons=pl.when(pl.col("uscc").str.slice(4).cast(pl.Int64) < 5)
         .then(20 * 2.0 ** (pl.col("ref_year") - 2021)).otherwise(20).cast(pl.Int64)
     )  # fmt: skip
-    rows = demography_rows(register(), NO_DELTA, LINKS, staff, LIMITS, 1)
+    rows = demography_rows(register(), register(), NO_DELTA, LINKS, staff, LIMITS, 1)
     own = {r["metric"]: r["value"] for r in rows.filter((pl.col("population") == AI) & (pl.col("period") == "2024")).iter_rows(named=True)}  # fmt: skip
     assert (own["high_growth_20"], own["high_growth_10"], own["ten_persons_before"]) == (5.0, 5.0, 30.0)
     assert own["high_growth_20_rate"] == pytest.approx(5 / 30) and own["gazelles"] == 0.0
