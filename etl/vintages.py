@@ -87,6 +87,13 @@ def stage_of(period: str, vintage: str, settings: Mapping[str, Any]) -> tuple[st
     return own["id"], own["zh"], own["en"]
 
 
+def _city(totals: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """City totals of earlier releases and of the one being made, one a vintage."""
+    columns = [c for c in TOTALS if c != "release_id"]
+    own = pl.concat([totals.select(columns), current.select(columns)]).filter(pl.col("ai_class") == TOTAL)
+    return own.unique(["indicator", "period", "vintage"], keep="last").sort("indicator", "period", "vintage")
+
+
 def revision_rows(totals: pl.DataFrame, current: pl.DataFrame, settings: Mapping[str, Any]) -> pl.DataFrame:
     """The table ``meta_revision``: the revision triangle of every city total, as :data:`TRIANGLE`.
 
@@ -101,8 +108,7 @@ def revision_rows(totals: pl.DataFrame, current: pl.DataFrame, settings: Mapping
     -----
     A vintage that repeats the figure of the one before at the same stage is left out: each row is a change.
     """
-    own = pl.concat([totals.drop("release_id"), current.select(totals.drop("release_id").columns)])
-    own = own.filter(pl.col("ai_class") == TOTAL).unique(["indicator", "period", "vintage"], keep="last")
+    own = _city(totals, current)
     pairs = own.select("period", "vintage").unique().sort("period", "vintage").rows()
     stages = pl.DataFrame(
         [(p, v, *stage_of(p, v, settings)) for p, v in pairs],
@@ -124,18 +130,17 @@ def revision_rows(totals: pl.DataFrame, current: pl.DataFrame, settings: Mapping
     return pl.concat(parts)
 
 
-def summary_rows(rows: pl.DataFrame) -> pl.DataFrame:
+def summary_rows(totals: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     """The table ``meta_revision_summary``: ``indicator, measure, value`` of first to latest figures, in :data:`MEASURES`.
 
-    Over the periods that have been published at least twice; nothing where there is none. A measure that needs more
-    periods (the t-test: three) is null.
+    Arguments as of :func:`revision_rows`. Over the periods released in two vintages at least, those that were not revised
+    counted with zero; nothing where there is no such period. A measure that needs more periods (the t-test: three, and
+    revisions that differ) is null.
     """
     found = []
-    for (indicator,), own in rows.group_by("indicator", maintain_order=True):
-        ends = (
-            own.sort("period", "vintage")
-            .group_by("period", maintain_order=True)
-            .agg(first=pl.col("value").first(), last=pl.col("value").last(), n=pl.len())
+    for (indicator,), own in _city(totals, current).group_by("indicator", maintain_order=True):
+        ends = own.group_by("period", maintain_order=True).agg(
+            first=pl.col("value").first(), last=pl.col("value").last(), n=pl.len()
         )
         ends = ends.filter(pl.col("n") > 1)
         if ends.height:

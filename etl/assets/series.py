@@ -245,9 +245,10 @@ def revision_vintages(context: dg.AssetExecutionContext, stores: Stores) -> dg.M
     with step(REVISION) as notes:
         vintage = as_of(context)
         before = released_totals(stores.root, vintage, synthetic=stores.is_demo)
-        rows = revision_rows(before, _current(stores.work.read(PROTECTED), vintage), load_yaml("revision"))
+        current = _current(stores.work.read(PROTECTED), vintage)
+        rows = revision_rows(before, current, load_yaml("revision"))
         stores.work.write(REVISION, rows)
-        stores.work.write(REVISION_SUMMARY, summary_rows(rows))
+        stores.work.write(REVISION_SUMMARY, summary_rows(before, current))
         notes.append(
             f"{before['vintage'].n_unique()} earlier vintages, {rows['revision'].is_not_null().sum()} revisions"
         )

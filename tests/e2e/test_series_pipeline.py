@@ -19,7 +19,9 @@ def release(demo_home: Path) -> Release:
 
 
 def headline(release: Release, indicator: str) -> dict[str, float]:
-    rows = release.cube_frame("core_leaf_year").filter((pl.col("ai_class") == "_T") & (pl.col("indicator") == indicator))
+    rows = release.cube_frame("core_leaf_year").filter(
+        (pl.col("ai_class") == "_T") & (pl.col("indicator") == indicator)
+    )
     return {p: float(v) for p, v in rows.select("period", "value").iter_rows() if v is not None}
 
 

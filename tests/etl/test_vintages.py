@@ -71,7 +71,7 @@ def test_the_triangle_holds_the_changes_and_their_stages() -> None:
 
 
 def test_measures_run_from_the_first_figure_to_the_latest() -> None:
-    found = {m: v for _, m, v in summary_rows(triangle_rows()).iter_rows()}
+    found = {m: v for _, m, v in summary_rows(totals(BEFORE), totals(NOW)).iter_rows()}
     assert found["periods"] == 3 and found["mean_revision"] == pytest.approx((-2 + 4 + 1) / 3)
     assert found["mean_absolute_revision"] == pytest.approx(7 / 3)
     assert found["relative_mean_absolute_revision"] == pytest.approx(7 / (88 + 104 + 111))
@@ -80,9 +80,17 @@ def test_measures_run_from_the_first_figure_to_the_latest() -> None:
     assert t is not None and math.isfinite(t) and 0 < (found["p_value"] or 0) < 1
 
 
+def test_a_period_that_was_not_revised_counts_with_zero() -> None:
+    same = [*NOW, ("2021", "2026-01-01", 80.0)]
+    found = {
+        m: v for _, m, v in summary_rows(totals([*BEFORE, ("2021", "2024-03-31", 80.0)]), totals(same)).iter_rows()
+    }
+    assert found["periods"] == 4 and found["mean_absolute_revision"] == pytest.approx(7 / 4)
+
+
 def test_no_measures_where_nothing_was_published_twice() -> None:
     first = revision_rows(pl.DataFrame(schema=TOTALS), totals(NOW).drop("release_id"), load_yaml("revision"))
-    assert first.height == 3 and summary_rows(first).height == 0
+    assert first.height == 3 and summary_rows(pl.DataFrame(schema=TOTALS), totals(NOW)).height == 0
 
 
 def test_first_published_is_the_oldest_vintage() -> None:
