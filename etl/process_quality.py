@@ -74,7 +74,7 @@ def _units(frame: pl.DataFrame, source: str, column: str, values: pl.DataFrame) 
     )  # fmt: skip
 
 
-def _survey(source: str, units: pl.DataFrame, contributions: pl.DataFrame, edited: Mapping[tuple[str, str], float]) -> Iterator[Row]:  # fmt: skip
+def _survey(source: str, units: pl.DataFrame, contributions: pl.DataFrame) -> Iterator[Row]:  # fmt: skip
     """Coverage, response and imputation of an annual survey by year and variable, over the units of the frame."""
     years = sorted(units["ref_year"].unique().to_list())
     for variable, indicator in VARIABLES[source].items():
@@ -89,7 +89,6 @@ def _survey(source: str, units: pl.DataFrame, contributions: pl.DataFrame, edite
                 "over_coverage_rate": q.over_coverage_rate if source == "ai_survey_annual" else None,
                 "unit_nonresponse_rate": q.unit_nonresponse_rate, "item_nonresponse_rate": q.item_nonresponse_rate,
                 "imputation_rate": q.imputation_rate, "imputation_rate_of_value": q.imputation_rate_of_value,
-                "editing_rate": edited.get((source, str(year))),
             }  # fmt: skip
             for name, value in found.items():
                 if value is not None:
@@ -150,7 +149,8 @@ def process_rows(
         if contract.id in returned:
             rows += _return_days(contract, returned[contract.id])
         if contract.id in VARIABLES:
-            rows += _survey(contract.id, units, contributions, edited)
+            rows += _survey(contract.id, units, contributions)
+    rows += [(s, p, "", "editing_rate", v, "share", "", "") for (s, p), v in edited.items()]
     rows += _accuracy(quantities)
     rows += _dates(newest, calendar)
     rows += [(i, p, "", "model_share", s, "share", "", "") for i, p, s in shares.drop_nulls().iter_rows()]

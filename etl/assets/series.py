@@ -51,6 +51,8 @@ from warehouse.catalogue import load_indicators, load_yaml
 from warehouse.write import WorkStore
 
 GROUP = "disseminate"
+EDITING = "disseminate_core__log_editing"
+"""What editing did, by source and period; there where sources are edited."""
 SERIES = {
     "ai_revenue": ("ai_survey_quarterly", "ai_revenue_ytd_cny"),
     "operating_revenue": ("finance_quarterly", "operating_revenue_ytd_cny"),
@@ -269,6 +271,14 @@ def _newest(work: WorkStore, before: pl.DataFrame, vintage: str) -> dict[str, tu
     return found
 
 
+def _editing_rates(work: WorkStore) -> dict[tuple[str, str], float]:
+    """(source, period) → share of returned values that editing changed, as cleared for readers; empty where none is edited."""
+    if not work.exists(EDITING):
+        return {}
+    rows = work.read(EDITING).filter((pl.col("metric") == "editing_rate") & pl.col("value").is_not_null())
+    return {(s, p): v for s, p, v in rows.select("source_id", "period", "value").iter_rows()}
+
+
 @dg.asset(
     name=PROCESS,
     group_name="control",
@@ -293,7 +303,7 @@ def process_quality(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mat
             },
             work.read(UNIT_YEAR), contributions, work.read(QUANTITY), model_shares(contributions),
             _newest(work, released_totals(stores.root, vintage, synthetic=stores.is_demo), vintage),
-            load_yaml("calendar"), {},
+            load_yaml("calendar"), _editing_rates(work),
         )  # fmt: skip
         work.write(PROCESS, rows)
         notes.append(f"{rows.height:,} indicators of {len(surveys)} surveys")

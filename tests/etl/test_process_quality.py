@@ -65,7 +65,7 @@ def test_response_and_imputation_of_a_survey_by_hand() -> None:
     assert own["unit_nonresponse_rate"] == pytest.approx(3 / 9), "of the units in scope"
     assert own["item_nonresponse_rate"] == pytest.approx(1 / 6), "of those that answered and are in scope"
     assert own["imputation_rate"] == pytest.approx(4 / 9) and own["imputation_rate_of_value"] == pytest.approx(50 / 250)
-    assert own["editing_rate"] == 0.03
+    assert found()[SURVEY.id, "2025", "", "editing_rate"] == 0.03
 
 
 def test_receipts_accuracy_and_dates_by_hand() -> None:
