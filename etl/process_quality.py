@@ -22,6 +22,12 @@ VARIABLES: Final = {
     "finance_annual": {"operating_revenue_cny": "operating_revenue"},
     "labour_annual": {"employed_persons": "employed_persons", "rd_staff_persons": "rd_staff"},
 }
+#: Items by which a return of the survey is recognised among the columns of the unit-years.
+ITEMS: Final = {
+    "ai_survey_annual": ("main_revenue_cny", "ai_revenue_cny"),
+    "finance_annual": ("operating_revenue_cny", "operating_cost_cny", "total_profit_cny", "total_assets_cny"),
+    "labour_annual": ("employed_persons", "average_employed_persons", "female_persons", "rd_staff_persons"),
+}
 #: ESS code of each indicator (*ESS Guidelines for the Implementation of the ESS Quality and Performance Indicators*).
 CODES: Final = {
     "coverage_rate": "", "over_coverage_rate": "A2", "unit_nonresponse_rate": "A4", "item_nonresponse_rate": "A5",
@@ -62,15 +68,24 @@ def _return_days(contract: Contract, rows: pl.DataFrame) -> Iterator[Row]:
 
 
 def _units(frame: pl.DataFrame, source: str, column: str, values: pl.DataFrame) -> pl.DataFrame:
-    """Units of a year as :func:`etl.methods.quality.process_quality` takes them."""
-    returned = pl.col(column).is_not_null()
-    there = pl.col("main_revenue_cny").is_not_null() if source == "ai_survey_annual" else returned
+    """Units of a year as :func:`etl.methods.quality.process_quality` takes them.
+
+    A unit returned the form if any of its items (:data:`ITEMS`) is there; what it reported of an item is reported even if
+    nothing of it enters the published figure (a unit that is no member counts with zero); a contribution without a report is
+    imputed. A unit of the AI survey without AI business is out of scope.
+    """
+    reported = pl.col(column).is_not_null()
+    returned = pl.any_horizontal(pl.col(i).is_not_null() for i in ITEMS[source])
     outside = (pl.col("responded") & (pl.col("ai_revenue_cny") == 0)) if source == "ai_survey_annual" else pl.lit(False)
-    final = values.group_by("uscc").agg(pl.col("value").cast(pl.Float64).sum(), observed=pl.col("observed").all())
-    return frame.join(final, on="uscc", how="left").select(
-        status=pl.when(outside).then(pl.lit("out_of_scope")).when(there).then(pl.lit("responded")).otherwise(pl.lit("nonresponse")),
-        weight=pl.lit(1.0), value="value",
-        flag=pl.when(pl.col("value").is_not_null()).then(pl.when("observed").then(pl.lit("reported")).otherwise(pl.lit("imputed"))),
+    final = values.group_by("uscc").agg(pl.col("value").cast(pl.Float64).sum())
+    value = pl.coalesce("value", pl.when(reported).then(0.0))
+    marked = frame.join(final, on="uscc", how="left").with_columns(outside=outside.fill_null(False), known=value)
+    inside = pl.col("known").is_not_null() & ~pl.col("outside")
+    return marked.select(
+        status=pl.when("outside").then(pl.lit("out_of_scope")).when(returned).then(pl.lit("responded"))
+        .otherwise(pl.lit("nonresponse")),
+        weight=pl.lit(1.0), value=pl.when(inside).then("known"),
+        flag=pl.when(inside).then(pl.when(reported).then(pl.lit("reported")).otherwise(pl.lit("imputed"))),
     )  # fmt: skip
 
 
@@ -101,7 +116,7 @@ def _accuracy(quantities: pl.DataFrame) -> Iterator[Row]:
     for period, value, lower, upper in own.select("period", "value", "lower", "upper").iter_rows():
         if value:
             cv = (upper - lower) / (2 * NORMAL_95 * value)
-            yield "ai_survey_annual", period, "ai_revenue", "cv", cv, "share", "由 95% 区间折算，含推算与表式舍入", "from the 95 % interval: imputation and rounding of the form"  # fmt: skip
+            yield "ai_survey_annual", period, "ai_revenue_cny", "cv", cv, "share", "由 95% 区间折算，含推算与表式舍入", "from the 95 % interval: imputation and rounding of the form"  # fmt: skip
 
 
 def _dates(newest: Mapping[str, tuple[str, str]], calendar: Mapping[str, Any]) -> Iterator[Row]:

@@ -34,7 +34,7 @@ def _table(ctx: Context, frame: pl.DataFrame, indicators: tuple[str, ...], *, va
     recent = {s: sorted({p for a, p, _ in keys if a == s})[-newest:] for s, _, _ in keys}
     used = [i for i in indicators if any(k[3] == i for k in found)]
     rows = [
-        [_source(ctx, s), p, *([v] if variables else []),
+        [_source(ctx, s), p, *([ctx.t(f"var_{v}") if v else ctx.t("total")] if variables else []),
          *[_text(found[s, p, v, i]) if (s, p, v, i) in found else fmt.NOT_APPLICABLE for i in used]]
         for s, p, v in keys if p in recent[s]
     ]  # fmt: skip

@@ -68,12 +68,40 @@ def test_response_and_imputation_of_a_survey_by_hand() -> None:
     assert found()[SURVEY.id, "2025", "", "editing_rate"] == 0.03
 
 
+def test_what_a_unit_that_is_no_member_reported_is_no_gap() -> None:
+    """Six return the statement: two members, two that are none, two leave the item empty; two more return nothing."""
+    revenue, assets = [10, 20, 30, 40, None, None, None, None], [1, 1, 1, 1, 1, 1, None, None]
+    units = pl.DataFrame(
+        {
+            "uscc": [f"u{i}" for i in range(8)], "ref_year": [2025] * 8, "responded": [True] * 8,
+            "operating_revenue_cny": revenue, "total_assets_cny": assets, "operating_cost_cny": assets,
+            "total_profit_cny": assets,
+        }
+    )  # fmt: skip
+    values = pl.DataFrame(
+        {
+            "indicator": ["operating_revenue"] * 3, "ref_year": [2025] * 3, "uscc": ["u0", "u1", "u4"],
+            "value": [Decimal(10), Decimal(20), Decimal(30)], "observed": [True, False, False],
+        }
+    )  # fmt: skip
+    finance = load_contract("finance_annual")
+    rows = process_rows(
+        [finance], {finance.id: receipts(finance.id, "2025")}, {}, {}, units, values, QUANTITIES.clear(),
+        pl.DataFrame(schema={"indicator": pl.String, "period": pl.String, "model_share": pl.Float64}), {}, {}, {},
+    )  # fmt: skip
+    own = {r["indicator"]: r["value"] for r in rows.filter(pl.col("variable") != "").iter_rows(named=True)}
+    assert own["item_nonresponse_rate"] == pytest.approx(2 / 6) and own["unit_nonresponse_rate"] == pytest.approx(2 / 8)
+    assert own["imputation_rate"] == pytest.approx(1 / 5) and own["imputation_rate_of_value"] == pytest.approx(30 / 60)
+
+
 def test_receipts_accuracy_and_dates_by_hand() -> None:
     rows = found()
     assert rows["ai_survey_quarterly", "2025-Q3", "", "quarantine_rate"] == pytest.approx(0.02)
     assert rows["ai_survey_quarterly", "2025-Q3", "", "correction_rate"] == pytest.approx(7 / 98)
     assert rows["ai_survey_quarterly", "2025-Q3", "", "return_days"] == 20.0
-    assert rows["ai_survey_annual", "2025", "ai_revenue", "cv"] == pytest.approx(9.8 / (2 * 1.959964 * 250), rel=1e-6)
+    assert rows["ai_survey_annual", "2025", "ai_revenue_cny", "cv"] == pytest.approx(
+        9.8 / (2 * 1.959964 * 250), rel=1e-6
+    )
     assert rows["core_leaf_year", "2025", "", "first_results_days"] == 95.0
     assert rows["core_leaf_year", "2025", "", "punctuality_days"] == 5.0
     assert rows["ai_revenue", "2025", "", "model_share"] == 0.2
