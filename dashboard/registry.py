@@ -3,6 +3,8 @@
 from dashboard.pages import (
     admin,
     catalogue,
+    climate,
+    demography,
     district,
     exports,
     filings,
@@ -10,6 +12,7 @@ from dashboard.pages import (
     impact,
     overview,
     quality,
+    revisions,
     structure,
 )
 from dashboard.pages.base import Page
@@ -18,9 +21,12 @@ PAGES: tuple[Page, ...] = (
     overview.PAGE,
     structure.PAGE,
     district.PAGE,
+    demography.PAGE,
+    climate.PAGE,
     filings.PAGE,
     catalogue.PAGE,
     quality.PAGE,
+    revisions.PAGE,
     impact.PAGE,
     exports.PAGE,
     help.PAGE,

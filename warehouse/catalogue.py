@@ -73,7 +73,7 @@ class Dataset(_Frozen):
     title_zh: str
     title_en: str
     dimensions: tuple[Dimension, ...] = Field(strict=False)
-    frequency: Literal["A", "M"]
+    frequency: Literal["A", "Q", "M"]
     protected: bool
     is_demo_data: bool
     source_zh: str

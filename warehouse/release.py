@@ -42,6 +42,13 @@ REFERENCE_TABLES = frozenset(
         "meta_quality",
         "meta_classifier_quality",
         "meta_quantity_quality",
+        "meta_growth",
+        "meta_demography",
+        "meta_series",
+        "meta_climate",
+        "meta_process_quality",
+        "meta_revision",
+        "meta_revision_summary",
         "public_published_figure",
         "public_filing",
     }

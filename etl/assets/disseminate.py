@@ -20,6 +20,10 @@ from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
 from etl.resources import Stores, as_of, official_asked_by
+from etl.series_tables import ASSETS as SERIES_ASSETS
+from etl.series_tables import SCHEMES, reference_tables
+from etl.series_tables import certificates as series_certificates
+from etl.series_tables import cubes as series_cubes
 from etl.suspects import SUSPECT, last_list
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
@@ -95,9 +99,11 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         **cube_frames(domain_cells, domain_shares, vintage, cubes=DOMAIN_CUBES, dimensions=DOMAIN_DIMS),
         **filing_cubes(filings, vintage),
         "listed_city": listed_cube(listed, vintage),
+        **series_cubes(work, vintage),
     }
     certificates_read = pl.concat([work.read(CERTIFICATE), work.read(DOMAIN_CERTIFICATE)])
     proof = {r["dataset"]: json.loads(r["json"]) for r in certificates_read.iter_rows(named=True)}
+    proof |= series_certificates(work)
     codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
     return ReleaseContent(
         vintage=vintage,
@@ -106,7 +112,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         cubes=cubes,
         certificates=proof,
         reference={
-            "meta_code": code_table(code_lists(filings, listed)),
+            "meta_code": code_table({**code_lists(filings, listed), **SCHEMES}),
             "meta_source_run": run_table(receipts, contracts),
             "meta_quality": quality_table(
                 codes,
@@ -119,6 +125,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
             "meta_classifier_quality": quality_rows(report),
             "public_published_figure": work.read(table_name("published_figures")),
             "public_filing": filing_list(filings),
+            **reference_tables(work),
         },
         pipeline_version=VERSION,
         lineage={"bundle": str(codes["bundle"][0]) if codes.height else ""},
@@ -134,6 +141,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         DOMAIN_PROTECTED,
         QUANTITY,
         SUSPECT,
+        *SERIES_ASSETS,
         *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures")),
     ],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",

@@ -103,6 +103,18 @@ def decompose(units: pl.DataFrame) -> Decomposition:
     return Decomposition(whole, {name: _waterfall(terms, [name], by_class.get(name, {})) for name in names})
 
 
+def assignments(units: pl.DataFrame) -> pl.DataFrame:
+    """What :func:`decompose` takes each unit for: ``unit, component, class (of its group), class_prev, here, here_prev``.
+
+    ``units`` and errors as there; ``component`` is null for a unit that is in neither period's total. Whoever publishes
+    the decomposition needs it to tell how many respondents stand behind an amount.
+    """
+    _check(units)
+    marked, _ = _groups(units)
+    own = pl.col("unit", "component", "here", "here_prev")
+    return marked.select(own, pl.col("to").alias("class"), pl.col("fro").alias("class_prev"))
+
+
 def _check(units: pl.DataFrame) -> None:
     twice = units.filter(pl.col("unit").is_duplicated())
     if twice.height:
