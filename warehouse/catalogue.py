@@ -8,6 +8,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from warehouse.source_spec import SourceSpec
+
 METADATA = Path(__file__).parent / "metadata"
 TOTAL = "_T"
 
@@ -38,12 +40,13 @@ class Indicator(_Frozen):
     name_en: str
     definition_zh: str
     definition_en: str
-    unit: Literal["CNY", "PERSON", "UNIT", "ITEM", "PCT"]
+    unit: Literal["CNY", "PERSON", "UNIT", "ITEM", "PCT", "PFLOPS", "KWH", "SQM", "RATIO"]
     display: Display
-    view: Literal["enterprise", "activity", "public"]
+    view: Literal["enterprise", "activity", "public", "source"]
     kind: Literal["count", "magnitude"]
     variable: str | None = None
     auxiliary: str | None = None
+    source: SourceSpec | None = None
     datasets: tuple[str, ...] = Field(strict=False)
     growth: Literal["yoy", "none"] = "yoy"
     additive: bool = True
@@ -73,7 +76,7 @@ class Dataset(_Frozen):
     title_zh: str
     title_en: str
     dimensions: tuple[Dimension, ...] = Field(strict=False)
-    frequency: Literal["A", "M"]
+    frequency: Literal["A", "Q", "M"]
     protected: bool
     is_demo_data: bool
     source_zh: str
@@ -131,6 +134,8 @@ def load_indicators(folder: Path = METADATA / "indicators") -> Mapping[str, Indi
         where = path.relative_to(METADATA.parent)
         if indicator.id != path.stem or indicator.theme != path.parent.name:
             raise MetadataError(f"{where}: id and theme must agree with file and folder name")
+        if (indicator.view == "source") != (indicator.source is not None):
+            raise MetadataError(f"{where}: view source and the part 'source:' go together")
         if indicator.id in found:
             raise MetadataError(f"{where}: the indicator {indicator.id!r} stands in two files")
         unknown = [d for d in indicator.datasets if d not in datasets]
