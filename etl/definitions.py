@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-from etl.assets import analyse, collect, disseminate, process, quantities, review, watch
+from etl.assets import analyse, collect, disseminate, process, quantities, review, sources, watch
 from etl.resources import Stores
 
 collect_assets = collect.collect_assets()
 all_assets = [
     *collect_assets,
-    *dg.load_assets_from_modules([process, analyse, quantities, disseminate, review]),
+    *dg.load_assets_from_modules([process, analyse, quantities, sources, disseminate, review]),
 ]
 
 nightly = dg.define_asset_job(

@@ -1,6 +1,6 @@
 """What stands beside an indicator of a sample: its coefficient of variation, and the least sample a cell rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,19 +15,38 @@ TOTAL = "_T"
 
 
 def too_few_sampled(cells: pl.DataFrame, rolled: pl.DataFrame, sample: Sample, dims: Sequence[str]) -> pl.DataFrame:
-    """Withhold the breakdown of a period when some cell of it rests on fewer sampled persons than ``sample.least``.
+    """Withhold cells that rest on fewer sampled persons than ``sample.least``, and another of their line.
 
-    One withheld cell could be computed from the total and the others, so they go together; the total stays if it is large
-    enough itself.
+    A line is a row of the table in one dimension, with its total; where one cell alone is withheld in it, the one that
+    rests on the fewest persons besides goes too, so that a subtraction does not give the figure that is not reliable.
     """
     counted = rolled.group_by(dims).agg(sampled=pl.col(sample.column).sum())
-    few = pl.col("sampled").fill_null(0) < sample.least
     joined = cells.join(counted, on=dims, how="left", maintain_order="left")
-    present = joined.filter(pl.col("status") != "empty")
-    total = pl.all_horizontal(pl.col(d) == TOTAL for d in dims)
-    below = present.filter(~total & few).height > 0
-    hide = (few | (~total & below)) & (pl.col("status") != "empty")
+    there = joined.filter(pl.col("status") != "empty").select(*dims, pl.col("sampled").fill_null(0))
+    sampled: dict[tuple[str, ...], int] = {row[:-1]: row[-1] for row in there.iter_rows()}
+    hidden = {key for key, persons in sampled.items() if persons < sample.least}
+    while True:
+        more = {key for at in range(len(dims)) for key in _alone(sampled, hidden, at)} - hidden
+        if not more:
+            break
+        hidden |= more
+    hide = pl.Series([key in hidden for key in joined.select(dims).iter_rows()], dtype=pl.Boolean)
     return joined.with_columns(status=pl.when(hide).then(pl.lit("primary")).otherwise("status")).drop("sampled")
+
+
+def _alone(
+    sampled: Mapping[tuple[str, ...], int], hidden: Collection[tuple[str, ...]], at: int
+) -> Iterator[tuple[str, ...]]:
+    """Of each line along dimension ``at`` with one cell withheld, the next to withhold."""
+    lines: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for key in sampled:
+        lines.setdefault(key[:at] + key[at + 1 :], []).append(key)
+    for line in lines.values():
+        parts = [key for key in line if key[at] != TOTAL]
+        shown = [key for key in parts if key not in hidden]
+        total_shown = any(key[at] == TOTAL and key not in hidden for key in line)
+        if total_shown and shown and len(parts) - len(shown) == 1:
+            yield min(shown, key=lambda key: (sampled[key], key))
 
 
 def stratified_cv(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, dims: Sequence[str]) -> pl.DataFrame:

@@ -19,6 +19,10 @@ from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
 from etl.resources import Stores, as_of, official_asked_by
+from etl.source_release import CELLS as SOURCE_CELLS
+from etl.source_release import CERTIFICATE as SOURCE_CERTIFICATE
+from etl.source_release import CODE_LIST, source_cubes
+from etl.source_release import code_lists as source_lists
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
 from warehouse.release import ReleaseContent, current_id
@@ -80,6 +84,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
     domain_cells = work.read(DOMAIN_PROTECTED)
     shares = model_shares(contributions)
     domain_shares = model_shares(work.read(DOMAIN_CONTRIBUTION))
+    source_cells = work.read(SOURCE_CELLS)
     filings = work.read(table_name("algorithm_filings"))
     listed = work.read(table_name("listed_companies"))
     contracts = list_contracts()
@@ -87,10 +92,11 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
     cubes = {
         **cube_frames(cells, shares, vintage),
         **cube_frames(domain_cells, domain_shares, vintage, cubes=DOMAIN_CUBES, dimensions=DOMAIN_DIMS),
+        **source_cubes(source_cells, vintage),
         **filing_cubes(filings, vintage),
         "listed_city": listed_cube(listed, vintage),
     }
-    certificates_read = pl.concat([work.read(CERTIFICATE), work.read(DOMAIN_CERTIFICATE)])
+    certificates_read = pl.concat([work.read(t) for t in (CERTIFICATE, DOMAIN_CERTIFICATE, SOURCE_CERTIFICATE)])
     proof = {r["dataset"]: json.loads(r["json"]) for r in certificates_read.iter_rows(named=True)}
     codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
     return ReleaseContent(
@@ -100,13 +106,16 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         cubes=cubes,
         certificates=proof,
         reference={
-            "meta_code": code_table(code_lists(filings, listed)),
+            "meta_code": code_table(code_lists(filings, listed), source_lists(work.read(CODE_LIST))),
             "meta_source_run": run_table(receipts, contracts),
             "meta_quality": quality_table(
                 codes,
                 work.read(UNIT_YEAR),
                 pl.concat([shares, domain_shares]),
-                pl.concat([c.select("table", "status") for c in (cells, domain_cells)]),
+                pl.concat(
+                    [c.select("table", "status") for c in (cells, domain_cells)]
+                    + [source_cells.select(pl.col("dataset").alias("table"), "status")]
+                ),
                 contributions["value"].null_count(),
             ),
             "meta_quantity_quality": work.read(QUANTITY),
@@ -127,6 +136,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         PROTECTED,
         DOMAIN_PROTECTED,
         QUANTITY,
+        SOURCE_CELLS,
         *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures")),
     ],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",
