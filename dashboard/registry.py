@@ -11,6 +11,7 @@ from dashboard.pages import (
     overview,
     quality,
     structure,
+    theme,
 )
 from dashboard.pages.base import Page
 
@@ -18,6 +19,7 @@ PAGES: tuple[Page, ...] = (
     overview.PAGE,
     structure.PAGE,
     district.PAGE,
+    *theme.PAGES,
     filings.PAGE,
     catalogue.PAGE,
     quality.PAGE,
@@ -27,4 +29,4 @@ PAGES: tuple[Page, ...] = (
     admin.PAGE,
 )
 BY_PATH = {page.path: page for page in PAGES}
-GROUPS = ("nav_monitor", "nav_basis", "nav_output", "nav_manage")
+GROUPS = ("nav_monitor", "nav_themes", "nav_basis", "nav_output", "nav_manage")
