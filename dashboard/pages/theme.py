@@ -19,7 +19,7 @@ from dashboard.figures.charts import lines, ranked_bars, stacked_years
 from dashboard.pages.base import Page
 from warehouse import format as fmt
 from warehouse.catalogue import TOTAL, Indicator, load_datasets, load_indicators
-from warehouse.cube import Cell, Cube, Periods, TableModel, shown_cell
+from warehouse.cube import Cell, Periods, TableModel, shown_cell
 
 PLAN = Path(__file__).with_name("themes.yaml")
 SHORT, ALL = "8", "all"
@@ -87,15 +87,15 @@ def _card(ctx: Context, figure: Figure) -> html.Div | None:
     return stat(ctx.name(card), cell.text, fmt.unit(card, ctx.lang) if cell.value is not None else "", when)
 
 
-def _bars(found: Cube, model: TableModel) -> tuple[list[tuple[str, str, Cell]], str]:
-    """Pairs of the latest period in which some row has a value, and that period's name."""
+def _bars(model: TableModel) -> tuple[list[tuple[str, str, Cell]], str]:
+    """Pairs of the latest period in which some row has a value that is not zero, and that period's name."""
     for at in range(len(model.column_heads) - 1, -1, -1):
         pairs = [
             (code, label, cells[at])
             for (code, label, _), cells in zip(model.row_heads, model.cells, strict=True)
             if code != TOTAL
         ]
-        if any(cell.value is not None for *_, cell in pairs):
+        if any(cell.value for *_, cell in pairs):
             return pairs, model.column_heads[at]
     return [], ""
 
@@ -107,10 +107,10 @@ def _total(model: TableModel) -> TableModel:
     return TableModel(**{**model.__dict__, "row_heads": heads, "cells": cells})
 
 
-def _chart(spec: Block, found: Cube, model: TableModel) -> tuple[Any, str]:
+def _chart(spec: Block, model: TableModel) -> tuple[Any, str]:
     """The figure (None where there is nothing to draw) and what is added to the title."""
     if spec.chart == "bars":
-        pairs, when = _bars(found, model)
+        pairs, when = _bars(model)
         return (ranked_bars(pairs, model.unit, limit=20), f" · {when}") if pairs else (None, "")
     if spec.chart == "course":
         model = _total(model)
@@ -146,8 +146,9 @@ def _block(ctx: Context, theme: Theme, spec: Block, last: str) -> html.Section:
     found = cube(ctx, spec.dataset, spec.indicator, None, periods)
     model = two_way(ctx, found, spec.rows, "period")
     card = found.indicators[0]
-    figure, when = _chart(spec, found, model)
-    title = f"{ctx.name(card)} · {ctx.name(found.dataset.dimension(spec.rows))}{when}"
+    figure, when = _chart(spec, model)
+    of = ctx.t("total") if spec.chart == "course" else ctx.name(found.dataset.dimension(spec.rows))
+    title = f"{ctx.name(card)} · {of}{when}"
     hints = _hints(ctx, card, model)
     # Where nothing can be drawn the table says why: withheld or missing, cell by cell.
     body = [graph(figure, title), *hints] if figure is not None else [data_table(ctx, model), *hints]
