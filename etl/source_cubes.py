@@ -40,96 +40,113 @@ class ClearedSource:
 
 @dataclass(frozen=True)
 class _Tables:
-    """Cells of the quantities of one period, with the coded rows behind each."""
+    """Cells of every quantity of a source over its periods, with the coded rows behind each; all have ``period``."""
 
     families: Mapping[Quantity, Family]
     cells: Mapping[Quantity, pl.DataFrame]
     rows: Mapping[Quantity, pl.DataFrame]
 
 
-def _family_cells(
-    rows: pl.DataFrame, family: Family, codes: Codes, limits: Rules | None
-) -> tuple[pl.DataFrame, Finding | None]:
+def _protected(
+    micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: Rules
+) -> tuple[pl.DataFrame, Finding]:
     """``table, dims, parts, value, status`` of one quantity and period, and the audit's public findings."""
-    if family.quantity.distinct:
-        spec = family.plans[0].spec
-        rows = rows.filter(keep(spec.where)).drop_nulls(spec.contributor)
-        apart = distinct_cells(rows, family, codes, 1 if limits is None else limits.min_contributors)
-        if apart is not None:
-            checks = {"passed": True, "checks": {"totals_only": True}, "counts": {"cells": apart.height}}
-            return apart, None if limits is None else checks
-        rows = rows.unique([str(spec.contributor)], keep="first", maintain_order=True)
-    micro = contributions(rows, family)
     tables = family.tables()
     used = list(dict.fromkeys(c for dims in tables.values() for c in dims))
-    known = parents(rows, family, codes)
-    if limits is None:
-        return plain_cells(micro, family, known), None
     table = build_table(
         micro.select(*used, "contributor", "value", "observed"), tables, {k: known[k] for k in used},
         value="value", contributor="contributor", observed="observed", kind=family.kind,
     )  # fmt: skip
     pattern = protect(table, limits)
-    return pattern.frame, audit(pattern, limits, seed=SEED).public_dict()
+    return pattern.frame.drop("n"), audit(pattern, limits, seed=SEED).public_dict()
+
+
+def _once(rows: pl.DataFrame, family: Family, codes: Codes, limit: int) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Each unit that counts once, and its cells where the counts do not add up (None where they do)."""
+    spec = family.plans[0].spec
+    rows = rows.filter(keep(spec.where)).drop_nulls(spec.contributor)
+    apart = distinct_cells(rows, family, codes, limit)
+    return rows.unique([str(spec.contributor)], keep="first", maintain_order=True), apart
+
+
+def _cells(
+    rows: pl.DataFrame, family: Family, periods: Sequence[str], codes: Codes, limits: Rules | None
+) -> tuple[pl.DataFrame, list[Finding]]:
+    """Cells of one quantity in all its periods; each period is protected for itself."""
+    known = parents(rows, family, codes)
+    if limits is None and not family.quantity.distinct:
+        return plain_cells(contributions(rows, family), family, {**known, "period": periods}), []
+    limit = 1 if limits is None else limits.min_contributors
+    frames, findings = [], []
+    names = sorted(p.indicator.id for p in family.plans)
+    for period in periods:
+        own, apart = rows.filter(pl.col("period") == period), None
+        finding: Finding = {"passed": True, "checks": {"totals_only": True}}
+        if family.quantity.distinct:
+            own, apart = _once(own, family, codes, limit)
+        if apart is not None:
+            cells = apart
+        elif limits is None:
+            cells = plain_cells(contributions(own, family), family, {**known, "period": [period]}).drop("period")
+        else:
+            cells, finding = _protected(contributions(own, family), family, known, limits)
+        frames.append(cells.with_columns(period=pl.lit(period)))
+        findings.append({"indicators": names, "period": period, **finding})
+    return pl.concat(frames, how="diagonal"), [] if limits is None else findings
 
 
 def _read(tables: _Tables, plan: Plan, dataset: Dataset, *, below: bool = False) -> pl.DataFrame:
-    """``d_…, value, status`` of one reading of an indicator."""
+    """``d_…, period, value, status`` of one reading of an indicator."""
     reading = plan.denominator if below and plan.denominator is not None else plan.numerator
     family, cells = tables.families[reading.quantity], tables.cells[reading.quantity]
     own = cells.filter(pl.col("table") == family.table_name(dataset, reading.part))
     if reading.part is not None:
         own = own.filter(pl.col(family.column(reading.part)) == reading.code)
-    return own.select(*(f"d_{d}" for d in dataset.dimension_ids), "value", "status")
+    return own.select(*(f"d_{d}" for d in dataset.dimension_ids), "period", "value", "status")
 
 
-def _divided(above: pl.DataFrame, below: pl.DataFrame, plan: Plan, dims: Sequence[str]) -> pl.DataFrame:
+def _divided(above: pl.DataFrame, below: pl.DataFrame, plan: Plan, keys: Sequence[str]) -> pl.DataFrame:
     """A ratio is shown where both its sides are; without a denominator there is no cell."""
     if plan.spec.across is not None:
         across = f"d_{plan.spec.across}"
         below = below.filter(pl.col(across) == TOTAL).drop(across)
-    on = [d for d in dims if d in below.columns]
-    both = above.join(below, on=on, suffix="_below") if on else above.join(below, how="cross", suffix="_below")
+    both = above.join(below, on=[k for k in keys if k in below.columns], suffix="_below", maintain_order="left")
     sides = ("status", "status_below")
     primary, secondary = (pl.any_horizontal(pl.col(s) == kind for s in sides) for kind in HIDDEN)
     ratio = pl.col("value").cast(pl.Float64) / pl.col("value_below").cast(pl.Float64) * plan.factor
     status = pl.when(primary).then(pl.lit("primary")).when(secondary).then(pl.lit("secondary"))
     return both.filter(pl.col("value_below") > 0).select(
-        *dims, value=ratio.round(2).cast(MONEY), status=status.otherwise(pl.lit("published"))
+        *keys, value=ratio.round(2).cast(MONEY), status=status.otherwise(pl.lit("published"))
     )
 
 
-def _with_gaps(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, dims: Sequence[str]) -> pl.DataFrame:
+def _with_gaps(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, keys: Sequence[str]) -> pl.DataFrame:
     """Empty cells that hold rows without a value are missing, not zero."""
     variable = plan.numerator.quantity.variable
     if variable is None:
         return cells
-    unknown = rolled(rows.filter(keep(plan.spec.where) & pl.col(variable).is_null()), dims)
-    gaps = unknown.select(dims).unique().with_columns(gap=pl.lit(True))
+    unknown = rows.filter(keep(plan.spec.where) & pl.col(variable).is_null())
+    gaps = rollups(unknown, keys[:-1]).select(keys).unique().with_columns(gap=pl.lit(True))
     missing = (pl.col("status") == "empty") & pl.col("gap").is_not_null()
     return (
-        cells.join(gaps, on=dims, how="left", maintain_order="left")
+        cells.join(gaps, on=keys, how="left", maintain_order="left")
         .with_columns(status=pl.when(missing).then(pl.lit("missing")).otherwise("status"))
         .drop("gap")
     )
 
 
-def rolled(rows: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
-    """Rows for every cell they are in (all of them as they are where there is no dimension)."""
-    return rollups(rows, dims) if dims else rows
-
-
 def _indicator_cells(tables: _Tables, plan: Plan, dataset: Dataset) -> pl.DataFrame:
-    """Cells of one indicator in one cube and period."""
+    """Cells of one indicator in one cube."""
     dims = [f"d_{d}" for d in dataset.dimension_ids]
+    keys = [*dims, "period"]
     rows = tables.rows[plan.numerator.quantity]
     own = _read(tables, plan, dataset)
     if plan.denominator is None:
-        own = _with_gaps(own, rows, plan, dims)
+        own = _with_gaps(own, rows, plan, keys)
     else:
-        own = _divided(own, _read(tables, plan, dataset, below=True), plan, dims)
+        own = _divided(own, _read(tables, plan, dataset, below=True), plan, keys)
     if plan.spec.sample is not None:
-        own = too_few_sampled(own, rolled(rows, dims), plan.spec.sample, dims)
+        own = too_few_sampled(own, rollups(rows, dims), plan.spec.sample, keys)
     if plan.spec.aggregation == "cv":
         own = stratified_cv(own, rows, plan, dims)
     # What is not stated is in the total, and no category of its own.
@@ -162,38 +179,26 @@ def clear_source(cluster: Cluster, received: Received, codes: Codes, limits: Rul
         If an indicator names columns the source has not, or cubes of a source that names units are unprotected.
     """
     _check(cluster, received)
-    known = families(cluster)
     placed: dict[Quantity, Placed] = {}
-    same: dict[object, Placed] = {}
-    for family in known:
-        key = family.quantity.placed
-        same.setdefault(key, place(received, family.plans[0].spec, cluster.frequency))
-        placed[family.quantity] = same[key]
-    frames, audits = [], []
-    for period in sorted({p for place_ in same.values() for p in place_.periods}):
-        here = [f for f in known if period in placed[f.quantity].periods]
-        tables, found = _period_tables(here, placed, period, cluster, codes, limits)
-        audits += found
-        for plan in (p for p in cluster.plans if p.numerator.quantity in tables.cells):
-            provisional = period in placed[plan.numerator.quantity].provisional
-            marks = {"period": pl.lit(period), "provisional": pl.lit(provisional)}
-            own = [d for d in cluster.datasets if d.id in plan.indicator.datasets]
-            frames += [_indicator_cells(tables, plan, dataset).with_columns(**marks) for dataset in own]
+    audits: list[Finding] = []
+    found: dict[Quantity, tuple[Family, pl.DataFrame, pl.DataFrame]] = {}
+    for family in families(cluster):
+        spec, quantity = family.plans[0].spec, family.quantity
+        placed[quantity] = place(received, spec, cluster.frequency)
+        if placed[quantity].periods:
+            rows = coded(placed[quantity].rows, cluster.dimensions, spec)
+            limit = limits if cluster.protected else None
+            cells, findings = _cells(rows, family, placed[quantity].periods, codes, limit)
+            found[quantity] = (family, cells, rows)
+            audits += findings
+    tables = _Tables(
+        {q: family for q, (family, _, _) in found.items()},
+        {q: cells for q, (_, cells, _) in found.items()},
+        {q: rows for q, (_, _, rows) in found.items()},
+    )
+    frames = []
+    for plan in (p for p in cluster.plans if p.numerator.quantity in found):
+        provisional = pl.col("period").is_in(sorted(placed[plan.numerator.quantity].provisional))
+        own = [d for d in cluster.datasets if d.id in plan.indicator.datasets]
+        frames += [_indicator_cells(tables, plan, d).with_columns(provisional=provisional) for d in own]
     return ClearedSource(cluster.source, pl.concat(frames, how="diagonal") if frames else pl.DataFrame(), tuple(audits))
-
-
-def _period_tables(
-    here: Sequence[Family], placed: Mapping[Quantity, Placed], period: str, cluster: Cluster, codes: Codes,
-    limits: Rules,
-) -> tuple[_Tables, list[Finding]]:  # fmt: skip
-    """Cells of every quantity of a period, each protected for itself, and the findings of the audits."""
-    cells, rows_of, audits = {}, {}, []
-    for family in here:
-        own = placed[family.quantity].rows.filter(pl.col("period") == period)
-        rows = coded(own, cluster.dimensions, family.plans[0].spec)
-        rows_of[family.quantity] = rows
-        cells[family.quantity], finding = _family_cells(rows, family, codes, limits if cluster.protected else None)
-        if finding is not None:
-            names = sorted(p.indicator.id for p in family.plans)
-            audits.append({"indicators": names, "period": period, **finding})
-    return _Tables({f.quantity: f for f in here}, cells, rows_of), audits

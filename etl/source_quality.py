@@ -14,23 +14,24 @@ from warehouse.source_spec import Sample
 TOTAL = "_T"
 
 
-def too_few_sampled(cells: pl.DataFrame, rolled: pl.DataFrame, sample: Sample, dims: Sequence[str]) -> pl.DataFrame:
+def too_few_sampled(cells: pl.DataFrame, rolled: pl.DataFrame, sample: Sample, keys: Sequence[str]) -> pl.DataFrame:
     """Withhold cells that rest on fewer sampled persons than ``sample.least``, and another of their line.
 
     A line is a row of the table in one dimension, with its total; where one cell alone is withheld in it, the one that
     rests on the fewest persons besides goes too, so that a subtraction does not give the figure that is not reliable.
+    ``keys``: the dimensions and, last, the period.
     """
-    counted = rolled.group_by(dims).agg(sampled=pl.col(sample.column).sum())
-    joined = cells.join(counted, on=dims, how="left", maintain_order="left")
-    there = joined.filter(pl.col("status") != "empty").select(*dims, pl.col("sampled").fill_null(0))
+    counted = rolled.group_by(keys).agg(sampled=pl.col(sample.column).sum())
+    joined = cells.join(counted, on=keys, how="left", maintain_order="left")
+    there = joined.filter(pl.col("status") != "empty").select(*keys, pl.col("sampled").fill_null(0))
     sampled: dict[tuple[str, ...], int] = {row[:-1]: row[-1] for row in there.iter_rows()}
     hidden = {key for key, persons in sampled.items() if persons < sample.least}
     while True:
-        more = {key for at in range(len(dims)) for key in _alone(sampled, hidden, at)} - hidden
+        more = {key for at in range(len(keys) - 1) for key in _alone(sampled, hidden, at)} - hidden
         if not more:
             break
         hidden |= more
-    hide = pl.Series([key in hidden for key in joined.select(dims).iter_rows()], dtype=pl.Boolean)
+    hide = pl.Series([key in hidden for key in joined.select(keys).iter_rows()], dtype=pl.Boolean)
     return joined.with_columns(status=pl.when(hide).then(pl.lit("primary")).otherwise("status")).drop("sampled")
 
 
@@ -51,6 +52,14 @@ def _alone(
 
 def stratified_cv(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, dims: Sequence[str]) -> pl.DataFrame:
     """Coefficient of variation (per cent) in place of the share, of the cells whose share is shown and not zero."""
+    shown = [
+        _period_cv(own, rows.filter(pl.col("period") == period), plan, dims)
+        for (period,), own in cells.partition_by("period", as_dict=True, maintain_order=True).items()
+    ]
+    return pl.concat(shown) if shown else cells
+
+
+def _period_cv(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, dims: Sequence[str]) -> pl.DataFrame:
     spec, part = plan.spec, plan.numerator.part
     known = rows.filter(pl.col(str(spec.variable)).is_not_null()).with_columns(
         __of=keep(dict(part.of) if part else {}),

@@ -9,6 +9,7 @@ import polars as pl
 from etl.source_family import MONEY, Codes, Family
 
 TOTAL: Final = "_T"
+PERIOD: Final = "period"
 
 
 def rollups(rows: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
@@ -20,21 +21,26 @@ def rollups(rows: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
 def _grid(dims: Sequence[str], parents: Mapping[str, Iterable[str]]) -> pl.DataFrame:
     grid = pl.DataFrame({"__": [0]})
     for d in dims:
-        grid = grid.join(pl.DataFrame({d: [TOTAL, *parents[d]]}), how="cross")
+        codes = [TOTAL, *parents[d]] if d != PERIOD else list(parents[d])
+        grid = grid.join(pl.DataFrame({d: codes}), how="cross")
     return grid.drop("__")
 
 
-def plain_cells(micro: pl.DataFrame, family: Family, parents: Mapping[str, Mapping[str, str | None]]) -> pl.DataFrame:
-    """``table, dims, value, status`` of aggregates that name nobody: every value is shown, a cell without rows is zero."""
+def plain_cells(micro: pl.DataFrame, family: Family, codes: Mapping[str, Iterable[str]]) -> pl.DataFrame:
+    """``table, dims, period, value, status`` of aggregates that name nobody: all is shown, a cell without rows is zero.
+
+    ``codes`` of every dimension and part, and the periods under ``period``.
+    """
     own = micro.drop_nulls("value")
     cells = []
     for name, dims in family.tables().items():
-        rows = own.select(*dims, "value")
+        keys = [*dims, PERIOD]
+        rows = own.select(*keys, "value")
         for part in (d for d in dims if not d.startswith("d_")):
             whole = rows.filter(pl.col(part).is_in(["in", "out"])).with_columns(pl.lit("of").alias(part))
             rows = pl.concat([rows, whole, rows.with_columns(pl.lit(TOTAL).alias(part))])
-        summed = rollups(rows, [d for d in dims if d.startswith("d_")]).group_by(dims).agg(pl.col("value").sum())
-        grid = _grid(dims, parents).join(summed, on=dims, how="left", maintain_order="left")
+        summed = rollups(rows, [d for d in dims if d.startswith("d_")]).group_by(keys).agg(pl.col("value").sum())
+        grid = _grid(keys, codes).join(summed, on=keys, how="left", maintain_order="left")
         cells.append(grid.with_columns(table=pl.lit(name)))
     some = pl.col("value") > 0
     return pl.concat(cells, how="diagonal").with_columns(
