@@ -136,15 +136,26 @@ def _in_time(received: Received, spec: SourceSpec) -> pl.DataFrame:
     return dated.with_columns(raw=pl.col(column).dt.strftime("%Y-%m"))
 
 
+def _event_periods(
+    received: Received, raw: frozenset[str], frequency: str
+) -> tuple[set[str], frozenset[str]]:  # fmt: skip
+    """Periods from the first event to the end of the lists (or the vintage), and those not yet over there."""
+    if not raw:
+        return set(), frozenset()
+    listed = [p for p in received.periods if period_end(p) <= received.vintage]
+    reach = max(map(period_end, listed), default=date.min)
+    at, last = parse(coarser(min(raw), frequency)), parse(coarser(max([*raw, *listed], key=period_end), frequency))
+    shown = {str(at.shift(n)) for n in range(last.ordinal - at.ordinal + 1)}
+    return shown, frozenset(p for p in shown if period_end(p) > reach)
+
+
 def place(received: Received, spec: SourceSpec, frequency: str) -> Placed:
     """The rows an indicator may use, by period of the cube; periods not over at the vintage are left out."""
     rows = _in_time(received, spec)
     raw = frozenset(rows["raw"].unique().to_list())
     provisional: frozenset[str] = frozenset()
     if spec.date is not None:
-        reach = max((period_end(p) for p in received.periods), default=date.min)
-        shown = {coarser(p, frequency) for p in raw}
-        provisional = frozenset(p for p in shown if period_end(p) > min(reach, received.vintage))
+        shown, provisional = _event_periods(received, raw, frequency)
         used = raw
     else:
         known = raw | received.periods
