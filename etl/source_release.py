@@ -70,7 +70,7 @@ def source_certificates(
 ) -> dict[str, dict[str, object]]:
     """Public certificate of each protected dataset: passed only if every audit of every source in it did."""
     found: dict[str, dict[str, object]] = {}
-    for source in cleared:
+    for source in (c for c in cleared if c.frame.height):
         cluster = clusters[source.source]
         for dataset in cluster.datasets:
             if not cluster.protected:

@@ -23,6 +23,7 @@ from warehouse.cube import Cell, Periods, TableModel, shown_cell
 
 PLAN = Path(__file__).with_name("themes.yaml")
 SHORT, ALL = "8", "all"
+State = Literal["shown", "not_received", "nothing_to_show"]
 
 
 class _Frozen(BaseModel):
@@ -63,19 +64,23 @@ def themes() -> tuple[Theme, ...]:
     return tuple(Theme.model_validate(t) for t in yaml.safe_load(PLAN.read_text(encoding="utf-8")))
 
 
-def _received(ctx: Context, figure: Figure) -> bool:
-    """Whether the release holds the indicator in the dataset."""
-    there = {d.id for d in ctx.release.datasets()}
-    if figure.dataset not in there:
-        return False
-    return figure.indicator in set(ctx.release.cube_frame(figure.dataset)["indicator"].unique())
+def _state(ctx: Context, figure: Figure) -> State:
+    """Whether the release shows the indicator; if not, whether anything was received from its source."""
+    if figure.dataset in {d.id for d in ctx.release.datasets()}:
+        shown = ctx.release.cube_frame(figure.dataset)["indicator"].unique()
+        if figure.indicator in shown.to_list():
+            return "shown"
+    source = load_indicators()[figure.indicator].sources[0]
+    runs = ctx.release.table("meta_source_run").filter(source_id=source, status="accepted")
+    return "nothing_to_show" if runs.height else "not_received"
 
 
 def _card(ctx: Context, figure: Figure) -> html.Div | None:
-    """City total of the latest period that has one to show; withheld or missing is said, never zero."""
-    if not _received(ctx, figure):
-        card = load_indicators()[figure.indicator]
-        return stat(ctx.name(card), ctx.t("not_received"), "")
+    """City total of the latest period; withheld, missing or not received is said, never zero."""
+    state = _state(ctx, figure)
+    if state != "shown":
+        text = ctx.t("not_received") if state == "not_received" else fmt.NOT_APPLICABLE
+        return stat(ctx.name(load_indicators()[figure.indicator]), text, "")
     totals = dict.fromkeys(ctx.release.dataset(figure.dataset).dimension_ids, (TOTAL,))
     found = cube(ctx, figure.dataset, figure.indicator, totals)
     card, rows = found.indicators[0], found.frame.sort("period")
@@ -128,20 +133,22 @@ def _hints(ctx: Context, card: Indicator, model: TableModel) -> list[html.P]:
     return [html.P(text, className="hint") for text in texts if text]
 
 
-def _absent(ctx: Context, theme: Theme, spec: Block) -> html.Section:
-    """A block whose source gave nothing: said, not drawn as zero."""
+def _absent(ctx: Context, theme: Theme, spec: Block, state: State) -> html.Section:
+    """A block there is nothing to show in: said, not drawn as zero."""
     card, dataset = load_indicators()[spec.indicator], load_datasets()[spec.dataset]
     title = f"{ctx.name(card)} · {ctx.name(dataset.dimension(spec.rows))}"
+    said = [html.B(ctx.t("not_received")), f" · {ctx.name(theme, 'absent')}"]
     body = [
-        html.P([html.B(ctx.t("not_received")), f" · {ctx.name(theme, 'absent')}"], className="lead"),
+        html.P(said if state == "not_received" else ctx.t("nothing_to_show"), className="lead"),
         html.P(f"{ctx.t('source')} {ctx.name(dataset, 'source')}", className="hint"),
     ]
     return plain_block(title, body, wide=spec.wide)
 
 
 def _block(ctx: Context, theme: Theme, spec: Block, last: str) -> html.Section:
-    if not _received(ctx, spec):
-        return _absent(ctx, theme, spec)
+    state = _state(ctx, spec)
+    if state != "shown":
+        return _absent(ctx, theme, spec, state)
     periods = Periods() if last == ALL else Periods("latest", int(last))
     found = cube(ctx, spec.dataset, spec.indicator, None, periods)
     model = two_way(ctx, found, spec.rows, "period")
