@@ -20,6 +20,7 @@ TABLES = frozenset(
         "meta_quantity_quality",
         "public_published_figure",
         "public_filing",
+        "public_plan_task",
     }
 )
 

@@ -44,6 +44,7 @@ REFERENCE_TABLES = frozenset(
         "meta_quantity_quality",
         "public_published_figure",
         "public_filing",
+        "public_plan_task",
     }
 )
 

@@ -16,6 +16,7 @@ from dashboard.components.table import data_table
 from dashboard.context import Context
 from dashboard.data import cube, two_way
 from dashboard.figures.charts import lines, ranked_bars, stacked_years
+from dashboard.pages import plan_register
 from dashboard.pages.base import Page
 from warehouse import format as fmt
 from warehouse.catalogue import TOTAL, Indicator, load_datasets, load_indicators
@@ -46,7 +47,7 @@ class Block(Figure):
 
 
 class Theme(_Frozen):
-    """One page. ``absent``: what is said where nothing was received from a source."""
+    """One page. ``absent``: what is said where nothing was received from a source; ``listing``: a list under the blocks."""
 
     path: str
     key: str
@@ -54,6 +55,7 @@ class Theme(_Frozen):
     lead_en: str
     absent_zh: str
     absent_en: str
+    listing: Literal["plan"] | None = None
     stats: tuple[Figure, ...]
     blocks: tuple[Block, ...] = Field(min_length=1)
 
@@ -169,13 +171,14 @@ def _render(theme: Theme) -> Callable[[Context], Any]:
         last = ctx.choice("last", (SHORT, ALL), SHORT)
         options = [(SHORT, ctx.t("last_periods", n=SHORT)), (ALL, ctx.t("all_periods"))]
         cards = [card for figure in theme.stats if (card := _card(ctx, figure)) is not None]
+        blocks = [_block(ctx, theme, spec, last) for spec in theme.blocks]
         return html.Div(
             [
                 page_head(
                     ctx.t(theme.key), ctx.name(theme, "lead"), select(ctx, "last", ctx.t("period"), options, last)
                 ),
                 html.Div(cards, className="stats headline"),
-                html.Div([_block(ctx, theme, spec, last) for spec in theme.blocks], className="grid"),
+                html.Div([*blocks, *(plan_register.section(ctx) if theme.listing else [])], className="grid"),
             ]
         )
 

@@ -1,6 +1,7 @@
 """Clear, check and release (GSBPM phase 7). Only what passes here can reach a reader."""
 
 import json
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -15,6 +16,7 @@ from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_sh
 from etl.domain_cubes import CUBES as DOMAIN_CUBES
 from etl.domain_cubes import DIMS as DOMAIN_DIMS
 from etl.official import publish_as_asked
+from etl.plan_register import plan_register
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
@@ -122,6 +124,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
             "meta_classifier_quality": quality_rows(report),
             "public_published_figure": work.read(table_name("published_figures")),
             "public_filing": filing_list(filings),
+            "public_plan_task": plan_register(work.read(table_name("plan_tasks")), cells, date.fromisoformat(vintage)),
         },
         pipeline_version=VERSION,
         lineage={"bundle": str(codes["bundle"][0]) if codes.height else ""},

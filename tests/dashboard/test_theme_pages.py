@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from dashboard.context import Context
 from dashboard.pages.theme import PAGES, themes
 from dashboard.registry import BY_PATH
+from etl.plan_register import plan_register
 from etl.reference import code_table
 from etl.source_codes import code_rows, dimension_codes
 from etl.source_plan import clusters
 from etl.source_release import CODE_SCHEMA, cell_table, code_lists, source_certificates, source_cubes
 from etl.source_rows import Received
 from tests.etl.source_data import application, cleared, received
+from tests.etl.test_plan_register import core, task
 from tests.etl.test_source_indicators import many_centres
 from tests.warehouse.sample_release import VINTAGE, sample_content
 from warehouse.access import User, may, roles
@@ -32,19 +35,18 @@ def made_sources() -> list[Received]:
     return [received("compute_centres", many_centres()), received("applications", applications)]
 
 
-def content(synthetic: bool = True):  # type: ignore[no-untyped-def]
-    """The sample release with the cubes of the two sources beside its own."""
-    found = [cleared(s) for s in made_sources()]
+def content(*more_sources: Received):  # type: ignore[no-untyped-def]
+    """The sample release with the cubes of the two sources (and of others) beside its own."""
+    sources = [*made_sources(), *more_sources]
+    found = [cleared(s) for s in sources]
     known = {c.source: c for c in clusters(load_indicators().values())}
-    lists = [
-        r for s in made_sources() for r in code_rows(known[s.contract.id], dimension_codes(s, known[s.contract.id]))
-    ]
+    lists = [r for s in sources for r in code_rows(known[s.contract.id], dimension_codes(s, known[s.contract.id]))]
     own = code_lists(pl.DataFrame(lists, schema=CODE_SCHEMA).unique(["scheme", "code"], maintain_order=True))
-    base = sample_content(synthetic=synthetic)
+    base = sample_content()
     sample_codes = base.reference["meta_code"]
     new = code_table({}, own).join(sample_codes, on=["scheme", "code"], how="anti").select(sample_codes.columns)
     runs = base.reference["meta_source_run"]
-    more = [runs.with_columns(source_id=pl.lit(s.contract.id)) for s in made_sources()]
+    more = [runs.with_columns(source_id=pl.lit(s.contract.id)) for s in sources]
     return replace(
         base,
         cubes={**base.cubes, **source_cubes(cell_table(found), VINTAGE)},
@@ -144,6 +146,24 @@ def test_a_withheld_share_is_a_cross_and_nothing_else(release: Release) -> None:
     text = drawn(release, "/governance")
     assert '"x"' in text or '\\"x\\"' in text
     assert not re.search(r"\b90\.0\b", text)  # nine of ten were assessed
+
+
+def test_the_register_stands_under_the_plan_with_targets_and_what_is_published(tmp_path: Path) -> None:
+    plan = received("plan_tasks", [
+        task(1, "2026-Q1", kind="T", indicator="ai_enterprises", target_value=200, target_unit="家"),
+        task(2, "2026-Q1", status="4", progress_pct=75),
+    ])  # fmt: skip
+    whole: Any = content(plan)
+    register = plan_register(plan.rows, core(("ai_enterprises", "2026", 150, "published")), date(2026, 3, 31))
+    with_list = replace(whole, reference={**whole.reference, "public_plan_task": register})
+    release = open_release(tmp_path, publish(tmp_path, with_list).release_id)
+    text = drawn(release, "/plan")
+    assert "计划登记簿 · 2026年一季度" in text and "未接收" not in text
+    for words in ("200 家", "150 家", "75.0", "延期", "文〔2026〕1号", "2026-12-31"):
+        assert words in text, words
+    assert "delayed" in drawn(release, "/plan", "en")
+    late = release.cube_frame("plan_kind_quarter").filter(indicator="plan_late", kind="_T")
+    assert late["value"].to_list() == [1]
 
 
 def test_a_protected_cube_without_a_passed_certificate_is_not_released(tmp_path: Path) -> None:
