@@ -14,6 +14,7 @@ from dashboard.pages import (
     quality,
     revisions,
     structure,
+    theme,
 )
 from dashboard.pages.base import Page
 
@@ -23,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     district.PAGE,
     demography.PAGE,
     climate.PAGE,
+    *theme.PAGES,
     filings.PAGE,
     catalogue.PAGE,
     quality.PAGE,
@@ -33,4 +35,4 @@ PAGES: tuple[Page, ...] = (
     admin.PAGE,
 )
 BY_PATH = {page.path: page for page in PAGES}
-GROUPS = ("nav_monitor", "nav_basis", "nav_output", "nav_manage")
+GROUPS = ("nav_monitor", "nav_themes", "nav_basis", "nav_output", "nav_manage")

@@ -2,13 +2,27 @@
 
 import dagster as dg
 
-from etl.assets import analyse, collect, disseminate, process, quantities, register, review, series, suspects, watch
+from etl.assets import (
+    analyse,
+    collect,
+    disseminate,
+    process,
+    quantities,
+    register,
+    review,
+    series,
+    sources,
+    suspects,
+    watch,
+)
 from etl.resources import Stores
 
 collect_assets = collect.collect_assets()
 all_assets = [
     *collect_assets,
-    *dg.load_assets_from_modules([register, process, analyse, quantities, series, suspects, disseminate, review]),
+    *dg.load_assets_from_modules(
+        [register, process, analyse, quantities, series, sources, suspects, disseminate, review]
+    ),
 ]
 
 nightly = dg.define_asset_job(

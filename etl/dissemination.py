@@ -94,12 +94,13 @@ def model_shares(contributions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
-    """Growth on last year, only where both years are shown."""
+def with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
+    """Growth on the same period of last year, only where both are shown."""
+    year, within = pl.col("period").str.slice(0, 4), pl.col("period").str.slice(4)
     key = [*dims, "indicator"]
     previous = cells.select(
         *key,
-        (pl.col("period").cast(pl.Int64) + 1).cast(pl.String).alias("period"),
+        ((year.cast(pl.Int64) + 1).cast(pl.String) + within).alias("period"),
         pl.col("value").alias("previous"),
         (pl.col("conf_status") == "C").alias("previous_hidden"),
     )
@@ -131,7 +132,7 @@ def cube_frames(
     frames = {}
     for dataset in cubes:
         dims = load_datasets()[dataset].dimension_ids
-        own = _with_growth(shaped.filter(pl.col("table") == dataset), dims)
+        own = with_growth(shaped.filter(pl.col("table") == dataset), dims)
         frames[dataset] = own.select(
             *dims, "period", "indicator", "value", "obs_status", "conf_status", "yoy_ratio", "yoy_note", "model_share",
             "vintage",

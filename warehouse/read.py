@@ -27,6 +27,7 @@ TABLES = frozenset(
         "meta_revision_summary",
         "public_published_figure",
         "public_filing",
+        "public_plan_task",
     }
 )
 

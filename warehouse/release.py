@@ -51,6 +51,7 @@ REFERENCE_TABLES = frozenset(
         "meta_revision_summary",
         "public_published_figure",
         "public_filing",
+        "public_plan_task",
     }
 )
 

@@ -1,6 +1,7 @@
 """Clear, check and release (GSBPM phase 7). Only what passes here can reach a reader."""
 
 import json
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -16,6 +17,7 @@ from etl.domain_cubes import CUBES as DOMAIN_CUBES
 from etl.domain_cubes import DIMS as DOMAIN_DIMS
 from etl.domain_cubes import SAME_REVENUE, domain_model_shares
 from etl.official import publish_as_asked
+from etl.plan_register import plan_register
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
@@ -24,6 +26,10 @@ from etl.series_tables import ASSETS as SERIES_ASSETS
 from etl.series_tables import SCHEMES, reference_tables
 from etl.series_tables import certificates as series_certificates
 from etl.series_tables import cubes as series_cubes
+from etl.source_release import CELLS as SOURCE_CELLS
+from etl.source_release import CERTIFICATE as SOURCE_CERTIFICATE
+from etl.source_release import CODE_LIST, source_cubes
+from etl.source_release import code_lists as source_lists
 from etl.suspects import SUSPECT, last_list
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
@@ -90,6 +96,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         work.read(DOMAIN_CONTRIBUTION),
         rules(stores.root / "secret" / "disclosure.yaml"),
     )
+    source_cells = work.read(SOURCE_CELLS)
     filings = work.read(table_name("algorithm_filings"))
     listed = work.read(table_name("listed_companies"))
     contracts = list_contracts()
@@ -97,11 +104,12 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
     cubes = {
         **cube_frames(cells, shares, vintage),
         **cube_frames(domain_cells, domain_shares, vintage, cubes=DOMAIN_CUBES, dimensions=DOMAIN_DIMS),
+        **source_cubes(source_cells, vintage),
         **filing_cubes(filings, vintage),
         "listed_city": listed_cube(listed, vintage),
         **series_cubes(work, vintage),
     }
-    certificates_read = pl.concat([work.read(CERTIFICATE), work.read(DOMAIN_CERTIFICATE)])
+    certificates_read = pl.concat([work.read(t) for t in (CERTIFICATE, DOMAIN_CERTIFICATE, SOURCE_CERTIFICATE)])
     proof = {r["dataset"]: json.loads(r["json"]) for r in certificates_read.iter_rows(named=True)}
     proof |= series_certificates(work)
     codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
@@ -112,13 +120,16 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         cubes=cubes,
         certificates=proof,
         reference={
-            "meta_code": code_table({**code_lists(filings, listed), **SCHEMES}),
+            "meta_code": code_table({**code_lists(filings, listed), **SCHEMES}, source_lists(work.read(CODE_LIST))),
             "meta_source_run": run_table(receipts, contracts),
             "meta_quality": quality_table(
                 codes,
                 work.read(UNIT_YEAR),
                 pl.concat([shares, domain_shares]),
-                pl.concat([c.select("table", "status") for c in (cells, domain_cells)]),
+                pl.concat(
+                    [c.select("table", "status") for c in (cells, domain_cells)]
+                    + [source_cells.select(pl.col("dataset").alias("table"), "status")]
+                ),
                 contributions["value"].null_count(),
             ),
             "meta_quantity_quality": work.read(QUANTITY),
@@ -126,6 +137,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
             "public_published_figure": work.read(table_name("published_figures")),
             "public_filing": filing_list(filings),
             **reference_tables(work),
+            "public_plan_task": plan_register(work.read(table_name("plan_tasks")), cells, date.fromisoformat(vintage)),
         },
         pipeline_version=VERSION,
         lineage={"bundle": str(codes["bundle"][0]) if codes.height else ""},
@@ -142,6 +154,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         QUANTITY,
         SUSPECT,
         *SERIES_ASSETS,
+        SOURCE_CELLS,
         *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures")),
     ],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",

@@ -39,6 +39,10 @@ STORED_UNITS = {
     "UNIT": ("家", "units"),
     "ITEM": ("项", "items"),
     "PCT": ("%", "%"),
+    "PFLOPS": ("PFLOPS（FP16）", "PFLOPS (FP16)"),
+    "KWH": ("千瓦时", "kWh"),
+    "SQM": ("平方米", "m²"),
+    "RATIO": ("比值", "ratio"),
 }
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
