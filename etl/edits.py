@@ -22,7 +22,8 @@ def _of_column(contract: Contract, column: Column) -> list[Edit]:
     where = f"contract {contract.id}, {column.header}"
     parts = [f"{column.to} >= {column.min}"] if column.min is not None else []
     parts += [f"{column.to} <= {column.max}"] if column.max is not None else []
-    found = [Edit(f"range_{column.to}", " and ".join(parts), "hard", where)] if parts else []
+    given = f"if not is_missing({column.to}) then " if column.optional else ""  # may be left out: never localised
+    found = [Edit(f"range_{column.to}", given + " and ".join(parts), "hard", where)] if parts else []
     if column.check == "enum":
         codes = " or ".join(f"{column.to} = '{code}'" for code in column.values)
         found.append(Edit(f"codes_{column.to}", codes if len(column.values) > 1 else f"({codes})", "hard", where))
@@ -30,8 +31,11 @@ def _of_column(contract: Contract, column: Column) -> list[Edit]:
 
 
 def _of_rule(contract: Contract, rule: RowRule) -> Edit:
+    parts = " + ".join(rule.parts)
     if rule.kind == "sum":
-        expression = f"{' + '.join(rule.parts)} = {rule.total}"
+        expression = f"{parts} = {rule.total}"
+    elif rule.kind == "within":  # conditional, so that nothing is localised by it: a blank part means none, not missing
+        expression = f"if {rule.total} >= 0 then {parts} <= {rule.total}"
     else:
         expression = f"{rule.left} <= {rule.right}"
     source = f"contract {contract.id}: {rule.expectation}"
