@@ -1,7 +1,7 @@
 """Edits of a source (审核关系): derived from its contract, and those of ``etl/sources/<id>/edits.yaml``."""
 
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -43,6 +43,25 @@ def _of_rule(contract: Contract, rule: RowRule) -> Edit:
 
 
 @cache
+def written_edits(source_id: str) -> dict[str, Any]:
+    """What ``edits.yaml`` of a source holds: ``edits``, a list, and ``plan`` (see :mod:`etl.editing_plan`); without a file nothing.
+
+    Raises
+    ------
+    ContractError
+        If it holds something else.
+    """
+    path = SOURCES / source_id / "edits.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = {"edits": written} if isinstance(written, list) else written
+    if not isinstance(found, dict) or set(found) - {"edits", "plan"} or not isinstance(found.get("edits", []), list):
+        raise ContractError(
+            f"etl/sources/{source_id}/edits.yaml: expected edits: (a list with id, expression, severity, source) and plan:"
+        )
+    return found
+
+
+@cache
 def load_edits(source_id: str) -> tuple[Edit, ...]:
     """All edits of a source: the contract's first, then the file's; without a file the contract's alone.
 
@@ -52,11 +71,8 @@ def load_edits(source_id: str) -> tuple[Edit, ...]:
         If the file cannot be used; it says which edit and why.
     """
     contract = load_contract(source_id)
-    path = SOURCES / source_id / "edits.yaml"
     where = f"etl/sources/{source_id}/edits.yaml"
-    written = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []
-    if not isinstance(written, list):
-        raise ContractError(f"{where}: expected a list of edits with id, expression, severity, source")
+    written = written_edits(source_id).get("edits", [])
     edits = contract_edits(contract)
     try:
         for entry in written:
