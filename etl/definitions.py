@@ -2,12 +2,13 @@
 
 import dagster as dg
 
-from etl.assets import analyse, collect, disseminate, process, quantities, review, watch
+from etl.assets import analyse, collect, disseminate, editing, process, quantities, review, watch
 from etl.resources import Stores
 
 collect_assets = collect.collect_assets()
 all_assets = [
     *collect_assets,
+    *editing.editing_assets(),
     *dg.load_assets_from_modules([process, analyse, quantities, disseminate, review]),
 ]
 

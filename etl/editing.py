@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from etl.editing_errors import Errors, Panel, find_errors
-from etl.editing_followup import followups
+from etl.editing_followup import FOLLOWUP, followups
 from etl.editing_impute import imputed
 from etl.editing_plan import REGISTER, EditingPlan
 from etl.editing_work import KEY, Work, aligned
@@ -101,20 +101,15 @@ def edit_source(
         Those of :func:`etl.edits.load_edits`.
     others
         Rows of other sources by :attr:`Other.table`, and ``register`` with ``uscc, gbt_code`` and what is asked of it.
-
-    Raises
-    ------
-    ValueError
-        If rows were lost or changed places: nothing may vanish in editing.
     """
+    if received.is_empty():
+        empty = received.with_columns(pl.lit("", dtype=pl.String).alias(c) for c in ITEMS)
+        return Edited(empty, pl.DataFrame(schema=CHANGE), pl.DataFrame(schema=FOLLOWUP))
     work = Work(_with_cells(received, others, plan), {})
     errors = _corrected(work, plan, others)
     _localised(work, plan, edits)
     imputed(work, plan, own_edits(edits, plan), others, errors)
     rows = work.rows.select(received.columns).with_columns(*_items(work))
-    keys = ["uscc", plan.period]
-    if not rows.select(keys).equals(received.select(keys)):
-        raise ValueError(f"editing of {plan.source_id}: rows were lost or changed places; report this fault")
     doubts = {(work.rows[KEY][row], name): detail for (row, name), detail in errors.doubts.items()}
     return Edited(rows, _change_frame(work), followups(work, plan, edits, doubts))
 
@@ -136,3 +131,22 @@ def _change_frame(work: Work) -> pl.DataFrame:
         for (record, variable), change in work.changes.items()
     ]
     return pl.DataFrame(rows, schema=CHANGE).sort("period", "uscc", "variable")
+
+
+def lost(received: pl.DataFrame, rows: pl.DataFrame, changes: pl.DataFrame, plan: EditingPlan) -> str:
+    """What is wrong if a row vanished, changed its place, or a value differs without a flag; empty if nothing is."""
+    keys = ["uscc", plan.period]
+    if not rows.select(keys).equals(received.select(keys)):
+        return f"{received.height} rows in, {rows.height} out: rows were lost or changed places"
+    for name in received.columns:
+        differ = rows.filter(~received[name].eq_missing(rows[name])).select(*keys)
+        flagged = changes.filter(pl.col("variable") == name).select("uscc", pl.col("period").alias(plan.period))
+        unflagged = differ.with_columns(pl.col(plan.period).cast(pl.String)).join(flagged, on=keys, how="anti")
+        if unflagged.height:
+            return f"{unflagged.height} values of {name} differ from what was received and carry no flag"
+    return ""
+
+
+def with_received(rows: pl.DataFrame, received: pl.DataFrame, plan: EditingPlan) -> pl.DataFrame:
+    """Edited rows with the value received of each published item beside it (``<item>_received``)."""
+    return rows.with_columns(received[name].alias(f"{name}_received") for name in plan.totals)

@@ -42,6 +42,7 @@ REFERENCE_TABLES = frozenset(
         "meta_quality",
         "meta_classifier_quality",
         "meta_quantity_quality",
+        "meta_editing",
         "public_published_figure",
         "public_filing",
     }
