@@ -95,7 +95,7 @@ class _Period:
 
     def __init__(self, panel: Panel, plan: EditingPlan, found: Errors, rows: IntArray, lags: Sequence[int]) -> None:
         self.panel, self.plan, self.found, self.rows = panel, plan, found, rows
-        self.back = [panel.at[lag][rows] for lag in lags]
+        self.back = [(lag, panel.at[lag][rows]) for lag in lags]
         self.now = {v: panel.values[v][rows].copy() for v in panel.values}
         self.form = tuple(v for v in plan.variables if v in plan.money)
 
@@ -108,12 +108,19 @@ class _Period:
             self.found.values[name][self.rows] = values
 
     def _before(self, names: Sequence[str]) -> list[FloatArray]:
-        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each."""
+        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each.
+
+        A later period counts as edited or as returned, whichever is nearer: a unit that moved to another level for good
+        has no error, and an error of the later return casts no doubt on this one.
+        """
         now = np.column_stack([_log(self.now[v]) for v in names])
         found = []
-        for place in self.back:
-            then = np.column_stack([_log(self.found.values[v][place]) for v in names])
-            found.append(_centred(now - np.where(place[:, None] >= 0, then, np.nan)))
+        for lag, place in self.back:
+            grown = now - np.column_stack([_log(self.found.values[v][place]) for v in names])
+            if lag < 0:
+                returned = now - np.column_stack([_log(self.panel.values[v][place]) for v in names])
+                grown = np.where(np.abs(returned) < np.abs(grown), returned, grown)
+            found.append(_centred(np.where(place[:, None] >= 0, grown, np.nan)))
         return found
 
     def _judge(self, deviations: Sequence[FloatArray], shifts: FloatArray, priors: FloatArray) -> Verdict:

@@ -51,14 +51,15 @@ def followups(
     """:data:`FOLLOWUP`, highest score first within a period.
 
     ``reason``: the edit that fails after editing, ``suspicious`` (a gross deviation of no known kind, not changed),
-    ``zero_after_value`` (of an effect that counts) or ``item_missing``. ``score``: percent of the period's total that may move (selective editing), null where the unit has no
+    ``zero_after_value`` (of an effect that counts) or ``item_missing``
+    (an item that is imputed or published, left without a value). ``score``: percent of the period's total that may move (selective editing), null where the unit has no
     earlier period; ``needs_review``: the score reaches the plan's threshold, a hard edit fails, or there is no score.
     """
     failed = check_edits(work.rows, edits, [KEY]).filter(outcome="failed")
     listed = failed.select(KEY, "severity", "variables", reason="edit", detail="source")
     gaps = [
         {KEY: r, "severity": "soft", "variables": v, "reason": MISSING, "detail": ""}
-        for v in plan.variables
+        for v in dict.fromkeys((*plan.impute, *plan.totals))
         for r in work.rows.filter(pl.col(v).is_null())[KEY]
     ]
     gaps += [

@@ -67,9 +67,9 @@ def _effect(now: pl.DataFrame, name: str, limits: Rules) -> tuple[float | None, 
     return (round(last / first - 1, 4), "", "") if first else (None, "修改前合计为零", "total before is zero")
 
 
-def _period_rows(one: SourceEdited, period: str, limits: Rules) -> Iterator[Row]:
+def _period_rows(one: SourceEdited, joined: pl.DataFrame, period: str, limits: Rules) -> Iterator[Row]:
     plan, least = one.plan, limits.min_contributors
-    rows = _joined(one).filter(pl.col("period") == period)
+    rows = joined.filter(pl.col("period") == period)
     changes, listed = (f.filter(pl.col("period") == period) for f in (one.changes, one.followup))
     if rows["contributor"].n_unique() < least:
         return
@@ -132,8 +132,9 @@ def editing_table(sources: Sequence[SourceEdited], limits: Rules) -> pl.DataFram
     for one in sources:
         plan = one.plan
         titles = plan.contract.title_zh, plan.contract.title_en
-        for period in sorted(one.received[plan.period].cast(pl.String).unique().to_list()):
-            for metric, when, scope, value, zh, en in _period_rows(one, period, limits):
+        joined = _joined(one)
+        for period in sorted(joined["period"].unique().to_list()):
+            for metric, when, scope, value, zh, en in _period_rows(one, joined, period, limits):
                 found.append((metric, plan.source_id, when, scope, value, zh, en, *_label(plan, scope), *titles))
     rows = pl.DataFrame(found, schema=SCHEMA, orient="row")
     return rows.sort("metric", "source_id", "period", "scope")
