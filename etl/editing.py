@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from etl.editing_errors import Errors, Panel, find_errors
+from etl.editing_errors import UNKNOWN, Errors, Panel, find_errors
 from etl.editing_followup import FOLLOWUP, followups
 from etl.editing_impute import imputed
 from etl.editing_plan import REGISTER, EditingPlan
@@ -63,6 +63,21 @@ def _corrected(work: Work, plan: EditingPlan, others: Mapping[str, pl.DataFrame]
     return found
 
 
+def _held(work: Work, plan: EditingPlan, errors: Errors) -> None:
+    """Values in doubt that make a large part of their period's total give way to an imputed one until they are confirmed."""
+    records = work.rows[KEY]
+    for name in plan.impute:
+        rows = sorted(row for row, v in errors.doubts if v == name)
+        if not rows:
+            continue
+        size = pl.col(name).cast(pl.Float64).abs()
+        part = work.rows.select(size / size.sum().over(plan.period)).to_series()
+        for row in rows:
+            if (part[row] or 0.0) >= plan.hold_share:
+                work.note(records[row], name, None, UNKNOWN, "set_missing", errors.doubts[row, name])
+    work.apply(plan)
+
+
 def own_edits(edits: Sequence[Edit], plan: EditingPlan) -> tuple[Edit, ...]:
     """Hard edits over the plan's items alone: those a record may be changed by."""
     return tuple(e for e in edits if e.severity == "hard" and set(e.variables) <= set(plan.variables))
@@ -107,6 +122,7 @@ def edit_source(
         return Edited(empty, pl.DataFrame(schema=CHANGE), pl.DataFrame(schema=FOLLOWUP))
     work = Work(_with_cells(received, others, plan), {})
     errors = _corrected(work, plan, others)
+    _held(work, plan, errors)
     _localised(work, plan, edits)
     imputed(work, plan, own_edits(edits, plan), others, errors)
     rows = work.rows.select(received.columns).with_columns(*_items(work))

@@ -206,7 +206,7 @@ class _Period:
                 right = float(np.copysign(turned[i, c - len(factors)], value[i]))
                 found.append((i, name, right, TRANSPOSED, chance))
         kept = {i for i, *_ in found}
-        for i in map(int, np.flatnonzero(verdict.clean < 1 - self.plan.confidence)):
+        for i in map(int, np.flatnonzero(verdict.clean < self.plan.doubt)):
             if i not in kept:
                 found.append((i, name, float(value[i]), UNKNOWN, f"probability of no error {verdict.clean[i]:.3f}"))
         return found

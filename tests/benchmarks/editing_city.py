@@ -36,7 +36,10 @@ def settings() -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class City:
-    """By source: accepted rows, true values of the same rows (stored units), log of the faults, keys in quarantine."""
+    """By source: accepted rows, true values of the same rows (stored units), log of the faults, ``source_id, uscc,
+
+    period`` of the rows in quarantine (code as written), the register.
+    """
 
     received: Mapping[str, pl.DataFrame]
     truth: Mapping[str, pl.DataFrame]
@@ -107,7 +110,8 @@ def _typed(
     bad = found.issues[ROW].unique()
     rows = found.frame.with_columns(ref_year=pl.lit(period, dtype=pl.Int64))
     good = ~pl.col(ROW).is_in(bad.implode())
-    return rows.filter(good).drop(ROW), rows.filter(~good).select("uscc", "ref_year")
+    codes = pl.Series("uscc", [str(c) for c in columns[names.index("uscc")]], dtype=pl.String)  # as written
+    return rows.filter(good).drop(ROW), codes.to_frame().filter(rows.select(~good).to_series())
 
 
 @cache
@@ -129,7 +133,7 @@ def demo_city(size: str, seed: int) -> City:
             faulty, silent = silent_faults(frame, source_id, file, seed)
             rows, bad = _typed(contract, frame.columns, apply_faults(faulty, planned), year)
             received[source_id].append(rows)
-            out.append(bad.with_columns(source_id=pl.lit(source_id)))
+            out.append(bad.with_columns(source_id=pl.lit(source_id), period=pl.lit(str(year))))
             log += log_rows(source_id, file, frame, planned) + silent
             right, _ = _typed(contract, frame.columns, [frame[c].to_list() for c in frame.columns], year)
             truth[source_id].append(right)
@@ -159,13 +163,19 @@ def stored(source_id: str, column: str, text: str) -> float | None:
         return None
 
 
-def outcomes(faults: pl.DataFrame, edited: Mapping[str, Edited], received: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def outcomes(
+    faults: pl.DataFrame, edited: Mapping[str, Edited], received: Mapping[str, pl.DataFrame], rejected: pl.DataFrame
+) -> pl.DataFrame:
     """The log with ``period``, ``outcome`` and ``error`` (relative, of the value that stands now).
 
-    ``outcome``: ``quarantined`` (the return is not among the accepted ones), ``corrected`` or ``imputed`` (changed, with
+    ``rejected``: ``source_id, uscc, period`` of the rows in quarantine.
+
+    ``outcome``: ``quarantined`` (the row is there; ``vanished`` if it is neither accepted nor there), ``corrected`` or ``imputed`` (changed, with
     a flag), ``followed_up`` (in the list a person works through), ``replaced`` (the accepted value is the true one: a later
     return or the first of two rows), ``undetected``.
     """
+    away = set(rejected.select("source_id", "uscc", "period").iter_rows())
+    broken = {(f["file"], f["uscc"]): f["written"] for f in faults.filter(column="uscc").iter_rows(named=True)}
     rows: list[dict[str, Any]] = []
     for source_id, part in faults.partition_by("source_id", as_dict=True).items():
         name = str(source_id[0])
@@ -185,14 +195,20 @@ def outcomes(faults: pl.DataFrame, edited: Mapping[str, Edited], received: Mappi
             right = stored(name, fault["column"], fault["original"])
             value = kept.get(key, {}).get(fault["column"])
             error = abs(float(value) / right - 1) if right and value is not None and value != "" else None
-            rows.append({**fault, "period": when, "error": error, "outcome": _outcome(fault, key, kept, raw, flags, listed, right)})  # fmt: skip
+            rows.append({**fault, "period": when, "error": error})
+            codes = {fault["uscc"], broken.get((fault["file"], fault["uscc"]))}
+            apart = any((name, code, when) in away for code in codes)
+            rows[-1]["outcome"] = _outcome(fault, key, kept, raw, flags, listed, right, apart)
     schema_ = {**dict.fromkeys((*LOG, "period", "outcome"), pl.String), "error": pl.Float64}
     return pl.DataFrame(rows, schema=schema_)
 
 
-def _outcome(fault: Mapping[str, str], key: tuple[str, str], kept: Any, raw: Any, flags: Any, listed: Any, right: float | None) -> str:  # fmt: skip
+def _outcome(
+    fault: Mapping[str, str], key: tuple[str, str], kept: Any, raw: Any, flags: Any, listed: Any, right: float | None,
+    apart: bool,
+) -> str:  # fmt: skip
     if key not in kept or fault["kind"] == DUPLICATE:
-        return "quarantined"
+        return "quarantined" if apart else "vanished"
     flag = flags.get((*key, fault["column"]))
     if flag is not None:
         return "imputed" if flag == "imputed" else "corrected"
