@@ -120,12 +120,13 @@ def edit_source(
     if received.is_empty():
         empty = received.with_columns(pl.lit("", dtype=pl.String).alias(c) for c in ITEMS)
         return Edited(empty, pl.DataFrame(schema=CHANGE), pl.DataFrame(schema=FOLLOWUP))
-    work = Work(_with_cells(received, others, plan), {})
+    ordered = received.with_row_index("_at").sort("uscc", plan.period)  # sums do not depend on the order of the file
+    work = Work(_with_cells(ordered.drop("_at"), others, plan), {})
     errors = _corrected(work, plan, others)
     _held(work, plan, errors)
     _localised(work, plan, edits)
     imputed(work, plan, own_edits(edits, plan), others, errors)
-    rows = work.rows.select(received.columns).with_columns(*_items(work))
+    rows = work.rows.select(received.columns).with_columns(*_items(work), ordered["_at"]).sort("_at").drop("_at")
     doubts = {(work.rows[KEY][row], name): detail for (row, name), detail in errors.doubts.items()}
     return Edited(rows, _change_frame(work), followups(work, plan, edits, doubts))
 

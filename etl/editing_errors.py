@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl.editing_plan import EditingPlan
-from etl.methods.editing.mixture import Verdict, error_mixture, robust_spread, transposed_digits
+from etl.methods.editing.mixture import Verdict, WitnessErrors, error_mixture, robust_spread, transposed_digits
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Witness = tuple[FloatArray, WitnessErrors | None]
+"""Deviations from what a witness lets expect, and the errors it may carry itself."""
 LEAST_OTHERS = 2
 """Other items of a form that must be known before they say how large the unit is, or how it grew."""
 MOST_ITEMS = 2
@@ -44,16 +46,16 @@ class Errors:
 
 
 def find_errors(panel: Panel, plan: EditingPlan) -> Errors:
-    """Two passes in the order of the periods: forward with what came before, then with the edited periods on both sides.
+    """Two passes in the order of the periods, each return against those before and after it, which may be wrong as well.
 
-    The second pass begins with the returned values again, so that an error of one return cannot stand in for its
-    neighbours.
+    The second pass begins with the returned values again, against neighbours as the first left them: those are then
+    wrong only where an error was missed.
     """
     found = Errors({k: v.copy() for k, v in panel.values.items()})
-    for lags in (plan.lags, (*plan.lags, *(-lag for lag in plan.lags))):
+    for trust in (1.0, plan.missed):
         found = Errors(found.values)
         for step in np.unique(panel.step):
-            _Period(panel, plan, found, np.flatnonzero(panel.step == step), lags).edit()
+            _Period(panel, plan, found, np.flatnonzero(panel.step == step), trust).edit()
     return found
 
 
@@ -93,9 +95,10 @@ def _backed(own: FloatArray, form: FloatArray) -> FloatArray:
 class _Period:
     """The returns of one period."""
 
-    def __init__(self, panel: Panel, plan: EditingPlan, found: Errors, rows: IntArray, lags: Sequence[int]) -> None:
-        self.panel, self.plan, self.found, self.rows = panel, plan, found, rows
-        self.back = [(lag, panel.at[lag][rows]) for lag in lags]
+    def __init__(self, panel: Panel, plan: EditingPlan, found: Errors, rows: IntArray, wrong: float) -> None:
+        """``wrong``: probability of an error of a neighbouring return, as a part of that of an unedited one."""
+        self.panel, self.plan, self.found, self.rows, self.wrong = panel, plan, found, rows, wrong
+        self.neighbours = [place[rows] for place in panel.at.values()]
         self.now = {v: panel.values[v][rows].copy() for v in panel.values}
         self.form = tuple(v for v in plan.variables if v in plan.money)
 
@@ -108,25 +111,23 @@ class _Period:
             self.found.values[name][self.rows] = values
 
     def _before(self, names: Sequence[str]) -> list[FloatArray]:
-        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each.
-
-        A later period counts as edited or as returned, whichever is nearer: a unit that moved to another level for good
-        has no error, and an error of the later return casts no doubt on this one.
-        """
+        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each."""
         now = np.column_stack([_log(self.now[v]) for v in names])
         found = []
-        for lag, place in self.back:
-            grown = now - np.column_stack([_log(self.found.values[v][place]) for v in names])
-            if lag < 0:
-                returned = now - np.column_stack([_log(self.panel.values[v][place]) for v in names])
-                grown = np.where(np.abs(returned) < np.abs(grown), returned, grown)
-            found.append(_centred(np.where(place[:, None] >= 0, grown, np.nan)))
+        for place in self.neighbours:
+            then = np.column_stack([_log(self.found.values[v][place]) for v in names])
+            found.append(_centred(now - np.where(place[:, None] >= 0, then, np.nan)))
         return found
 
-    def _judge(self, deviations: Sequence[FloatArray], shifts: FloatArray, priors: FloatArray) -> Verdict:
+    def _errors(self, errors: Mapping[float, float], part: float) -> WitnessErrors:
+        """The same errors in what a value is compared with, ``part`` as probable."""
+        return WitnessErrors(np.log(list(errors)), part * np.array(list(errors.values())))
+
+    def _judge(self, witnesses: Sequence[Witness], shifts: FloatArray, priors: FloatArray) -> Verdict:
         plan = self.plan
-        spreads = [robust_spread(d, floor=plan.spread_floor, default=plan.spread_default) for d in deviations]
-        return error_mixture(np.column_stack(deviations), np.array(spreads), shifts, priors, plan.other)
+        spreads = [robust_spread(d, floor=plan.spread_floor, default=plan.spread_default) for d, _ in witnesses]
+        deviations, wrong = np.column_stack([d for d, _ in witnesses]), [w for _, w in witnesses]
+        return error_mixture(deviations, np.array(spreads), shifts, priors, plan.other, wrong)
 
     def _factors(self, errors: Mapping[float, float]) -> tuple[FloatArray, FloatArray]:
         n = self.rows.size
@@ -135,12 +136,13 @@ class _Period:
     def _forms(self) -> None:
         """One factor on every amount of the form; medians over the items keep a single wrong one from deciding."""
         size = _median(_centred(np.column_stack([_log(self.now[v]) for v in self.form])), 1)
-        witnesses = [_median(d, 1) for d in self._before(self.form)]
+        near, far = (self._errors(self.plan.form_errors, part) for part in (self.wrong, 1.0))
+        witnesses: list[Witness] = [(_median(d, 1), near) for d in self._before(self.form)]
         for name in self.form:
             own = _centred(_log(self.now[name])[:, None])[:, 0]
             for other in self.panel.others.get(name, ()):
                 heard = _log(other[self.rows])
-                witnesses.append(_backed(_centred(own - heard), _centred(size - heard)))
+                witnesses.append((_backed(_centred(own - heard), _centred(size - heard)), far))
         verdict = self._judge(witnesses, *self._factors(self.plan.form_errors))
         factors = list(self.plan.form_errors)
         for i, c in _decided(verdict, self.plan.confidence):
@@ -156,12 +158,15 @@ class _Period:
         before = self._before(names)
         decided: list[tuple[int, str, float, str, str]] = []
         for j, name in enumerate(names):
-            witnesses = [logs[:, j] - _without(logs, j)]
+            errors = self._item_errors(name)
+            near, far = (self._errors(errors, part) for part in (self.wrong, 1.0))
+            witnesses: list[Witness] = [(logs[:, j] - _without(logs, j), None)]
             for grown in before:
                 common = _without(grown, j)
-                witnesses.append(grown[:, j] - np.where(np.isfinite(common), common, 0.0))
-            others = [_log(self.now[name]) - _log(o[self.rows]) for o in self.panel.others.get(name, ())]
-            decided += self._item(name, [*witnesses, *(_centred(o) for o in others)])
+                witnesses.append((grown[:, j] - np.where(np.isfinite(common), common, 0.0), near))
+            for other in self.panel.others.get(name, ()):
+                witnesses.append((_centred(_log(self.now[name]) - _log(other[self.rows])), far))
+            decided += self._item(name, errors, witnesses)
         count = np.bincount([d[0] for d in decided], minlength=self.rows.size)
         for i, name, value, rule, detail in decided:
             key = int(self.rows[i]), name
@@ -172,20 +177,24 @@ class _Period:
                 self.now[name][i] = value
                 self.found.reasons[key] = rule, f"{old[1]}; {detail}" if old else detail
 
-    def _item(self, name: str, witnesses: Sequence[FloatArray]) -> list[tuple[int, str, float, str, str]]:
-        """Decisions on one item: place, item, corrected value, rule, detail.
+    def _item_errors(self, name: str) -> dict[float, float]:
+        """Factors an item may be off by, and their probabilities; those of the form where it is its only amount.
 
-        Values too small are not corrected where small is common: persons, and amounts that pass through zero.
+        Values too small are not looked for where small is common: persons, and amounts that pass through zero.
         """
-        is_money = name in self.plan.money
-        errors = {
-            f: p for f, p in self.plan.item_errors.items() if f > 1 or (is_money and not self.plan.is_signed(name))
-        }
-        if name in self.form and len(self.form) == 1:
-            errors = {f: max(p, errors.get(f, 0.0)) for f, p in self.plan.form_errors.items()}
+        errors, plan = dict(self.plan.item_errors), self.plan
+        if self.form == (name,):
+            return {f: max(p, errors.get(f, 0.0)) for f, p in plan.form_errors.items()}
+        is_large = name in plan.money and not plan.is_signed(name)
+        return {f: p for f, p in errors.items() if f > 1 or is_large}
+
+    def _item(
+        self, name: str, errors: Mapping[float, float], witnesses: Sequence[Witness]
+    ) -> list[tuple[int, str, float, str, str]]:
+        """Decisions on one item: place, item, corrected value, rule, detail."""
         shifts, priors = self._factors(errors)
         value, unit = self.now[name], self.plan.step(name)
-        if not is_money:  # persons are whole
+        if name not in self.plan.money:  # persons are whole
             left = value[:, None] / np.array(list(errors))
             priors = np.where(np.abs(left - np.rint(left)) < 1e-6, priors, 0.0)
         turned = transposed_digits(np.abs(value) / unit) * unit

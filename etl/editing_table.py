@@ -10,6 +10,7 @@ import polars as pl
 import yaml
 
 from etl.editing_plan import EditingPlan
+from etl.edits import load_edits
 from etl.methods.disclosure import Rules
 from etl.methods.disclosure.primary import dominated
 
@@ -114,8 +115,13 @@ def _named(names: Sequence[str], ending: str) -> list[pl.Expr]:
 
 
 def _label(plan: EditingPlan, scope: str) -> tuple[str, str]:
+    """What a rule, a reason, an edit or an item is called."""
     if scope in words():
         return words()[scope]
+    for edit in load_edits(plan.source_id):
+        if edit.id == scope:
+            zh, _, en = edit.source.partition(" / ")
+            return zh, en or zh
     known = {c.to: c.header for c in plan.contract.columns}
     return known.get(scope, scope), scope
 

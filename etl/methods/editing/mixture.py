@@ -1,5 +1,6 @@
 """Which error, if any, a value carries (差错混合模型): known shifts weighed by several witnesses of the value."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,16 +28,27 @@ class Verdict:
     other: FloatArray
 
 
+@dataclass(frozen=True)
+class WitnessErrors:
+    """Errors a witness may carry: log factors by which it is too large, and their prior probabilities, shapes ``(m,)``."""
+
+    shifts: FloatArray
+    priors: FloatArray
+
+
 @method("editing.error_mixture")
 def error_mixture(
-    deviations: FloatArray, spreads: FloatArray, shifts: FloatArray, priors: FloatArray, other: float
-) -> Verdict:
+    deviations: FloatArray, spreads: FloatArray, shifts: FloatArray, priors: FloatArray, other: float,
+    wrong: Sequence[WitnessErrors | None] = (),
+) -> Verdict:  # fmt: skip
     r"""Posterior probability of no error, of each known error and of an unknown one.
 
     .. math::
-        P(c \mid d) \propto \pi_c \prod_k g\big((d_k - s_c)/\sigma_k\big), \qquad g(z) = (1 + z^2/\nu)^{-(\nu+1)/2}
+        P(c \mid d) \propto \pi_c \prod_k g_k(d_k - s_c), \qquad
+        g_k(x) = (1 - \sum_m \pi_{km})\, g(x/\sigma_k) + \sum_m \pi_{km}\, g((x + w_{km})/\sigma_k), \qquad
+        g(z) = (1 + z^2/\nu)^{-(\nu+1)/2}
 
-    No error is the shift 0. An error of unknown size has its shift spread evenly over :math:`\pm\log 10^4`; its integral
+    A witness may be in error itself: with probability :math:`\pi_{km}` it is too large by the log factor :math:`w_{km}`. No error is the shift 0. An error of unknown size has its shift spread evenly over :math:`\pm\log 10^4`; its integral
     is taken at the witness it fits best (Laplace).
 
     Parameters
@@ -49,6 +61,8 @@ def error_mixture(
         Shape ``(n, c)``: log factor that each candidate error puts on the value, and its prior probability (0: not possible).
     other
         Prior probability of an error of another kind.
+    wrong
+        Errors of each witness; ``None`` (or nothing at all): it makes none.
 
     Raises
     ------
@@ -56,20 +70,21 @@ def error_mixture(
         If shapes or probabilities do not fit.
 
     Source: Di Zio, Guarnera and Luzi (2005), Editing systematic unity measure errors through mixture modelling, Survey
-    Methodology 31, 53-63 (there normal; here Student's t with 4 degrees of freedom and given priors).
+    Methodology 31, 53-63 (there normal; here Student's t with 4 degrees of freedom, given priors, and witnesses that may be wrong).
     """
-    _check(deviations, spreads, shifts, priors, other)
+    wrong = wrong or [None] * deviations.shape[1]
+    _check(deviations, spreads, shifts, priors, other, wrong)
     n, k = deviations.shape
     heard = np.isfinite(deviations)
     d = np.where(heard, deviations, 0.0)
     alone = np.clip(1.0 - priors.sum(axis=1) - other, 1e-12, None)
-    columns = [np.log(alone) + _fit(d, heard, spreads, np.zeros(n))]
+    columns = [np.log(alone) + _fit(d, heard, spreads, np.zeros(n), wrong)]
     with np.errstate(divide="ignore"):
-        columns += [np.log(priors[:, c]) + _fit(d, heard, spreads, shifts[:, c]) for c in range(shifts.shape[1])]
+        columns += [np.log(priors[:, c]) + _fit(d, heard, spreads, shifts[:, c], wrong) for c in range(shifts.shape[1])]
         unknown = np.full(n, -np.inf)
         for j in range(k):
             width = np.log(max(other, 0.0)) + np.log(KERNEL_AREA * spreads[j] / (2 * REACH))
-            here = np.where(heard[:, j], width + _fit(d, heard, spreads, d[:, j]), -np.inf)
+            here = np.where(heard[:, j], width + _fit(d, heard, spreads, d[:, j], wrong), -np.inf)
             unknown = np.maximum(unknown, here)
     logs = np.column_stack([*columns, unknown])
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
@@ -78,20 +93,40 @@ def error_mixture(
     return Verdict(share[:, 0], share[:, 1:-1], share[:, -1])
 
 
-def _check(d: FloatArray, spreads: FloatArray, shifts: FloatArray, priors: FloatArray, other: float) -> None:
+def _check(
+    d: FloatArray, spreads: FloatArray, shifts: FloatArray, priors: FloatArray, other: float,
+    wrong: Sequence[WitnessErrors | None],
+) -> None:  # fmt: skip
     if d.ndim != 2 or spreads.shape != (d.shape[1],) or shifts.shape != priors.shape or shifts.shape[0] != d.shape[0]:
         raise BadInput(
             f"error_mixture: deviations {d.shape}, spreads {spreads.shape}, shifts {shifts.shape}, priors {priors.shape}; "
             "expected (n, k), (k,), (n, c), (n, c)"
         )
+    if len(wrong) != d.shape[1]:
+        raise BadInput(
+            f"error_mixture: errors of {len(wrong)} witnesses, but {d.shape[1]} witnesses; give one entry each"
+        )
     if not (spreads > 0).all() or not (priors >= 0).all() or not 0 <= other < 1:
         raise BadInput("error_mixture: spreads must be positive and priors probabilities")
 
 
-def _fit(d: FloatArray, heard: NDArray[np.bool_], spreads: FloatArray, shift: FloatArray) -> FloatArray:
-    z = (d - shift[:, None]) / spreads
-    logs = -(FREEDOM + 1) / 2 * np.log1p(z * z / FREEDOM)
-    return np.asarray(np.where(heard, logs, 0.0).sum(axis=1))
+def _fit(
+    d: FloatArray, heard: NDArray[np.bool_], spreads: FloatArray, shift: FloatArray, wrong: Sequence[WitnessErrors | None]
+) -> FloatArray:  # fmt: skip
+    logs = np.zeros(d.shape[0])
+    for k, errors in enumerate(wrong):
+        gap = d[:, k] - shift
+        found = _kernel(gap / spreads[k])
+        if errors is not None:
+            found = found * (1 - errors.priors.sum())
+            for factor, prior in zip(errors.shifts, errors.priors, strict=True):
+                found = found + prior * _kernel((gap + factor) / spreads[k])
+        logs += np.where(heard[:, k], np.log(found), 0.0)
+    return logs
+
+
+def _kernel(z: FloatArray) -> FloatArray:
+    return np.asarray((1 + z * z / FREEDOM) ** (-(FREEDOM + 1) / 2))
 
 
 @method("editing.spread")
