@@ -119,9 +119,11 @@ class _Period:
             found.append(_centred(now - np.where(place[:, None] >= 0, then, np.nan)))
         return found
 
-    def _errors(self, errors: Mapping[float, float], part: float) -> WitnessErrors:
-        """The same errors in what a value is compared with, ``part`` as probable."""
-        return WitnessErrors(np.log(list(errors)), part * np.array(list(errors.values())))
+    def _wrong(self, errors: Mapping[float, float], repeated: float = 0.0) -> tuple[WitnessErrors, WitnessErrors]:
+        """The same errors in what a value is compared with: neighbouring returns, and other sources once edited."""
+        shifts, priors = np.log(list(errors)), np.array(list(errors.values()))
+        near = WitnessErrors(shifts, self.wrong * priors, repeated)
+        return near, WitnessErrors(shifts, self.plan.missed * priors)
 
     def _judge(self, witnesses: Sequence[Witness], shifts: FloatArray, priors: FloatArray) -> Verdict:
         plan = self.plan
@@ -136,7 +138,7 @@ class _Period:
     def _forms(self) -> None:
         """One factor on every amount of the form; medians over the items keep a single wrong one from deciding."""
         size = _median(_centred(np.column_stack([_log(self.now[v]) for v in self.form])), 1)
-        near, far = (self._errors(self.plan.form_errors, part) for part in (self.wrong, 1.0))
+        near, far = self._wrong(self.plan.form_errors, self.plan.repeated)
         witnesses: list[Witness] = [(_median(d, 1), near) for d in self._before(self.form)]
         for name in self.form:
             own = _centred(_log(self.now[name])[:, None])[:, 0]
@@ -145,12 +147,17 @@ class _Period:
                 witnesses.append((_backed(_centred(own - heard), _centred(size - heard)), far))
         verdict = self._judge(witnesses, *self._factors(self.plan.form_errors))
         factors = list(self.plan.form_errors)
+        for i in np.flatnonzero(verdict.clean < self.plan.doubt):
+            for name in self.plan.totals:
+                if name in self.form and np.isfinite(self.now[name][i]):
+                    self.found.doubts[int(self.rows[i]), name] = f"probability of no error {verdict.clean[i]:.3f}"
         for i, c in _decided(verdict, self.plan.confidence):
             for name in self.plan.money:
                 if np.isfinite(self.now[name][i]) and self.now[name][i] != 0:
                     self.now[name][i] /= factors[c]
                     detail = f"factor {factors[c]:g}, probability {verdict.candidates[i, c]:.3f}"
                     self.found.reasons[int(self.rows[i]), name] = FORM, detail
+                    self.found.doubts.pop((int(self.rows[i]), name), None)
 
     def _items(self) -> None:
         names = self.plan.variables
@@ -159,7 +166,7 @@ class _Period:
         decided: list[tuple[int, str, float, str, str]] = []
         for j, name in enumerate(names):
             errors = self._item_errors(name)
-            near, far = (self._errors(errors, part) for part in (self.wrong, 1.0))
+            near, far = self._wrong(errors, self.plan.repeated if self.form == (name,) else 0.0)
             witnesses: list[Witness] = [(logs[:, j] - _without(logs, j), None)]
             for grown in before:
                 common = _without(grown, j)

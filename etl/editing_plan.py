@@ -64,6 +64,7 @@ class EditingPlan(BaseModel):
     other: float = Field(ge=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
     missed: float = Field(ge=0, le=1)
+    repeated: float = Field(ge=0, lt=1)
     doubt: float = Field(gt=0, lt=1)
     hold_share: float = Field(gt=0, le=1)
     spread_floor: float = Field(gt=0)

@@ -213,7 +213,9 @@ def main() -> int:
     """Run all of it and write the file."""
     seeds = settings()["seeds"]
     judged = [measure("small", seed) for seed in seeds["report"]]
+    seen = {seed: misses(measure("small", seed)) for seed in seeds["seen"]}
     evidence: dict[str, Any] = {
+        "missed_on_seeds_seen_while_working": seen,
         "tuned_on": measure("small", seeds["tune"]), "reported": judged,
         "floors": settings()["floor"], "missed": {r["seed"]: misses(r) for r in judged},
         "demo_log": demo_log("small", seeds["report"][0]),

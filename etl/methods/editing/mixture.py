@@ -30,10 +30,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class WitnessErrors:
-    """Errors a witness may carry: log factors by which it is too large, and their prior probabilities, shapes ``(m,)``."""
+    """Errors a witness may carry: log factors by which it is too large, and their prior probabilities, shapes ``(m,)``.
+
+    ``repeated``: probability that it carries the very error of the value judged, if that has one (who writes a wrong unit
+    once tends to do so again).
+    """
 
     shifts: FloatArray
     priors: FloatArray
+    repeated: float = 0.0
 
 
 @method("editing.error_mixture")
@@ -48,7 +53,8 @@ def error_mixture(
         g_k(x) = (1 - \sum_m \pi_{km})\, g(x/\sigma_k) + \sum_m \pi_{km}\, g((x + w_{km})/\sigma_k), \qquad
         g(z) = (1 + z^2/\nu)^{-(\nu+1)/2}
 
-    A witness may be in error itself: with probability :math:`\pi_{km}` it is too large by the log factor :math:`w_{km}`. No error is the shift 0. An error of unknown size has its shift spread evenly over :math:`\pm\log 10^4`; its integral
+    A witness may be in error itself: with probability :math:`\pi_{km}` it is too large by the log factor :math:`w_{km}`; and
+    with probability :math:`\rho_k` it repeats a known error c: :math:`(1-\rho_k) g_k(d_k - s_c) + \rho_k\, g(d_k/\sigma_k)`. No error is the shift 0. An error of unknown size has its shift spread evenly over :math:`\pm\log 10^4`; its integral
     is taken at the witness it fits best (Laplace).
 
     Parameters
@@ -80,7 +86,10 @@ def error_mixture(
     alone = np.clip(1.0 - priors.sum(axis=1) - other, 1e-12, None)
     columns = [np.log(alone) + _fit(d, heard, spreads, np.zeros(n), wrong)]
     with np.errstate(divide="ignore"):
-        columns += [np.log(priors[:, c]) + _fit(d, heard, spreads, shifts[:, c], wrong) for c in range(shifts.shape[1])]
+        columns += [
+            np.log(priors[:, c]) + _fit(d, heard, spreads, shifts[:, c], wrong, repeats=True)
+            for c in range(shifts.shape[1])
+        ]
         unknown = np.full(n, -np.inf)
         for j in range(k):
             width = np.log(max(other, 0.0)) + np.log(KERNEL_AREA * spreads[j] / (2 * REACH))
@@ -111,7 +120,8 @@ def _check(
 
 
 def _fit(
-    d: FloatArray, heard: NDArray[np.bool_], spreads: FloatArray, shift: FloatArray, wrong: Sequence[WitnessErrors | None]
+    d: FloatArray, heard: NDArray[np.bool_], spreads: FloatArray, shift: FloatArray, wrong: Sequence[WitnessErrors | None],
+    repeats: bool = False,
 ) -> FloatArray:  # fmt: skip
     logs = np.zeros(d.shape[0])
     for k, errors in enumerate(wrong):
@@ -121,6 +131,8 @@ def _fit(
             found = found * (1 - errors.priors.sum())
             for factor, prior in zip(errors.shifts, errors.priors, strict=True):
                 found = found + prior * _kernel((gap + factor) / spreads[k])
+            if repeats:
+                found = (1 - errors.repeated) * found + errors.repeated * _kernel(d[:, k] / spreads[k])
         logs += np.where(heard[:, k], np.log(found), 0.0)
     return logs
 
