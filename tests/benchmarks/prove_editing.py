@@ -102,7 +102,7 @@ def imputation(found: pl.DataFrame, edited: Mapping[str, Edited]) -> dict[str, A
     """Error of imputed values: overall, by item and by cell of the link used (GB/T division, ``all``)."""
     kinds = [
         e.changes.filter(flag="imputed").select(
-            "uscc", "period", source_id=pl.lit(s), column="variable", marker=pl.col("detail").str.extract(r"^(\w+), link"),
+            "uscc", "period", source_id=pl.lit(s), column="variable", marker=pl.col("detail").str.extract(r"(\w+), link"),
             cell=pl.col("detail").str.extract(r"cell (\w+)"),
         )
         for s, e in edited.items()

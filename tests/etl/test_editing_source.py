@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 import pytest
@@ -29,14 +30,18 @@ def edited(city: City) -> Mapping[str, Edited]:
     return edit_all(city.received, city.register)
 
 
+@pytest.fixture(scope="module")
+def result() -> Mapping[str, Any]:
+    return measure("small", SEED)
+
+
 def plan_of(source: str) -> EditingPlan:
     plan = load_plan(source)
     assert plan is not None
     return plan
 
 
-def test_the_floors_stated_beforehand_are_reached_on_a_seed_that_was_not_tuned_on(city: City) -> None:
-    result = measure("small", SEED)
+def test_the_floors_stated_beforehand_are_reached_on_a_seed_that_was_not_tuned_on(result: Mapping[str, Any]) -> None:
     assert misses(result) == []
     assert result["recall"]["form_yuan"]["faults"] > 100 and result["imputation"]["n"] > 50, (
         "there is something to find"
@@ -45,8 +50,7 @@ def test_the_floors_stated_beforehand_are_reached_on_a_seed_that_was_not_tuned_o
     assert min(before) > 0.5, "without editing every revenue total of some period would be off by half and more"
 
 
-def test_what_is_wrong_for_a_worse_method_is_said(city: City) -> None:
-    result = measure("small", SEED)
+def test_what_is_wrong_for_a_worse_method_is_said(result: Mapping[str, Any]) -> None:
     worse = {**result, "precision": 0.5, "recall": {k: {"recall": 0.1} for k in result["recall"]}}
     assert len(misses(worse)) == 1 + len(settings()["floor"]["recall"])
 

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from etl.methods.editing.mixture import KERNEL_AREA, REACH, error_mixture, robust_spread, transposed_digits
+from etl.methods.editing.mixture import (
+    KERNEL_AREA,
+    REACH,
+    WitnessErrors,
+    error_mixture,
+    robust_spread,
+    transposed_digits,
+)
 from etl.methods.tabular import BadInput
 
 THOUSAND = float(np.log(1000.0))
@@ -56,6 +63,31 @@ def test_more_evidence_never_makes_a_true_thousand_less_likely() -> None:
         assert three.candidates[0, 0] >= one.candidates[0, 0]
 
 
+def test_a_witness_that_may_be_wrong_itself_lets_the_others_decide() -> None:
+    """A neighbour a thousand times too large makes the value look a thousandth; the second witness says it is right."""
+    d = np.array([[-THOUSAND, 0.1]])
+    shifts, priors = np.array([[-THOUSAND, THOUSAND]]), np.array([[0.001, 0.003]])
+    wrong = WitnessErrors(np.array([THOUSAND]), np.array([0.003]))
+    blind = error_mixture(d, np.array([0.05, 1.0]), shifts, priors, 0.0)
+    aware = error_mixture(d, np.array([0.05, 1.0]), shifts, priors, 0.0, [wrong, None])
+    assert blind.candidates[0, 0] > 0.9, "without the thought the value would be multiplied by a thousand"
+    first = 0.996 * 0.003 * kernel(0.1) + 0.996 * 0.997 * kernel(THOUSAND / 0.05) * kernel(0.1)
+    second = 0.001 * (0.997 + 0.003 * kernel(THOUSAND / 0.05)) * kernel(THOUSAND + 0.1)
+    assert aware.clean[0] == pytest.approx(first / (first + second), rel=1e-6) and aware.clean[0] > 0.99
+
+
+def test_an_error_that_is_repeated_is_found_by_the_witness_that_does_not_repeat_it() -> None:
+    d = np.array([[0.0, THOUSAND]])
+    shifts, priors, spreads = np.array([[THOUSAND]]), np.array([[0.003]]), np.array([0.1, 0.7])
+    once = WitnessErrors(np.array([-THOUSAND]), np.array([1e-6]))
+    again = WitnessErrors(np.array([-THOUSAND]), np.array([1e-6]), repeated=0.1)
+    lone = error_mixture(d, spreads, shifts, priors, 0.0, [once, None])
+    both = error_mixture(d, spreads, shifts, priors, 0.0, [again, None])
+    assert lone.clean[0] > 0.9
+    found, clean = 0.003 * 0.1, 0.997 * (1 - 1e-6) * kernel(THOUSAND / 0.7)
+    assert both.candidates[0, 0] == pytest.approx(found / (found + clean), rel=1e-3)
+
+
 def test_digits_exchanged() -> None:
     found = transposed_digits(np.array([1234.0, 110.0, 7.0, np.nan, 12.5, 101.0]), places=4)
     assert found[0, :3].tolist() == [1243.0, 1324.0, 2134.0] and np.isnan(found[0, 3])
@@ -82,6 +114,8 @@ def test_spread_is_that_of_the_middle() -> None:
 def test_input_that_does_not_fit_is_refused() -> None:
     with pytest.raises(BadInput, match="spreads"):
         judge([[1.0, 2.0]], [0.3])
+    with pytest.raises(BadInput, match="one entry each"):
+        error_mixture(np.zeros((1, 2)), np.ones(2), np.zeros((1, 1)), np.zeros((1, 1)), 0.0, [None])
     with pytest.raises(BadInput, match="positive"):
         judge([[1.0]], [0.0])
     with pytest.raises(BadInput, match="probabilities"):
