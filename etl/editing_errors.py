@@ -68,8 +68,14 @@ def _log(values: FloatArray) -> FloatArray:
 def _median(values: FloatArray, axis: int, least: int = 1) -> FloatArray:
     """Median of what is known; ``nan`` where fewer than ``least`` values are."""
     known = np.isfinite(values).sum(axis=axis)
-    padded = np.where(np.expand_dims(known, axis) > 0, values, 0.0)
-    return np.where(known >= least, np.nanmedian(padded, axis=axis), np.nan)
+    ordered = np.sort(values, axis=axis)  # nan last
+    places = [np.expand_dims(np.maximum(k, 0), axis) for k in ((known - 1) // 2, known // 2)]
+    if values.shape[axis] == 0:
+        return np.full(known.shape, np.nan)
+    low, high = (
+        np.take_along_axis(ordered, np.minimum(p, values.shape[axis] - 1), axis=axis).squeeze(axis) for p in places
+    )
+    return np.where(known >= least, (low + high) / 2, np.nan)
 
 
 def _centred(values: FloatArray) -> FloatArray:
@@ -129,7 +135,8 @@ class _Period:
         plan = self.plan
         spreads = [robust_spread(d, floor=plan.spread_floor, default=plan.spread_default) for d, _ in witnesses]
         deviations, wrong = np.column_stack([d for d, _ in witnesses]), [w for _, w in witnesses]
-        return error_mixture(deviations, np.array(spreads), shifts, priors, plan.other, wrong)
+        enough = max(plan.doubt, 1 - plan.confidence)
+        return error_mixture(deviations, np.array(spreads), shifts, priors, plan.other, wrong, enough=enough)
 
     def _factors(self, errors: Mapping[float, float]) -> tuple[FloatArray, FloatArray]:
         n = self.rows.size

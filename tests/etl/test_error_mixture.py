@@ -88,6 +88,20 @@ def test_an_error_that_is_repeated_is_found_by_the_witness_that_does_not_repeat_
     assert both.candidates[0, 0] == pytest.approx(found / (found + clean), rel=1e-3)
 
 
+def test_values_that_are_surely_right_need_not_be_weighed() -> None:
+    generator = np.random.default_rng(9)
+    d = generator.normal(0, 1, (400, 3)) + np.where(generator.random(400) < 0.1, THOUSAND, 0.0)[:, None]
+    shifts, priors = np.full((400, 1), THOUSAND), np.full((400, 1), 0.01)
+    full = error_mixture(d, np.full(3, 0.8), shifts, priors, 0.001)
+    short = error_mixture(d, np.full(3, 0.8), shifts, priors, 0.001, enough=0.5)
+    weighed = short.candidates[:, 0] > 0
+    assert 20 < weighed.sum() < 200
+    assert np.allclose(short.candidates[weighed], full.candidates[weighed]) and np.allclose(
+        short.clean[weighed], full.clean[weighed]
+    )
+    assert (short.clean[~weighed] <= full.clean[~weighed] + 1e-12).all() and (full.clean[~weighed] >= 0.5).all()
+
+
 def test_digits_exchanged() -> None:
     found = transposed_digits(np.array([1234.0, 110.0, 7.0, np.nan, 12.5, 101.0]), places=4)
     assert found[0, :3].tolist() == [1243.0, 1324.0, 2134.0] and np.isnan(found[0, 3])

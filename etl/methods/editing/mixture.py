@@ -44,7 +44,7 @@ class WitnessErrors:
 @method("editing.error_mixture")
 def error_mixture(
     deviations: FloatArray, spreads: FloatArray, shifts: FloatArray, priors: FloatArray, other: float,
-    wrong: Sequence[WitnessErrors | None] = (),
+    wrong: Sequence[WitnessErrors | None] = (), *, enough: float = 1.0,
 ) -> Verdict:  # fmt: skip
     r"""Posterior probability of no error, of each known error and of an unknown one.
 
@@ -69,6 +69,9 @@ def error_mixture(
         Prior probability of an error of another kind.
     wrong
         Errors of each witness; ``None`` (or nothing at all): it makes none.
+    enough
+        Values that are right with this probability at the very least (were every error to fit perfectly) are not weighed
+        further: ``clean`` holds that lower bound, the rest of it is ``other``. 1: all are weighed.
 
     Raises
     ------
@@ -80,26 +83,37 @@ def error_mixture(
     """
     wrong = wrong or [None] * deviations.shape[1]
     _check(deviations, spreads, shifts, priors, other, wrong)
-    n, k = deviations.shape
     heard = np.isfinite(deviations)
     d = np.where(heard, deviations, 0.0)
-    alone = np.clip(1.0 - priors.sum(axis=1) - other, 1e-12, None)
-    columns = [np.log(alone) + _fit(d, heard, spreads, np.zeros(n), wrong)]
+    known = priors.sum(axis=1) + other
+    clean = np.log(np.clip(1.0 - known, 1e-12, None)) + _fit(d, heard, spreads, np.zeros(d.shape[0]), wrong)
+    least = np.exp(clean) / (np.exp(clean) + known)
+    result = Verdict(least, np.zeros(priors.shape), 1.0 - least)
+    rows = np.flatnonzero(heard.any(axis=1) & (least < enough))
+    share = _shares(d[rows], heard[rows], spreads, clean[rows], shifts[rows], priors[rows], other, wrong)
+    result.clean[rows], result.candidates[rows], result.other[rows] = share[:, 0], share[:, 1:-1], share[:, -1]
+    for part in (result.clean, result.candidates, result.other):
+        part[~heard.any(axis=1)] = np.nan
+    return result
+
+
+def _shares(
+    d: FloatArray, heard: NDArray[np.bool_], spreads: FloatArray, clean: FloatArray, shifts: FloatArray, priors: FloatArray,
+    other: float, wrong: Sequence[WitnessErrors | None],
+) -> FloatArray:  # fmt: skip
+    """Probabilities, shape ``(n, 1 + c + 1)``."""
+    logs = [clean]
     with np.errstate(divide="ignore"):
-        columns += [
-            np.log(priors[:, c]) + _fit(d, heard, spreads, shifts[:, c], wrong, repeats=True)
-            for c in range(shifts.shape[1])
-        ]
-        unknown = np.full(n, -np.inf)
-        for j in range(k):
-            width = np.log(max(other, 0.0)) + np.log(KERNEL_AREA * spreads[j] / (2 * REACH))
+        for c in range(shifts.shape[1]):
+            logs.append(np.log(priors[:, c]) + _fit(d, heard, spreads, shifts[:, c], wrong, repeats=True))
+        unknown = np.full(d.shape[0], -np.inf)
+        for j, spread in enumerate(spreads):
+            width = np.log(max(other, 0.0)) + np.log(KERNEL_AREA * spread / (2 * REACH))
             here = np.where(heard[:, j], width + _fit(d, heard, spreads, d[:, j], wrong), -np.inf)
             unknown = np.maximum(unknown, here)
-    logs = np.column_stack([*columns, unknown])
-    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-    share = weights / weights.sum(axis=1, keepdims=True)
-    share[~heard.any(axis=1)] = np.nan
-    return Verdict(share[:, 0], share[:, 1:-1], share[:, -1])
+    table = np.column_stack([*logs, unknown])
+    weights = np.exp(table - table.max(axis=1, keepdims=True, initial=-np.inf))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _check(
