@@ -29,7 +29,9 @@ def test_every_fault_of_the_log_ends_in_quarantine_a_flag_or_the_list_or_is_too_
     quarantine = pl.concat(
         [pl.read_parquet(p) for p in sorted((demo_home / "quarantine").glob("*/*.parquet"))], how="diagonal"
     )
-    loud = faults.filter(pl.col("kind").is_in(["text_in_number", "broken_uscc", "negative_employees", "duplicate_row", "sum_mismatch"]))
+    loud = faults.filter(
+        pl.col("kind").is_in(["text_in_number", "broken_uscc", "negative_employees", "duplicate_row", "sum_mismatch"])
+    )
     assert loud.height > 10
     apart = {(f, v) for f, k, v in quarantine.select("file", "key", "value").iter_rows() for v in (k, v)}
     for fault in loud.iter_rows(named=True):
@@ -38,7 +40,9 @@ def test_every_fault_of_the_log_ends_in_quarantine_a_flag_or_the_list_or_is_too_
 
 def test_units_rest_on_edited_rows_and_keep_the_originals(demo_home: Path) -> None:
     units = WorkStore(demo_home).read("process_enterprise__unit_year")
-    assert {"edited_items", "imputed_items", "main_revenue_cny_received", "employed_persons_received"} <= set(units.columns)
+    assert {"edited_items", "imputed_items", "main_revenue_cny_received", "employed_persons_received"} <= set(
+        units.columns
+    )
     same = units.filter((pl.col("edited_items") == "") & (pl.col("imputed_items") == ""))
     assert same.height > 0.8 * units.height
     assert same["main_revenue_cny"].equals(same["main_revenue_cny_received"])
