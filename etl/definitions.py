@@ -6,6 +6,7 @@ from etl.assets import (
     analyse,
     collect,
     disseminate,
+    editing,
     process,
     quantities,
     register,
@@ -20,6 +21,7 @@ from etl.resources import Stores
 collect_assets = collect.collect_assets()
 all_assets = [
     *collect_assets,
+    *editing.editing_assets(),
     *dg.load_assets_from_modules(
         [register, process, analyse, quantities, series, sources, suspects, disseminate, review]
     ),

@@ -1,7 +1,7 @@
 """Edits of a source (审核关系): derived from its contract, and those of ``etl/sources/<id>/edits.yaml``."""
 
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -22,7 +22,8 @@ def _of_column(contract: Contract, column: Column) -> list[Edit]:
     where = f"contract {contract.id}, {column.header}"
     parts = [f"{column.to} >= {column.min}"] if column.min is not None else []
     parts += [f"{column.to} <= {column.max}"] if column.max is not None else []
-    found = [Edit(f"range_{column.to}", " and ".join(parts), "hard", where)] if parts else []
+    given = f"if not is_missing({column.to}) then " if column.optional else ""  # may be left out: never localised
+    found = [Edit(f"range_{column.to}", given + " and ".join(parts), "hard", where)] if parts else []
     if column.check == "enum":
         codes = " or ".join(f"{column.to} = '{code}'" for code in column.values)
         found.append(Edit(f"codes_{column.to}", codes if len(column.values) > 1 else f"({codes})", "hard", where))
@@ -30,12 +31,34 @@ def _of_column(contract: Contract, column: Column) -> list[Edit]:
 
 
 def _of_rule(contract: Contract, rule: RowRule) -> Edit:
+    parts = " + ".join(rule.parts)
     if rule.kind == "sum":
-        expression = f"{' + '.join(rule.parts)} = {rule.total}"
+        expression = f"{parts} = {rule.total}"
+    elif rule.kind == "within":  # conditional, so that nothing is localised by it: a blank part means none, not missing
+        expression = f"if {rule.total} >= 0 then {parts} <= {rule.total}"
     else:
         expression = f"{rule.left} <= {rule.right}"
     source = f"contract {contract.id}: {rule.expectation}"
     return Edit(rule.id, expression, "hard", source, float(rule.tolerance))
+
+
+@cache
+def written_edits(source_id: str) -> dict[str, Any]:
+    """What ``edits.yaml`` of a source holds: ``edits``, a list, and ``plan`` (see :mod:`etl.editing_plan`); without a file nothing.
+
+    Raises
+    ------
+    ContractError
+        If it holds something else.
+    """
+    path = SOURCES / source_id / "edits.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = {"edits": written} if isinstance(written, list) else written
+    if not isinstance(found, dict) or set(found) - {"edits", "plan"} or not isinstance(found.get("edits", []), list):
+        raise ContractError(
+            f"etl/sources/{source_id}/edits.yaml: expected edits: (a list with id, expression, severity, source) and plan:"
+        )
+    return found
 
 
 @cache
@@ -48,11 +71,8 @@ def load_edits(source_id: str) -> tuple[Edit, ...]:
         If the file cannot be used; it says which edit and why.
     """
     contract = load_contract(source_id)
-    path = SOURCES / source_id / "edits.yaml"
     where = f"etl/sources/{source_id}/edits.yaml"
-    written = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []
-    if not isinstance(written, list):
-        raise ContractError(f"{where}: expected a list of edits with id, expression, severity, source")
+    written = written_edits(source_id).get("edits", [])
     edits = contract_edits(contract)
     try:
         for entry in written:

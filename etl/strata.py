@@ -68,6 +68,8 @@ def variable(units: pl.DataFrame, name: str, auxiliary: str | None) -> tuple[pl.
     if name == "operating_revenue_cny":
         known = units["revenue_known"]
     reported = known.is_not_null()
+    if "imputed_items" in units.columns:
+        reported &= ~units["imputed_items"].str.split(" ").list.contains(name)
     if auxiliary is None:
         return known.cast(pl.Float64), reported
     base = units["staff_known" if auxiliary == "employed_persons" else auxiliary].cast(pl.Float64)

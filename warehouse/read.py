@@ -25,6 +25,7 @@ TABLES = frozenset(
         "meta_process_quality",
         "meta_revision",
         "meta_revision_summary",
+        "meta_editing",
         "public_published_figure",
         "public_filing",
         "public_plan_task",

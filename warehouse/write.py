@@ -155,6 +155,21 @@ class WorkStore:
             frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}").pl()
             return frame
 
+    def matching(self, table: str, columns: Sequence[str], keys: pl.Series) -> pl.DataFrame:
+        """Rows of a table whose column of the name of ``keys`` holds one of them, without reading the others whole.
+
+        Sorted by that column. LookupError if there is no such table.
+        """
+        name, key = self._checked(table), self._checked(keys.name)
+        if not self.exists(name):
+            raise LookupError(f"the work store has no table {name}; run the assets before it first")
+        picked = ", ".join(self._checked(column) for column in columns)
+        with open_writable(self._path) as connection:
+            connection.register("wanted", keys.unique().to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()))
+            query = f"SELECT {picked} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {key}"
+            frame: pl.DataFrame = connection.sql(query).pl()
+            return frame
+
     def rows(self, table: str) -> int:
         """How many rows a table has."""
         with open_writable(self._path) as connection:

@@ -49,7 +49,14 @@ def receipts_frame(collected: Collected) -> pl.DataFrame:
 def _check_results(contract: Contract, collected: Collected, kept: int, today: date) -> Iterable[dg.AssetCheckResult]:
     receipts = collected.receipts
     balanced = all(r.rows_in == r.rows_accepted + r.rows_quarantined for r in receipts)
-    yield dg.AssetCheckResult(check_name="rows_conserved", passed=balanced)
+    taken = sum(r.rows_accepted for r in receipts)
+    whole = kept + collected.superseded.height == taken or not any(r.status == "accepted" for r in receipts)
+    yield dg.AssetCheckResult(
+        check_name="rows_conserved",
+        passed=balanced and whole,
+        description=f"{sum(r.rows_in for r in receipts)} rows in = {kept} kept + {collected.superseded.height} replaced by "
+        f"other returns + {sum(r.rows_quarantined for r in receipts)} quarantined",
+    )
     refused = [f"{r.file}: {r.message}" for r in receipts if r.status == "refused"]
     yield dg.AssetCheckResult(
         check_name="files_readable",
@@ -95,8 +102,13 @@ def build_collect_asset(contract: Contract) -> dg.AssetsDefinition:
             if kept and not any(r.status == "accepted" for r in collected.receipts):
                 notes.append("没有可用的新文件，沿用上次接收的数据 / no usable file, last accepted rows kept")
             work.write(receipt_table(contract.id), receipts_frame(collected))
+            if collected.superseded.height or work.exists(superseded_table(contract.id)):
+                replaced = collected.superseded
+                work.write(
+                    superseded_table(contract.id),
+                    replaced if replaced.width else work.read(superseded_table(contract.id)).clear(),
+                )
             if collected.superseded.height:
-                work.write(superseded_table(contract.id), collected.superseded)
                 notes.append(f"{collected.superseded.height:,} rows replaced by corrected or later returns")
             quarantined = sum(r.rows_quarantined for r in collected.receipts)
             notes.insert(0, f"{kept:,} rows, {quarantined:,} quarantined")

@@ -9,6 +9,7 @@ import polars as pl
 from etl import fingerprint
 from etl.assets.analyse import CONTRIBUTION, core_indicators
 from etl.assets.collect import receipt_table, table_name
+from etl.assets.editing import SUMMARY as EDITING
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.classifier_quality import keep, report_of
 from etl.contract import list_contracts
@@ -133,6 +134,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
                 contributions["value"].null_count(),
             ),
             "meta_quantity_quality": work.read(QUANTITY),
+            "meta_editing": work.read(EDITING),
             "meta_classifier_quality": quality_rows(report),
             "public_published_figure": work.read(table_name("published_figures")),
             "public_filing": filing_list(filings),
@@ -155,6 +157,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
         SUSPECT,
         *SERIES_ASSETS,
         SOURCE_CELLS,
+        EDITING,
         *(table_name(s) for s in ("algorithm_filings", "listed_companies", "published_figures")),
     ],
     description="发布：一个新目录，检查后原子切换 / one new directory, checked, swapped in atomically",

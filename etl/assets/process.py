@@ -4,10 +4,13 @@ import dagster as dg
 import polars as pl
 
 from etl.assets.collect import table_name
+from etl.assets.editing import rows_table
 from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
 from etl.compact import compact
+from etl.editing import with_received
+from etl.editing_plan import load_plan
 from etl.filing_text import filing_texts
 from etl.link import Returns, unit_year
 from etl.progress import step
@@ -70,24 +73,33 @@ def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl
     return codes, pl.concat(rows)
 
 
+def _edited(work: WorkStore, source_id: str) -> pl.DataFrame:
+    """Rows after editing, with what was received of the published items."""
+    plan = load_plan(source_id)
+    if plan is None:
+        return work.read(table_name(source_id))
+    received = work.read(table_name(source_id), list(plan.totals))
+    return with_received(work.read(rows_table(source_id)), received, plan)
+
+
 @dg.asset(
     name=UNIT_YEAR,
     group_name=GROUP,
-    deps=[CODE_UNIT, *(table_name(s) for s in ("ai_survey_annual", "finance_annual", "labour_annual"))],
+    deps=[CODE_UNIT, *(rows_table(s) for s in ("ai_survey_annual", "finance_annual", "labour_annual"))],
     check_specs=[dg.AssetCheckSpec("one_row_a_unit_year", asset=UNIT_YEAR, blocking=True)],
     description="企业×年度：名录、编码与各报表的关联 / units by year, linked with their returns",
 )
 def enterprise_unit_year(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Link register, codes, AI survey, finance and labour returns."""
+    """Link register, codes and the edited AI survey, finance and labour returns; originals stay beside what was edited."""
     with step(UNIT_YEAR) as notes:
         work = stores.work
-        survey = work.read(table_name("ai_survey_annual"))
+        survey = _edited(work, "ai_survey_annual")
         codes, register = _frame_units(work, survey["uscc"])
         returns = Returns(
             register=register,
             ai_survey=survey,
-            finance=work.read(table_name("finance_annual")),
-            labour=work.read(table_name("labour_annual")),
+            finance=_edited(work, "finance_annual"),
+            labour=_edited(work, "labour_annual"),
         )
         units = with_quantities(unit_year(returns, codes))
         work.write(UNIT_YEAR, units)

@@ -164,8 +164,14 @@ def test_edits_of_a_contract_mean_what_its_rules_mean() -> None:
             "ai_rd_expenditure_cny": [1.0, -1.0, None], "ai_employed_persons": [3, 3, 3],
         }
     )  # fmt: skip
+    blank = [c.to for c in load_contract("ai_survey_annual").columns if c.optional]
+    rows = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias(c) for c in blank).with_columns(
+        domain_r391_cny=pl.Series([5_000.0, 8_000.0, None]), domain_r392_cny=pl.Series([1_500.0, 2_000.0, None])
+    )
+    rows = rows.with_columns(pl.col(blank[2:]).fill_null(0.0))
     failed = check_edits(rows, load_edits("ai_survey_annual"), ["uscc"]).filter(outcome="failed", severity="hard")
     assert list(zip(failed["uscc"], failed["edit"], strict=True)) == [
+        ("a", "domains_within_ai_revenue"),
         ("b", "range_ai_rd_expenditure_cny"),
         ("b", "branches_sum_to_ai_revenue"),
         ("c", "codes_share_basis"),
