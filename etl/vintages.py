@@ -127,7 +127,7 @@ def revision_rows(totals: pl.DataFrame, current: pl.DataFrame, settings: Mapping
         parts.append(
             cut.select(pl.lit(indicator).alias("indicator"), pl.exclude("indicator")).cast(dict(TRIANGLE.items()))
         )
-    return pl.concat(parts)
+    return pl.concat(parts).sort("indicator", "period", "vintage")
 
 
 def summary_rows(totals: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

@@ -165,7 +165,7 @@ def _series(
     own = contributions.filter(pl.col("indicator") == indicator).drop_nulls("value")
     stratum = pl.concat_str(pl.col("ai_class").first().str.slice(0, 1), pl.col("size").first())
     annual = own.group_by("uscc", pl.col("ref_year").alias("year"), maintain_order=True).agg(
-        weight=pl.col("value").cast(pl.Float64).sum(), stratum=stratum
+        weight=pl.col("value").sum(), stratum=stratum
     )
     totals = {y: float(v) for y, v in own.group_by("ref_year").agg(pl.col("value").sum()).iter_rows()}
     at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in ("ai_class", "district", "size"))
