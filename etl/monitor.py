@@ -20,6 +20,8 @@ from etl.quarters import Quarters, safe_periods, single_quarters
 FloatArray = NDArray[np.float64]
 ADJUSTMENTS: Final = (("N", "原始", "unadjusted"), ("S", "季节调整后", "seasonally adjusted"))
 DATASET: Final = "core_quarter"
+DECIMALS: Final = 10
+"""Places of ratios and index points: beyond them is the noise of floating-point sums, and a release must come out the same."""
 DIAGNOSTICS: Final = {
     "series": pl.String, "item": pl.String, "value": pl.Float64, "text_zh": pl.String, "text_en": pl.String,
 }  # fmt: skip
@@ -150,7 +152,11 @@ def quarter_cells(series: Mapping[str, Quarters], adjusted: Mapping[str, Seasona
         "obs_status": pl.String, "conf_status": pl.String, "yoy_ratio": pl.Float64, "yoy_note": pl.String,
     }  # fmt: skip
     frame = pl.DataFrame(rows, schema=schema)
-    return frame.with_columns(pl.col("value").round(2).cast(pl.Decimal(24, 2)), model_share=pl.lit(None, pl.Float64))
+    return frame.with_columns(
+        pl.col("value").round(2).cast(pl.Decimal(24, 2)),
+        pl.col("yoy_ratio").round(DECIMALS),
+        model_share=pl.lit(None, pl.Float64),
+    )
 
 
 def diagnostic_rows(adjusted: Mapping[str, Seasonal]) -> pl.DataFrame:
@@ -183,7 +189,7 @@ def profit_margin(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rul
     both = revenue.join(profit, on=["uscc", "period"]).join(contributors, on="uscc")
     safe = safe_periods(both.with_columns(value="revenue"), limits, seed)
     safe &= safe_periods(both.with_columns(value="profit"), limits, seed)
-    sums = both.group_by("period").agg(pl.col("profit", "revenue").cast(pl.Float64).sum()).filter(pl.col("revenue") > 0)
+    sums = both.group_by("period").agg(pl.col("profit", "revenue").sum().cast(pl.Float64)).filter(pl.col("revenue") > 0)
     return {p: 100 * a / b for p, a, b in sums.rows() if p in safe}
 
 
@@ -246,7 +252,7 @@ def climate_rows(values: Mapping[str, Mapping[str, float]], settings: Mapping[st
             rows += [(n, "contribution", p, float(v), "", "") for p, v in zip(periods, column, strict=True) if np.isfinite(v)]  # fmt: skip
     for k, n in enumerate(names):
         rows += _component(n, cards[n], float(weights[k] / weights.sum()), periods, matrix[:, k], index, settings)
-    return pl.DataFrame(rows, schema=CLIMATE, orient="row")
+    return pl.DataFrame(rows, schema=CLIMATE, orient="row").with_columns(pl.col("value").round(DECIMALS))
 
 
 def _component(

@@ -15,6 +15,7 @@ SCHEMA: Final = {
     "source": pl.String, "period": pl.String, "variable": pl.String, "indicator": pl.String, "value": pl.Float64,
     "unit": pl.String, "note_zh": pl.String, "note_en": pl.String,
 }  # fmt: skip
+DECIMALS: Final = 8
 NORMAL_95: Final = 1.959963984540054
 #: Survey → variable of the frame's units → the indicator whose contributions hold its final values.
 VARIABLES: Final = {
@@ -169,4 +170,5 @@ def process_rows(
     rows += _accuracy(quantities)
     rows += _dates(newest, calendar)
     rows += [(i, p, "", "model_share", s, "share", "", "") for i, p, s in shares.drop_nulls().iter_rows()]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("source", "period", "variable", "indicator")
+    table = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(pl.col("value").round(DECIMALS))
+    return table.sort("source", "period", "variable", "indicator")

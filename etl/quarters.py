@@ -5,6 +5,7 @@ strata of branch and size by the ratio of the annual total to that of the units 
 benchmarking, so that the quarters of a year add up to the published annual total.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -86,19 +87,18 @@ def raised(quarters: pl.DataFrame, annual: pl.DataFrame) -> pl.DataFrame:
     ).filter(pl.col("weight") > 0)  # fmt: skip
     few = pl.len().over("period", "stratum") < MIN_RETURNS
     own = own.with_columns(cell=pl.when(few).then(pl.lit(POOL)).otherwise("stratum"))
-    cells = own.group_by("period", "basis", "cell").agg(
-        x=pl.col("value").cast(pl.Float64).sum(), v=pl.col("weight").sum(), n=pl.len()
-    )
+    cells = own.group_by("period", "basis", "cell").agg(x=pl.col("value").sum(), v=pl.col("weight").sum(), n=pl.len())
     named = own.select("period", "stratum", "cell").unique()
     periods = own.select("period", "basis").unique()
     whole = periods.join(annual.rename({"year": "basis"}), on="basis").join(named, on=["period", "stratum"], how="left")
     whole = whole.group_by("period", pl.col("cell").fill_null(POOL)).agg(total=pl.col("weight").sum())
-    joined = cells.join(whole, on=["period", "cell"], how="left")
-    return (
-        joined.group_by("period")
-        .agg(indicator=(pl.col("x") * pl.col("total") / pl.col("v")).sum(), returns=pl.col("n").sum())
-        .sort("period")
+    joined = cells.join(whole, on=["period", "cell"], how="left").with_columns(
+        term=pl.col("x").cast(pl.Float64) * pl.col("total").cast(pl.Float64) / pl.col("v").cast(pl.Float64)
     )
+    found = joined.group_by("period").agg("term", returns=pl.col("n").sum()).sort("period")
+    # Money adds up exactly and few terms by fsum, so that the order in which rows come makes no difference.
+    indicator = [math.fsum(terms) for terms in found["term"].to_list()]
+    return found.select("period", pl.Series("indicator", indicator, dtype=pl.Float64), "returns")
 
 
 def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: Rules, seed: int) -> dict[int, tuple[bool, Certificate]]:  # fmt: skip

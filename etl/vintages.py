@@ -10,7 +10,7 @@ import polars as pl
 from etl.methods.periods import Period, parse
 from etl.methods.revision import revision_summary, triangle
 from warehouse.catalogue import TOTAL
-from warehouse.release import list_releases
+from warehouse.release import ReleaseInfo, cube_table, list_releases
 
 TABLE: Final = "disseminate_core_leaf_year"
 TOTALS: Final = {
@@ -36,19 +36,29 @@ def period_end(period: Period) -> date:
     return date(after // 12, after % 12 + 1, 1) - timedelta(days=1)
 
 
+def _by_vintage(home: Path, before: str, *, synthetic: bool) -> dict[str, ReleaseInfo]:
+    """The last release made of every earlier vintage, oldest vintage first."""
+    made = sorted(list_releases(home), key=lambda i: (i.vintage, i.created_at))
+    return {i.vintage: i for i in made if i.vintage < before and i.is_synthetic == synthetic}
+
+
+def first_vintage(home: Path, dataset: str, period: str, before: str, *, synthetic: bool) -> str:
+    """The vintage that first released a period of a dataset; ``before``, the one being made, where none did."""
+    for vintage, info in _by_vintage(home, before, synthetic=synthetic).items():
+        file = info.folder / "files" / f"{cube_table(dataset)}.parquet"
+        if file.is_file() and period in pl.read_parquet(file, columns=["period"])["period"]:
+            return vintage
+    return before
+
+
 def released_totals(home: Path, before: str, *, synthetic: bool) -> pl.DataFrame:
     """Published totals of the city and its branches in the releases of earlier vintages: ``TOTALS``, oldest vintage first.
 
     One release a vintage counts, the last one made. Only what readers were shown is read; releases of synthetic data and of
     real data are never mixed.
     """
-    newest = {
-        info.vintage: info
-        for info in sorted(list_releases(home), key=lambda i: (i.vintage, i.created_at))
-        if info.vintage < before and info.is_synthetic == synthetic
-    }
     parts = [pl.DataFrame(schema=TOTALS)]
-    for vintage, info in sorted(newest.items()):
+    for vintage, info in _by_vintage(home, before, synthetic=synthetic).items():
         file = info.folder / "files" / f"{TABLE}.parquet"
         if not file.is_file():
             continue
@@ -127,7 +137,7 @@ def revision_rows(totals: pl.DataFrame, current: pl.DataFrame, settings: Mapping
         parts.append(
             cut.select(pl.lit(indicator).alias("indicator"), pl.exclude("indicator")).cast(dict(TRIANGLE.items()))
         )
-    return pl.concat(parts)
+    return pl.concat(parts).sort("indicator", "period", "vintage")
 
 
 def summary_rows(totals: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

@@ -45,7 +45,7 @@ from etl.series_tables import (
     REVISION,
     REVISION_SUMMARY,
 )
-from etl.vintages import first_published, period_end, released_totals, revision_rows, summary_rows
+from etl.vintages import first_published, first_vintage, period_end, released_totals, revision_rows, summary_rows
 from etl.waterfall import TOLERANCE, changes, clear_changes, growth_rows, identity_error, public_certificate
 from warehouse.catalogue import load_indicators, load_yaml
 from warehouse.write import WorkStore
@@ -165,7 +165,7 @@ def _series(
     own = contributions.filter(pl.col("indicator") == indicator).drop_nulls("value")
     stratum = pl.concat_str(pl.col("ai_class").first().str.slice(0, 1), pl.col("size").first())
     annual = own.group_by("uscc", pl.col("ref_year").alias("year"), maintain_order=True).agg(
-        weight=pl.col("value").cast(pl.Float64).sum(), stratum=stratum
+        weight=pl.col("value").sum(), stratum=stratum
     )
     totals = {y: float(v) for y, v in own.group_by("ref_year").agg(pl.col("value").sum()).iter_rows()}
     at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in ("ai_class", "district", "size"))
@@ -257,17 +257,14 @@ def revision_vintages(context: dg.AssetExecutionContext, stores: Stores) -> dg.M
         return dg.MaterializeResult(metadata={"rows": rows.height})
 
 
-def _newest(work: WorkStore, before: pl.DataFrame, vintage: str) -> dict[str, tuple[str, str]]:
+def _newest(stores: Stores, vintage: str) -> dict[str, tuple[str, str]]:
     """Newest period of the annual and quarterly datasets, and the vintage that first released it."""
-    annual = work.read(PROTECTED, ["period"])["period"].unique().sort()
     found = {}
-    if annual.len():
-        period = str(annual[-1])
-        first = before.filter(pl.col("period") == period)["vintage"].min()
-        found["core_leaf_year"] = (period, str(first or vintage))
-    quarters = work.read(QUARTER, ["period"])["period"].unique().sort()
-    if quarters.len():
-        found[DATASET] = (str(quarters[-1]), vintage)
+    for dataset, table in (("core_leaf_year", PROTECTED), (DATASET, QUARTER)):
+        periods = stores.work.read(table, ["period"])["period"].unique().sort()
+        if periods.len():
+            last = str(periods[-1])
+            found[dataset] = last, first_vintage(stores.root, dataset, last, vintage, synthetic=stores.is_demo)
     return found
 
 
@@ -302,7 +299,7 @@ def process_quality(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mat
                 if any(column.to == "submitted_on" for column in c.columns) and c.frequency == "Q"
             },
             work.read(UNIT_YEAR), contributions, work.read(QUANTITY), model_shares(contributions),
-            _newest(work, released_totals(stores.root, vintage, synthetic=stores.is_demo), vintage),
+            _newest(stores, vintage),
             load_yaml("calendar"), _editing_rates(work),
         )  # fmt: skip
         work.write(PROCESS, rows)

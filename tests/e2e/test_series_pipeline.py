@@ -46,7 +46,8 @@ def test_quarters_of_a_year_add_up_to_the_published_year(release: Release) -> No
         own = cells.filter((pl.col("indicator") == quarter) & (pl.col("adjustment") == "N"))
         sums = own.group_by(pl.col("period").str.slice(0, 4)).agg(pl.col("value").sum().cast(pl.Float64), n=pl.len())
         whole = {y: v for y, v, n in sums.iter_rows() if n == 4}
-        assert whole == pytest.approx(headline(release, annual), rel=1e-9)
+        published = headline(release, annual)
+        assert len(whole) >= 4 and whole == pytest.approx({y: published[y] for y in whole}, rel=1e-9)
     assert max(cells["period"]) < AS_OF[:4] + "-Q1", "a quarter that is not over at the vintage is not released"
     diagnostics = release.table("meta_series")
     for series in ("ai_revenue", "operating_revenue"):

@@ -11,6 +11,7 @@ from etl.methods.periods import parse
 from etl.vintages import (
     TOTALS,
     first_published,
+    first_vintage,
     period_end,
     released_totals,
     revision_rows,
@@ -104,6 +105,8 @@ def test_released_totals_are_what_readers_saw_before_and_of_the_same_kind(tmp_pa
         "of earlier vintages only"
     )
     found = released_totals(tmp_path, "2099-01-01", synthetic=content.is_synthetic)
+    for period, first in (("2025", content.vintage), ("2031", "2099-01-01")):
+        assert first_vintage(tmp_path, "core_leaf_year", period, "2099-01-01", synthetic=content.is_synthetic) == first
     cells = content.cubes["core_leaf_year"]
     wide = cells.filter(pl.col("ai_class").is_in(["_T", "A", "B", "C", "D", "E"]) & pl.col("value").is_not_null())
     assert found.height == wide.height > 0 and set(found["vintage"]) == {content.vintage}
