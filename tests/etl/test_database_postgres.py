@@ -11,11 +11,11 @@ from etl.collect import collect_into, collect_source
 from etl.contract import load_contract
 from etl.demo.city import City
 from etl.demo.files import headers
-from etl.demo.further import write_file
 from etl.demo.generate import true_accounts
 from etl.demo.quarterly import finance_quarterly
 from etl.demo.scenario import load_scenario
 from etl.demo.units import build_units
+from etl.demo.writer import DemoWriter
 from warehouse.write import WorkStore
 
 SOURCE = load_contract("finance_quarterly")
@@ -71,8 +71,9 @@ def test_the_database_gives_what_the_files_give(tmp_path: Path, database: str, f
         rows,
         1,
     )
+    writer = DemoWriter(tmp_path / "files", 5, with_faults=False)
     for file in files:
-        write_file(tmp_path / "files", file)
+        writer.write(file)
     by_file = collect_source(SOURCE, tmp_path / "files" / SOURCE.id, tmp_path / "q2").frame
     assert store.read("collect_finance").equals(by_file), "one contract, one result"
     assert isinstance(by_file["operating_revenue_ytd_cny"][0], Decimal) and headers(SOURCE, files[0].frame)
