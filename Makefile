@@ -5,6 +5,7 @@ BIN := .venv/bin
 BASE := .venv/.installed-base
 TEST := .venv/.installed-test
 SPARK := .venv/.installed-spark
+WORKERS ?= 2
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
 .PHONY: help setup setup-spark up test check docs bench bench-classifier prove clean lock
@@ -32,8 +33,8 @@ $(SPARK): requirements/spark.txt requirements/install.sh | $(BASE)
 up: $(BASE) ## build the demo city, run the nightly job, serve the app and Dagster
 	@$(BIN)/python -m aistat up
 
-test: $(TEST) ## run the tests
-	@$(BIN)/python -m pytest -q
+test: $(TEST) ## run the tests (WORKERS=2 at a time)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: $(TEST) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
