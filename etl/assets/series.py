@@ -10,6 +10,8 @@ import polars as pl
 from etl.assets.analyse import CONTRIBUTION
 from etl.assets.collect import receipt_table, superseded_table, table_name
 from etl.assets.disseminate import AUDIT_SEED, PROTECTED, QUANTITY
+from etl.assets.editing import SUMMARY as EDITING
+from etl.assets.editing import rows_table
 from etl.assets.process import UNIT_YEAR
 from etl.compact import compact
 from etl.contract import list_contracts
@@ -51,8 +53,6 @@ from warehouse.catalogue import load_indicators, load_yaml
 from warehouse.write import WorkStore
 
 GROUP = "disseminate"
-EDITING = "disseminate_core__log_editing"
-"""What editing did, by source and period; there where sources are edited."""
 SERIES = {
     "ai_revenue": ("ai_survey_quarterly", "ai_revenue_ytd_cny"),
     "operating_revenue": ("finance_quarterly", "operating_revenue_ytd_cny"),
@@ -150,7 +150,7 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
 
 def _known(work: WorkStore, source: str, today: date) -> pl.DataFrame:
     """Returns of quarters that are over and that had come in by the day of the vintage."""
-    rows = work.read(table_name(source))
+    rows = work.read(rows_table(source))
     periods = {p: period_end(parse(p)) for p in rows["ref_period"].unique().to_list()}
     done = [p for p, end in periods.items() if end < today]
     return rows.filter(
@@ -187,7 +187,7 @@ def _certificate(series: dict[str, Quarters]) -> dict[str, object]:
 @dg.asset(
     name=QUARTER,
     group_name=GROUP,
-    deps=[UNIT_YEAR, CONTRIBUTION, PROTECTED, table_name("ai_survey_quarterly"), table_name("finance_quarterly")],
+    deps=[UNIT_YEAR, CONTRIBUTION, PROTECTED, rows_table("ai_survey_quarterly"), rows_table("finance_quarterly")],
     check_specs=[dg.AssetCheckSpec("audit_passed", asset=QUARTER, blocking=True)],
     description="季度序列：单季、累计、季节调整、景气指数与预警灯 / quarterly series, seasonal adjustment, climate and lamps",
 )
@@ -279,7 +279,14 @@ def _editing_rates(work: WorkStore) -> dict[tuple[str, str], float]:
 @dg.asset(
     name=PROCESS,
     group_name="control",
-    deps=[UNIT_YEAR, CONTRIBUTION, QUANTITY, QUARTER, *(table_name(c.id) for c in list_contracts() if c.survey)],
+    deps=[
+        UNIT_YEAR,
+        CONTRIBUTION,
+        QUANTITY,
+        QUARTER,
+        EDITING,
+        *(table_name(c.id) for c in list_contracts() if c.survey),
+    ],
     description="各调查的过程质量指标（ESS） / process quality of every survey (ESS)",
 )
 def process_quality(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
