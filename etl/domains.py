@@ -28,7 +28,9 @@ def domain_codes() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for sort, (code, parent) in enumerate(domain_parents().items()):
         if code == OTHER:
-            names = {"name_zh": "其他及未列明领域", "name_en": "Other or not stated", "basis": "proposal"}
+            whole = scheme.get("R")  # the remainder of the list is adopted with the list
+            names = {"name_zh": "其他及未列明领域", "name_en": "Other or not stated"}
+            names |= {"basis": whole.basis, "status": whole.status}
             names |= {
                 "definition_zh": "不属于条例第三十九至四十一条所列领域的收入",
                 "legal_basis": "条例第三十八条、第四十二条等",
@@ -36,7 +38,7 @@ def domain_codes() -> list[dict[str, object]]:
         else:
             own = scheme.get(code)
             names = {"name_zh": own.name_zh, "name_en": own.name_en, "definition_zh": own.definition_zh}
-            names |= {"legal_basis": scheme.get(parent or code).legal_basis, "basis": own.basis}
+            names |= {"legal_basis": scheme.get(parent or code).legal_basis, "basis": own.basis, "status": own.status}
         level = 1 if parent is None else 2
         rows.append({"code": code, "parent": parent, "level": level, "sort": sort, **names})
     return rows

@@ -33,7 +33,7 @@ def code_table(
     """Every code list the released datasets use; ``own`` are those of the sources' forms and registers."""
     rows = [_code_row(scheme, code) for scheme in SCHEMES for code in load_scheme(scheme).codes]
     plain: dict[str, object] = dict.fromkeys(CODE_SCHEMA, "")
-    common = {"scheme": domains.SCHEME, "level_name": domains.SCHEME, "segment": "related", "status": "draft"}
+    common = {"scheme": domains.SCHEME, "level_name": domains.SCHEME, "segment": "related"}
     rows += [plain | common | row for row in domains.domain_codes()]
     marks = {"public": ("public", "public_list"), "own": ("in_force", "source_contract")}
     for kind, scheme, codes in [("public", *p) for p in public.items()] + [("own", *o) for o in own.items()]:

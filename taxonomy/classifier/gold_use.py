@@ -86,6 +86,8 @@ def calibrated(bundle: Bundle, gold: pl.DataFrame, sample: str, share: float) ->
     known = part.filter(pl.Series([w is not None for w in where], dtype=pl.Boolean))
     if known.height == 0:
         return bundle
+    if "filing_text" not in known.columns:
+        known = known.with_columns(filing_text=pl.lit(None, pl.String))
     leaf = np.array([w for w in where if w is not None], dtype=np.int64)
     found = fit(score(known, bundle).score, leaf, _weights(known))
     return bundle if found == Calibration() else _with(bundle, found, {"sample": sample, "share": share})

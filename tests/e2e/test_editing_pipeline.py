@@ -35,7 +35,8 @@ def test_every_fault_of_the_log_ends_in_quarantine_a_flag_or_the_list_or_is_too_
     assert loud.height > 10
     apart = {(f, v) for f, k, v in quarantine.select("file", "key", "value").iter_rows() for v in (k, v)}
     for fault in loud.iter_rows(named=True):
-        assert {(fault["file"], fault["uscc"]), (fault["file"], fault["written"])} & apart, fault
+        named = {(fault["file"], fault[name]) for name in ("uscc", "key", "written")}
+        assert named & apart, fault
 
 
 def test_units_rest_on_edited_rows_and_keep_the_originals(demo_home: Path) -> None:

@@ -40,7 +40,8 @@ def answered(home: Path) -> pl.DataFrame:
             if task.kind != "gold" or task.unit_id not in mine:
                 continue
             is_slip = name == "wang" and int(task.task_id[:2], 16) % 8 == 0
-            code = truth[task.unit_id] if not is_slip else "A11" if truth[task.unit_id] == "none" else "none"
+            true = truth.get(task.unit_id, "none")  # units born after the full register are ordinary ones
+            code = true if not is_slip else "A11" if true == "none" else "none"
             journal.answer(user, Given(task.task_id, "code", (code,), task.text_hash, task.bundle))
     zhao = journal.user("zhao")
     assert zhao is not None

@@ -1,6 +1,7 @@
 """Labels from the journal: what trains and what does not and why; gold never; nothing about a unit is printed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_train_from_the_journal_tells_counts_and_no_unit(
     assert code == 0, err
     assert "9 个已定单位" in out and "采用 / used 3" in out and "核心 / core 1, 相关 / related 1, 非AI / none 1" in out
     assert "未用 / left out 1: 标准样本单位" in out
-    name = out.splitlines()[-1].split()[0]
+    (name,) = set(re.findall(r"\b[0-9a-f]{12}\b", out))
     assert load(reviewed / "bundles" / name).training["labels"] == 3
     entry = ReviewJournal(reviewed).audit(1)[0]
     assert (entry["user"], entry["action"]) == ("li", "labels_read")

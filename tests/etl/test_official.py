@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from aistat.cli import main
-from etl import official, reference
+from etl import domains, official, reference
 from etl.assets import disseminate
 from etl.instance import prepare
 from etl.resources import AS_OF_TAG, OFFICIAL_TAG, Stores
@@ -136,6 +136,7 @@ def test_with_adopted_code_lists_the_asset_releases_officially(
     monkeypatch.setenv("DAGSTER_HOME", os.environ.get("DAGSTER_HOME", ""))
     prepare(tmp_path)
     monkeypatch.setattr(reference, "load_scheme", adopted)
+    monkeypatch.setattr(domains, "load_scheme", adopted)
     official.request(real_home, "qian", AS_OF)
     tags = {AS_OF_TAG: AS_OF, OFFICIAL_TAG: "qian"}
     with dg.DagsterInstance.ephemeral() as instance:
