@@ -5,6 +5,7 @@ BIN := .venv/bin
 BASE := .venv/.installed-base
 TEST := .venv/.installed-test
 SPARK := .venv/.installed-spark
+WORKERS ?= 2
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
 .PHONY: help setup setup-spark up test check docs bench bench-classifier prove clean lock
@@ -32,8 +33,8 @@ $(SPARK): requirements/spark.txt requirements/install.sh | $(BASE)
 up: $(BASE) ## build the demo city, run the nightly job, serve the app and Dagster
 	@$(BIN)/python -m aistat up
 
-test: $(TEST) ## run the tests
-	@$(BIN)/python -m pytest -q
+test: $(TEST) ## run the tests (WORKERS=2 at a time)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: $(TEST) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -56,6 +57,8 @@ prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove_classifier.py
 	@$(BIN)/python tests/benchmarks/prove_promise.py
 	@$(BIN)/python tests/benchmarks/prove_misclassification.py
+	@$(BIN)/python tests/benchmarks/prove_estimation.py
+	@$(BIN)/python tests/benchmarks/prove_editing.py --city
 
 lock: ## recompile the requirement sets (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/base.in -o requirements/base.txt

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taxonomy.classifier.bundle import Bundle
 
 REQUIRED = ("name", "business_scope")
-OPTIONAL = ("unit_id", "main_products", "gbt_code")
+OPTIONAL = ("unit_id", "main_products", "gbt_code", "filing_text")
 BLOCK_BYTES = 2 << 20
 BATCH_ROWS = 25_000
 READ_BYTES = 1 << 20

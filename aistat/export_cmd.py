@@ -24,6 +24,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def export_dataset(args: argparse.Namespace) -> int:
     """Write the file whole or not at all, and say what it holds."""
     from warehouse.export import ExportError, export
+    from warehouse.export.words import kind_of, kind_text
     from warehouse.read import NoRelease, open_current
 
     try:
@@ -33,7 +34,8 @@ def export_dataset(args: argparse.Namespace) -> int:
         raise UserError(str(error)) from error
     path = args.output / made.filename if args.output.is_dir() else args.output
     write_whole(path, made.content)
-    mark = "模拟数据 / simulated data" if release.is_synthetic(args.dataset) else "非模拟数据 / not simulated"
+    kind = kind_of(release, release.dataset(args.dataset))
+    mark = " / ".join(kind_text(kind, lang) for lang in ("zh", "en"))
     print(f"{path}: {len(made.content):,} bytes, {release.info.release_id}, {mark}")
     return 0
 

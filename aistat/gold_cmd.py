@@ -33,9 +33,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         command.add_argument("--sample", help="default: the newest")
         command.set_defaults(func=func)
     promise = commands.add_parser("promise", help="各类自动编码阈值 / auto-coding thresholds that gold supports")
-    promise.add_argument("--error", type=float, default=0.05, help="至多的差错率 / promised error")
-    promise.add_argument("--confidence", type=float, default=0.95)
-    promise.add_argument("--looks", type=int, default=1, help="同一样本使用次数 / how often this gold is used for it")
+    promise.add_argument("--error", type=float, help="至多的差错率 / promised error (default: review.yaml)")
+    promise.add_argument("--confidence", type=float, help="default: review.yaml")
+    promise.add_argument(
+        "--looks", type=int, help="同一样本使用次数 / how often this gold is used for it (default: review.yaml)"
+    )
     promise.add_argument("-o", "--output", type=Path, help="json")
     promise.set_defaults(func=show_promise)
 
@@ -48,6 +50,19 @@ def _units() -> "pl.DataFrame":
     with run_lock(home()):
         try:
             return units_of(WorkStore(home()))
+        except LookupError as error:
+            raise UserError(f"{home()}: no codes yet ({error}); 'aistat run' first") from error
+
+
+def _decisions() -> "pl.DataFrame":
+    from etl.assets.process import CODE_UNIT
+    from etl.promise import NEEDED
+    from warehouse.connect import run_lock
+    from warehouse.write import WorkStore
+
+    with run_lock(home()):
+        try:
+            return WorkStore(home()).read(CODE_UNIT, NEEDED)
         except LookupError as error:
             raise UserError(f"{home()}: no codes yet ({error}); 'aistat run' first") from error
 
@@ -145,32 +160,22 @@ def show_agreement(args: argparse.Namespace) -> int:
 
 def show_promise(args: argparse.Namespace) -> int:
     """Which class groups the machine may code alone from which confidence on; exit 0 even when it is none of them."""
-    import polars as pl
+    from dataclasses import replace
+    from datetime import date
 
-    from etl.evidence import gold_plan
-    from taxonomy.classifier.gold import stratify
-    from taxonomy.classifier.promise import PromiseError, choose_thresholds
-    from warehouse.review_results import promise_input
+    from etl.coding import load_bundle
+    from etl.promise import REASONS, PromiseRules, night_promise
+    from taxonomy.classifier.promise import PromiseError
 
-    gold, units = _gold(), _units()
-    if set(gold["bundle"]) != set(units["bundle"]):
-        raise UserError(
-            f"gold {gold['sample'][0]} was drawn for bundle {gold['bundle'][0]}, units are coded by {units['bundle'][0]}; "
-            "draw a new sample for it (units whose text did not change keep their labels)"
-        )
-    shown = pl.col("group") != "doubt"
-    frame, _ = stratify(units, gold_plan(0))
-    population = frame.filter(shown).select("group", "stratum", pl.col("probability").alias("confidence"))
+    gold, rules = _gold(), PromiseRules.load()
+    asked = {"error": args.error, "confidence": args.confidence, "looks": args.looks}
+    rules = replace(rules, **{k: v for k, v in asked.items() if v is not None})
     try:
-        promise = choose_thresholds(
-            promise_input(gold).filter(shown),
-            population,
-            error=args.error,
-            confidence=args.confidence,
-            looks=args.looks,
-        )
+        found = night_promise(_decisions(), gold, load_bundle(home() / "bundles"), date.today(), rules)
     except PromiseError as error:
         raise UserError(str(error)) from error
+    if (promise := found.promise) is None:
+        raise UserError(f"{found.sample}: " + " / ".join(REASONS[found.reason]))
     for g in promise.groups:
         bound = "—" if g.bound is None else f"{g.bound:.3f}"
         seen = "—" if g.observed_error is None else f"{g.observed_error:.3f}"

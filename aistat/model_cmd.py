@@ -5,14 +5,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aistat.calibration import calibrated_bundle
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
+from aistat.training_labels import add_arguments, gather, refuse_gold_file
 
 if TYPE_CHECKING:
     import polars as pl
 
 TEXTS = ("name", "business_scope", "main_products", "gbt_code")
 INPUT = ("unit_id", *TEXTS)
+FILING = "filing_text"
 NUMBERS = ("p_ai", "probability", "inclusion_probability")
 SHOWN_DIFFERENCES = 10
 
@@ -24,13 +27,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train_ = commands.add_parser(
         "train", help="训练并保存模型包（不启用） / train and store a bundle; promote it apart"
     )
-    train_.add_argument(
-        "--reviews", type=Path, help="复核结果 unit_id, code（文字可由名录补齐） / settled review answers"
-    )
-    train_.add_argument("--labels", type=Path, help="已标注文本 name, business_scope, code / labelled texts")
-    train_.add_argument(
-        "--gold", type=Path, help="金标准样本：其中单位不得进入训练 / refuse these units as training texts"
-    )
+    add_arguments(train_)
     train_.set_defaults(func=train)
     commands.add_parser("list", help="模型包列表 / bundles there are").set_defaults(func=list_all)
     judged = commands.add_parser("evaluate", help="质量报告 / quality report of a run against a gold sample")
@@ -106,13 +103,19 @@ def _folder() -> Path:
 def _register_texts() -> "pl.DataFrame | None":
     """Texts of the register in the work store, if this installation has one."""
     from etl.assets.collect import table_name
+    from etl.assets.register import REGISTER_CURRENT
     from etl.coding import coding_input
+    from etl.filing_text import filing_texts
     from warehouse.write import WorkStore
 
     if not (home() / "work.duckdb").is_file():
         return None
     work = WorkStore(home())
-    return coding_input(work.read(table_name("register"))) if work.exists(table_name("register")) else None
+    if not work.exists(REGISTER_CURRENT):
+        return None
+    listed = table_name("algorithm_filings")
+    filings = filing_texts(work.read(listed)) if work.exists(listed) else None
+    return coding_input(work.read(REGISTER_CURRENT), filings=filings)
 
 
 # --- train -----------------------------------------------------------------------------------------------------
@@ -129,12 +132,12 @@ def _with_texts(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
                 f"{path}: no texts (name, business_scope) and no register to take them from by unit_id; "
                 "add the columns, or run in the AISTAT_HOME of the installation"
             )
-        kept = frame.drop([c for c in TEXTS if c in frame.columns])
-        found = kept.join(register_.select(INPUT), on="unit_id", how="inner")
+        kept = frame.drop([c for c in (*TEXTS, FILING) if c in frame.columns])
+        found = kept.join(register_.select(*INPUT, FILING), on="unit_id", how="inner")
         if found.height < frame.height:
             print(f"{path}: {frame.height - found.height:,} 个单位不在名录 / units are not in the register: left out")
         frame = found
-    absent = [pl.lit(None, pl.String).alias(c) for c in INPUT if c not in frame.columns]
+    absent = [pl.lit(None, pl.String).alias(c) for c in (*INPUT, FILING) if c not in frame.columns]
     return frame.with_columns(absent)
 
 
@@ -166,23 +169,8 @@ def training_labels(reviews: Path | None, labels: Path | None, gold: Path | None
         return None
     rows = pl.concat(parts)
     if gold is not None:
-        _refuse_gold(rows, gold)
+        refuse_gold_file(rows, gold)
     return rows
-
-
-def _refuse_gold(rows: "pl.DataFrame", path: Path) -> None:
-    import polars as pl
-
-    kept = read_table(path, ("unit_id",))
-    same = pl.col("unit_id").is_in(kept["unit_id"].drop_nulls().to_list())
-    if "business_scope" in kept.columns:
-        scopes = kept["business_scope"].drop_nulls().str.strip_chars()
-        same = same | pl.col("business_scope").str.strip_chars().is_in(scopes.filter(scopes != "").to_list())
-    leaking = rows.filter(same.fill_null(False))
-    if leaking.height:
-        raise CheckFailed(
-            f"{leaking.height} training rows are gold units or carry their text; take them out: gold judges, never trains"
-        )
 
 
 def train(args: argparse.Namespace) -> int:
@@ -190,14 +178,15 @@ def train(args: argparse.Namespace) -> int:
     from taxonomy.classifier.bundle import BundleError, build_bundle
     from taxonomy.classifier.store import save
 
-    labels = training_labels(args.reviews, args.labels, args.gold)
+    labels = gather(args)
     try:
         built = build_bundle(labels)
     except BundleError as error:
         raise UserError(f"these labels cannot be trained on: {error}") from error
+    built, said = calibrated_bundle(built, labels)
     count = 0 if labels is None else labels.height
     folder = save(built, _folder(), f"{count} labels")
-    print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}")
+    print(f"{built.hash}  {count:,} 条标注 / labels → {folder}; 启用 / use it: aistat model promote {built.hash}{said}")
     return 0
 
 
@@ -316,7 +305,7 @@ def _coded_again(rows: "pl.DataFrame", bundle: Any) -> "pl.DataFrame":
     from taxonomy.classifier.batch import OUTPUT, code_batch
 
     parts = []
-    for slice_ in rows.select(*INPUT, "locked_class").iter_slices(50_000):
+    for slice_ in rows.select(*INPUT, "locked_class", FILING).iter_slices(50_000):
         for batch in slice_.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches():
             parts.append(pl.from_arrow(pa.Table.from_batches([code_batch(batch, bundle)])))
     return pl.concat(parts) if parts else pl.DataFrame(schema=OUTPUT)

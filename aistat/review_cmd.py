@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aistat import suspects
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
@@ -49,6 +50,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--adjudicate", action="store_true", help="答复是裁定 / the answers are rulings on disputed tasks"
     )
     imported.set_defaults(func=import_answers)
+    suspects.add_to(commands)
     commands.add_parser("status", help="进度与编码人 / progress and coders").set_defaults(func=show_status)
 
 
@@ -85,6 +87,7 @@ def show_queue(args: argparse.Namespace) -> int:
 def _refresh(journal: "ReviewJournal") -> None:
     from datetime import date
 
+    from etl.classifier_quality import promise_of
     from etl.evidence import open_queue, queue_plan, units_of, write_evidence
     from warehouse.connect import run_lock
     from warehouse.release import current_id, show
@@ -95,7 +98,8 @@ def _refresh(journal: "ReviewJournal") -> None:
         raise UserError(f"{home()}: nothing has been released yet; 'aistat run' first")
     with run_lock(home()):
         units = units_of(WorkStore(home()))
-        open_queue(journal, units, release, queue_plan(date.fromisoformat(show(home(), release).vintage)))
+        plan = queue_plan(date.fromisoformat(show(home(), release).vintage))
+        open_queue(journal, units, release, plan, promise_of(home(), release))
         write_evidence(home(), release, units, journal)
 
 

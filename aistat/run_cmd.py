@@ -21,6 +21,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="REASON",
         help="放行漂移并写明理由（真实变化） / let a confirmed real change pass the drift gate",
     )
+    parser.add_argument(
+        "--official",
+        action="store_true",
+        help="请求正式发布；有任何一行依据不足即拒绝 / ask for an official release; refused while any row has a weak basis",
+    )
+    parser.add_argument("--user", help="与 --official 同用：签发人 / who asks for it, with --official (role approver)")
     parser.set_defaults(func=run)
 
 
@@ -31,6 +37,16 @@ def _check_date(text: str | None) -> str | None:
         except ValueError as error:
             raise UserError(f"--as-of {text!r} is not a date; give it as YYYY-MM-DD, for example 2026-03-31") from error
     return text
+
+
+def _approver(root: Path, name: str | None) -> str:
+    """The user who asks for an official release, if this installation and that user may."""
+    from etl.official import OfficialRefused, require_request
+
+    try:
+        return require_request(root, name)
+    except OfficialRefused as error:
+        raise UserError(str(error)) from error
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,9 +65,15 @@ def run(args: argparse.Namespace) -> int:
             f"{folder}: no inbox there; put the received files into one folder a source below it, "
             "or run 'aistat init' for an empty installation, 'aistat demo' for the built-in city"
         )
+    official = _approver(root, args.user) if args.official else None
     say(f"每晚作业 / nightly job, AISTAT_HOME={root}")
     passed = run_nightly(
-        root, as_of=_check_date(args.as_of), full=args.full, inbox=inbox, accept_drift=args.accept_drift
+        root,
+        as_of=_check_date(args.as_of),
+        full=args.full,
+        inbox=inbox,
+        accept_drift=args.accept_drift,
+        official=official,
     )
     say("完成 / done" if passed else "未完成，仍提供上一版发布 / not finished; the last release stays served")
     return 0 if passed else 1

@@ -19,6 +19,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def yearbook(args: argparse.Namespace) -> int:
     """Write the workbook whole or not at all."""
     from aistat.export_cmd import write_whole
+    from warehouse.export.words import release_text
     from warehouse.export.yearbook import YearbookError, build_yearbook
     from warehouse.read import NoRelease, open_current
 
@@ -30,6 +31,7 @@ def yearbook(args: argparse.Namespace) -> int:
     except (NoRelease, YearbookError) as error:
         raise UserError(str(error)) from error
     write_whole(args.output, content)
-    mark = "含模拟数据 / holds simulated data" if release.info.is_synthetic else "试行 / trial"
+    mark = " / ".join(release_text(release.info, lang) for lang in ("zh", "en"))
+    mark += ", 含模拟数据 / holds simulated data" if release.info.is_synthetic else ""
     print(f"{args.output}: {len(content):,} bytes, {release.info.release_id}, {mark}")
     return 0

@@ -3,14 +3,19 @@
 from dashboard.pages import (
     admin,
     catalogue,
+    climate,
+    demography,
     district,
+    editing,
     exports,
     filings,
     help,
     impact,
     overview,
     quality,
+    revisions,
     structure,
+    theme,
 )
 from dashboard.pages.base import Page
 
@@ -18,13 +23,18 @@ PAGES: tuple[Page, ...] = (
     overview.PAGE,
     structure.PAGE,
     district.PAGE,
+    demography.PAGE,
+    climate.PAGE,
+    *theme.PAGES,
     filings.PAGE,
     catalogue.PAGE,
     quality.PAGE,
+    revisions.PAGE,
+    editing.PAGE,
     impact.PAGE,
     exports.PAGE,
     help.PAGE,
     admin.PAGE,
 )
 BY_PATH = {page.path: page for page in PAGES}
-GROUPS = ("nav_monitor", "nav_basis", "nav_output", "nav_manage")
+GROUPS = ("nav_monitor", "nav_themes", "nav_basis", "nav_output", "nav_manage")

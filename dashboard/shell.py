@@ -12,6 +12,7 @@ from dashboard.context import Context, parse_query
 from dashboard.registry import BY_PATH, GROUPS, PAGES
 from dashboard.text import LANGUAGES, words
 from warehouse.access import Forbidden, User, require
+from warehouse.export.words import release_text
 from warehouse.read import NoRelease, open_current
 
 
@@ -42,7 +43,11 @@ def _navigation(context: Context) -> html.Nav:
 def _top(context: Context) -> html.Header:
     info = context.release.info
     release = html.Div(
-        [html.Span(f"{context.t('vintage')} {info.vintage}"), html.Span(f"{context.t('release')} {info.release_id}")],
+        [
+            html.Span(f"{context.t('vintage')} {info.vintage}"),
+            html.Span(f"{context.t('release')} {info.release_id}"),
+            html.Span(release_text(info, context.lang)),
+        ],
         className="top-release",
     )
     other = "English" if context.lang == "zh" else "中文"

@@ -1,12 +1,14 @@
 """Counts of the classifier beside counts corrected for its errors (直接计数与校正计数), from the gold sample in force."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from etl.methods.misclassification import Gold, adjusted_counts, tally
+from etl.methods.misclassification import Adjusted, Gold, adjusted_counts, tally
 from taxonomy.classifier.gold import GoldPlan, stratify
+from taxonomy.classifier.judged import is_core
 from taxonomy.scheme import load_scheme
 
 NONE: Final = "none"
@@ -25,10 +27,10 @@ def branches() -> list[str]:
 
 
 def _truth(codes: list[str] | None) -> str | None:
-    """Branch of a final label, *none*, or null where it is not final or 无法判定."""
+    """Branch of a final label, *none* (related codes are no core industry), or null where it is not final or 无法判定."""
     if not codes:
         return None
-    return NONE if codes[0] == NONE else codes[0][0]
+    return codes[0][0] if is_core(codes[0]) else NONE
 
 
 def adjusted_rows(decisions: pl.DataFrame, gold: pl.DataFrame | None) -> tuple[list[dict[str, Any]], str]:
@@ -46,24 +48,35 @@ def adjusted_rows(decisions: pl.DataFrame, gold: pl.DataFrame | None) -> tuple[l
     tuple
         The rows, and a key of :data:`REASONS` where there are none (empty text otherwise).
     """
-    if gold is None or gold.height == 0:
-        return [], "no_gold"
-    if set(gold["bundle"].unique()) != set(decisions["bundle"].unique()):
-        return [], "other_bundle"
-    classes = [*branches(), NONE]
-    judged = gold.with_columns(
-        truth=pl.Series([_truth(c) for c in gold["codes"].to_list()], dtype=pl.String)
-    ).drop_nulls("truth")
-    if judged.height < gold.height:
-        return [], "unfinished"
+    if (why := _unfit(decisions, gold)) or gold is None:
+        return [], why
     _, strata = stratify(decisions, GoldPlan(seed=SEED))
-    names = strata["stratum"].to_list()
-    if set(names) - set(judged["stratum"]):
+    if set(strata["stratum"]) - set(gold["stratum"]):
         return [], "new_strata"
-    index = {name: h for h, name in enumerate(names)}
-    judged = judged.filter(pl.col("stratum").is_in(names))
+    classes = [*branches(), NONE]
+    drawn = _gold_counts(gold, strata, classes)
+    found = adjusted_counts(drawn, strata["population"].to_numpy(), seed=SEED)
+    locked = decisions.filter(pl.col("route") == "lock")["ai_class"].fill_null(NONE)
+    picked: list[tuple[str, list[int] | None]] = [("core", None), *((c, [k]) for k, c in enumerate(classes[:-1]))]
+    return [_row(found, code, which, locked) for code, which in picked], ""
+
+
+def _unfit(decisions: pl.DataFrame, gold: pl.DataFrame | None) -> str:
+    """Why gold cannot correct these decisions, a key of :data:`REASONS`; empty if it can."""
+    if gold is None or gold.height == 0:
+        return "no_gold"
+    if set(gold["bundle"].unique()) != set(decisions["bundle"].unique()):
+        return "other_bundle"
+    return "unfinished" if None in [_truth(c) for c in gold["codes"].to_list()] else ""
+
+
+def _gold_counts(gold: pl.DataFrame, strata: pl.DataFrame, classes: Sequence[str]) -> Gold:
+    """Gold of today's strata as counts by true class, with the sizes of the strata when it was drawn."""
+    names = strata["stratum"].to_list()
+    truth = pl.Series("truth", [_truth(c) for c in gold["codes"].to_list()], dtype=pl.String)
+    judged = gold.with_columns(truth).filter(pl.col("stratum").is_in(names))
     counts = tally(
-        judged["stratum"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
+        judged["stratum"].replace_strict({n: h for h, n in enumerate(names)}, return_dtype=pl.Int64).to_numpy(),
         judged["truth"].replace_strict({c: k for k, c in enumerate(classes)}, return_dtype=pl.Int64).to_numpy(),
         len(names), len(classes),
     )  # fmt: skip
@@ -71,18 +84,14 @@ def adjusted_rows(decisions: pl.DataFrame, gold: pl.DataFrame | None) -> tuple[l
     drawn_from = dict(population.iter_rows())
     frame = np.array([round(drawn_from[name]) for name in names], dtype=np.int64)
     predicted = np.array([classes.index(g if g in classes else NONE) for g in strata["group"]], dtype=np.int64)
-    found = adjusted_counts(
-        Gold(counts, np.maximum(frame, counts.sum(axis=1)), predicted), strata["population"].to_numpy(), seed=SEED
-    )
-    locked = decisions.filter(pl.col("route") == "lock")["ai_class"].fill_null(NONE)
-    rows = []
-    for code, picked in [("core", None), *((c, [k]) for k, c in enumerate(classes[:-1]))]:
-        sure = sum(1 for c in locked if c != NONE and (code == "core" or c.startswith(code)))
-        e = found.estimate(picked)
-        rows.append(
-            {
-                "code": code, "plain": e.plain + sure, "adjusted": e.adjusted + sure, "lower": e.lower + sure,
-                "upper": e.upper + sure, "reliable": e.reliable, "estimator": found.estimator, "reason": found.reason,
-            }
-        )  # fmt: skip
-    return rows, ""
+    return Gold(counts, np.maximum(frame, counts.sum(axis=1)), predicted)
+
+
+def _row(found: Adjusted, code: str, picked: list[int] | None, locked: pl.Series) -> dict[str, Any]:
+    """One row of :func:`adjusted_rows`; locked units are certain and stand in both counts."""
+    sure = sum(1 for c in locked if c != NONE and (code == "core" or c.startswith(code)))
+    e = found.estimate(picked)
+    return {
+        "code": code, "plain": e.plain + sure, "adjusted": e.adjusted + sure, "lower": e.lower + sure,
+        "upper": e.upper + sure, "reliable": e.reliable, "estimator": found.estimator, "reason": found.reason,
+    }  # fmt: skip

@@ -15,10 +15,14 @@ import polars as pl
 
 from etl.adjusted import adjusted_rows
 from etl.coding import DECIDED
+from etl.promise import NO_GOLD, NightPromise, standing
 from taxonomy.classifier.changes import Changes, change_list, joined
-from taxonomy.classifier.drift import Drift, gate, gold_signals, load_limits
+from taxonomy.classifier.drift import Drift, gate, gold_signals, labels_in_order, load_limits
 from taxonomy.classifier.evaluate import QualityReport, RunFacts, evaluate
+from taxonomy.classifier.gold_use import calibration_share, judging
 from taxonomy.classifier.profile import Profile, build_profile
+from taxonomy.classifier.promise import Promise
+from taxonomy.classifier.store import current_bundle
 from warehouse.release import current_id
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import gold_units
@@ -39,12 +43,13 @@ class Watch:
     drift: Drift
     labels: tuple[int, int]
     changes: Mapping[str, Any] | None
+    promise: NightPromise = NO_GOLD
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "profile": self.profile.as_dict(), "drift": self.drift.as_dict(), "labels": list(self.labels),
-            "changes": None if self.changes is None else dict(self.changes),
+            "changes": None if self.changes is None else dict(self.changes), "promise": self.promise.as_dict(),
         }  # fmt: skip
 
 
@@ -73,9 +78,10 @@ def read_watch(root: Path, name: str) -> Watch | None:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         drift, profile = Drift.from_dict(body["drift"]), Profile.from_dict(body["profile"])
+        promise = NightPromise.from_dict(body["promise"]) if "promise" in body else NO_GOLD
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"profiles/{path.name} cannot be used ({error}); delete it and run again") from error
-    return Watch(profile, drift, (body["labels"][0], body["labels"][1]), body["changes"])
+    return Watch(profile, drift, (body["labels"][0], body["labels"][1]), body["changes"], promise)
 
 
 def reference(root: Path) -> tuple[str, Watch | None]:
@@ -100,11 +106,12 @@ def watch(
     *,
     wrong: Sequence[bool] | None = None,
     accepted: str = "",
+    promise: NightPromise = NO_GOLD,
 ) -> Watch:
     """Compare a night's coding with the release being served, and leave the outcome as the candidate of the next release.
 
     ``inputs`` and ``codes`` are frames of the register's texts and of its decisions; ``wrong`` the newest gold labels
-    (:func:`taxonomy.classifier.drift.labels_in_order`), None without gold. The same profile and labels as those of
+    (:func:`served_labels`), None without gold; ``promise`` what the night promises. The same profile and labels as those of
     the release keep its outcome: there is nothing new to judge, and the same content must give the same release.
     """
     limits = load_limits()
@@ -114,14 +121,37 @@ def watch(
     if last is not None and (last.profile.as_dict(), last.labels) == (now.as_dict(), labels):
         drift, changes = last.drift, last.changes
     else:
-        signals = gold_signals(wrong, limits) if wrong is not None else ()
+        signals = gold_signals(wrong, limits, _promised(last)) if wrong is not None else ()
         drift = gate(None if last is None else last.profile, now, limits, reference=name, gold=signals)
         changes = _carried(root, now, last)
     if drift.blocks and accepted:
         drift = replace(drift, accepted=accepted)
-    found = Watch(now, drift, labels, changes)
+    found = Watch(now, drift, labels, changes, promise)
     _write(_folder(root) / f"{CANDIDATE}.json", found.as_dict())
     return found
+
+
+def promise_of(root: Path, release_id: str) -> Promise | None:
+    """What the night that made a release promised; None when it promised nothing."""
+    left = read_watch(root, release_id)
+    return None if left is None else left.promise.promise
+
+
+def _promised(last: Watch | None) -> float | None:
+    return None if last is None or last.promise.promise is None else last.promise.promise.error
+
+
+def served_labels(root: Path, decisions: pl.DataFrame, gold: pl.DataFrame) -> list[bool]:
+    """The labels that test the promise of the release being served: those of units it lets the machine code alone.
+
+    Tonight's promise is made of the same labels and would always pass; the one that stands published is at stake. A release
+    that promised nothing has nothing to be tested: what gold does not support goes to people, which is no drift.
+    """
+    last = reference(root)[1]
+    if last is None or last.promise.promise is None:
+        return []
+    stands = standing(decisions, last.promise.promise).filter("promised")
+    return labels_in_order(stands, gold)
 
 
 def _carried(root: Path, now: Profile, last: Watch | None) -> Mapping[str, Any] | None:
@@ -158,18 +188,24 @@ class ChangeLog:
         _write(_folder(root) / f"{CHANGES}.json", {"bundle": [bundle], **found.as_dict()})
 
 
-def report_of(root: Path, work: WorkStore, vintage: str, *, synthetic: bool) -> QualityReport:
-    """The quality report of the night that :func:`watch` looked at."""
+def report_of(
+    root: Path, work: WorkStore, vintage: str, *, synthetic: bool, suspects: Mapping[str, Any] | None = None
+) -> QualityReport:
+    """The quality report of the night that :func:`watch` looked at; ``suspects``: :meth:`etl.suspects.Suspects.as_dict`."""
     left = read_watch(root, CANDIDATE)
     facts = RunFacts(
         as_of=vintage,
         is_synthetic=synthetic,
         drift=None if left is None else left.drift.as_dict(),
         changes=None if left is None else left.changes,
+        suspects=suspects,
+        night=(NO_GOLD if left is None else left.promise).as_dict(),
     )
     checked = next(iter(work.batches(CODE_UNIT)))
     decisions, gold = work.read(CODE_UNIT, DECIDED), gold_of(root)
     facts = replace(facts, adjusted=adjusted_rows(decisions, gold)[0])
+    if gold is not None:
+        gold = judging(gold, calibration_share(current_bundle(root / "bundles")))
     return evaluate(decisions, gold, facts, evidence=checked)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
+from etl.filing_text import FILING_TEXT, with_filing_text
 from etl.siphash import siphash128
 from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle
@@ -57,17 +58,22 @@ def _locked(frame: pl.DataFrame, locks: pl.DataFrame | None) -> pl.DataFrame:
     return frame.join(valid, on="unit_id", how="left", validate="1:1", maintain_order="left")
 
 
-def coding_input(register: pl.DataFrame, locks: pl.DataFrame | None = None) -> pl.DataFrame:
-    """The columns the classifier reads, with a hash of them per unit (missing and empty differ); ``locks``: :data:`LOCKS`."""
+def coding_input(
+    register: pl.DataFrame, locks: pl.DataFrame | None = None, filings: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The columns the classifier reads, with a hash of them per unit (missing and empty differ); ``locks``: :data:`LOCKS`,
+    ``filings``: :func:`etl.filing_text.filing_texts`."""
     frame = _locked(register.select(pl.col("uscc").alias("unit_id"), *INPUT[1:]), locks)
+    frame = with_filing_text(frame, filings)
     read = [*INPUT[1:], "locked_class"]
-    text = frame.select(pl.concat_str([pl.col(c).fill_null("\x00") for c in read], separator="\x1f")).to_series()
+    parts = [*(pl.col(c).fill_null("\x00") for c in read), pl.col(FILING_TEXT)]
+    text = frame.select(pl.concat_str(parts, separator="\x1f", ignore_nulls=True)).to_series()
     return frame.with_columns(siphash128(text).alias("input_hash"))
 
 
 def _code(frame: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     records: list[pa.RecordBatch] = []
-    for batch in frame.select(*INPUT, "locked_class").iter_slices(BATCH_ROWS):
+    for batch in frame.select(*INPUT, "locked_class", FILING_TEXT).iter_slices(BATCH_ROWS):
         records += batch.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
     if not records:
         records = [pa.RecordBatch.from_pylist([], schema=pa.schema([(c, pa.string()) for c in INPUT]))]
@@ -76,7 +82,7 @@ def _code(frame: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     return coded
 
 
-def with_leaves(codes: pl.DataFrame) -> pl.DataFrame:
+def with_leaves(codes: pl.DataFrame, none_below: float) -> pl.DataFrame:
     """Add ``nominated`` and ``candidate_leaves`` (core leaves: the class shown first, then its candidates in order)."""
     core = [c.code for c in load_scheme("ai_industry_2026").at_level(3) if c.segment == "core"]
     ranked = pl.col("candidates").fill_null("[]").str.json_decode(pl.List(pl.Struct({"code": pl.String})))
@@ -86,7 +92,7 @@ def with_leaves(codes: pl.DataFrame) -> pl.DataFrame:
         .list.eval(pl.element().filter(pl.element().is_in(core)))
         .list.unique(maintain_order=True)
     )
-    return codes.with_columns(nominated(codes), candidate_leaves=leaves)
+    return codes.with_columns(nominated(codes, none_below), candidate_leaves=leaves)
 
 
 def _code_chunk(units: pl.DataFrame, bundle: Bundle, previous: pl.DataFrame | None) -> tuple[pl.DataFrame, int]:
@@ -99,7 +105,7 @@ def _code_chunk(units: pl.DataFrame, bundle: Bundle, previous: pl.DataFrame | No
         kept = same.select(CODED)
     if todo.height == 0 and kept is not None:
         return kept.sort("unit_id"), 0
-    fresh = with_leaves(_code(todo, bundle).select(KEPT)).join(
+    fresh = with_leaves(_code(todo, bundle).select(KEPT), bundle.parameters.none_below).join(
         todo.select("unit_id", "input_hash"), on="unit_id", how="left", validate="1:1"
     )
     return pl.concat([fresh, *([kept] if kept is not None else [])]).sort("unit_id"), todo.height
@@ -133,6 +139,7 @@ def code_chunks(
     *,
     reuse: bool = True,
     locks: pl.DataFrame | None = None,
+    filings: pl.DataFrame | None = None,
     seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     """Decisions chunk by chunk, and how many of each chunk had to be coded anew.
@@ -149,7 +156,7 @@ def code_chunks(
             raise ValueError("the register must come in the order of uscc to be coded chunk by chunk; sort it first")
         last = chunk["uscc"][-1]
         before = window.up_to(last)
-        frame, anew = _code_chunk(coding_input(chunk, locks), bundle, before if reuse else None)
+        frame, anew = _code_chunk(coding_input(chunk, locks, filings), bundle, before if reuse else None)
         if seen is not None:
             seen(before, frame)
         yield frame, anew
@@ -170,7 +177,14 @@ def code_units(
     return pl.concat([frame for frame, _ in coded]), sum(fresh for _, fresh in coded)
 
 
-def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle, locks: pl.DataFrame | None) -> bool:
+def _changed(
+    work: WorkStore,
+    register: str,
+    codes: str,
+    bundle: Bundle,
+    locks: pl.DataFrame | None,
+    filings: pl.DataFrame | None,
+) -> bool:
     """Whether any unit came, went or changed, or the bundle did; reads no evidence."""
     if work.rows(register) != work.rows(codes):
         return True
@@ -179,7 +193,7 @@ def _changed(work: WorkStore, register: str, codes: str, bundle: Bundle, locks: 
         if chunk.height == 0:
             continue
         before = window.up_to(chunk["uscc"][-1])
-        now = coding_input(chunk, locks).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
+        now = coding_input(chunk, locks, filings).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
         if before is None or not before.equals(now):
             return True
     return False
@@ -193,23 +207,26 @@ def code_register(
     *,
     full: bool = False,
     locks: pl.DataFrame | None = None,
+    filings: pl.DataFrame | None = None,
     seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
 ) -> Pass:
     """Bring the table ``codes`` of the work store up to the table ``register``, in constant memory.
 
     Both are in the order of their unit's code. Nothing is written when nothing changed; ``full`` codes everything anew;
-    ``seen`` as in :func:`code_chunks`; ``locks`` (:data:`LOCKS`) stand over the classifier.
+    ``seen`` as in :func:`code_chunks`; ``locks`` (:data:`LOCKS`) stand over the classifier; ``filings``
+    as in :func:`coding_input`.
     """
     fresh = 0
     known = work.exists(codes)
-    if full or not known or _changed(work, register, codes, bundle, locks):
+    if full or not known or _changed(work, register, codes, bundle, locks, filings):
 
         def frames() -> Iterator[pl.DataFrame]:
             nonlocal fresh
             chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
             before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
             done = False
-            for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, locks=locks, seen=seen):
+            options = {"locks": locks, "filings": filings}
+            for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, seen=seen, **options):
                 fresh, done = fresh + anew, True
                 yield frame
             if not done:

@@ -1,44 +1,57 @@
 """Collect one source: every received file read by its contract; what does not fit is kept in quarantine with its reason."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
+from etl.collect_cache import FileCache
 from etl.contract import Contract
 from etl.reading import (
     QUARANTINE,
     FileReceipt,
     FileRefused,
+    Part,
     ReadResult,
-    accepted,
     digest,
     file_period,
+    query_parts,
     read_file,
     read_parts,
     suits,
 )
+from etl.reading.database import query_of
 from warehouse.write import WorkStore
 
+FILE = "file"
+REVISION = "__revision"
 TYPES = {"string": pl.String(), "int": pl.Int64(), "decimal": pl.Decimal(20, 2), "date": pl.Date()}
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Accepted rows of all files sorted by key, the quarantined issues, one receipt a file."""
+    """Accepted rows of all files sorted by key, the quarantined issues, one receipt a file.
+
+    ``superseded``: accepted rows that do not stand because another file brought their key (corrected returns, or a key
+    in two files), with ``file`` they came in; accepted rows of all files = rows of ``frame`` + rows of ``superseded``.
+    """
 
     frame: pl.DataFrame
     quarantine: pl.DataFrame
     receipts: tuple[FileReceipt, ...]
+    superseded: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def schema(contract: Contract) -> dict[str, pl.DataType]:
     """Polars types of the contract's identifiers."""
     found: dict[str, pl.DataType] = {c.to: TYPES[c.type] for c in contract.columns}
-    return found | ({"ref_year": pl.Int64()} if contract.has_ref_year else {})
+    period = contract.period_column
+    return found | ({} if period is None else {period: pl.Int64() if period == "ref_year" else pl.String()})
 
 
 def _replace(path: Path, write: bytes) -> None:
@@ -61,10 +74,20 @@ def _keep_quarantine(folder: Path, file: str, issues: pl.DataFrame) -> None:
     temporary.replace(target)
 
 
+def refused(contract: Contract, name: str, sha256: str, reason: str) -> FileReceipt:
+    """The receipt of a delivery that could not be used."""
+    return FileReceipt(contract.id, name, sha256, None, 0, 0, 0, "refused", reason)
+
+
+def _write_refusal(folder: Path, receipt: FileReceipt) -> None:
+    (folder / f"{receipt.file}.parquet").unlink(missing_ok=True)
+    text = json.dumps(receipt.__dict__, ensure_ascii=False, indent=1)
+    _replace(folder / f"{receipt.file}.refused.json", text.encode())
+
+
 def _refuse(contract: Contract, path: Path, folder: Path, reason: str) -> FileReceipt:
-    (folder / f"{path.name}.parquet").unlink(missing_ok=True)
-    receipt = FileReceipt(contract.id, path.name, digest(path), None, 0, 0, 0, "refused", reason)
-    _replace(folder / f"{path.name}.refused.json", json.dumps(receipt.__dict__, ensure_ascii=False, indent=1).encode())
+    receipt = refused(contract, path.name, digest(path), reason)
+    _write_refusal(folder, receipt)
     return receipt
 
 
@@ -88,17 +111,40 @@ def _picked(contract: Contract, files: Sequence[Path]) -> list[Path]:
     return [p for p in files if periods.get(p, newest) == newest]
 
 
-def _merge(contract: Contract, results: Sequence[ReadResult]) -> pl.DataFrame:
-    """Rows of all files; where two bring one key, the contract says which stands."""
-    empty = pl.DataFrame(schema=schema(contract))
-    if len(results) == 1 and not contract.has_ref_year:  # a reader leaves each key of a file once
-        return results[0].frame.cast(schema(contract)).sort(list(contract.key))  # type: ignore[arg-type]
-    rows = pl.concat([empty, *(r.frame.cast(schema(contract)) for r in results)])  # type: ignore[arg-type]
-    keep = "first" if contract.file.same_key == "first_wins" else "last"
-    return rows.unique(list(contract.key), keep=keep, maintain_order=True).sort(list(contract.key))
+def _merge(contract: Contract, results: Sequence[ReadResult]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of all files, and those another file replaced: a later correction wins, else what the contract says."""
+    types = schema(contract)
+    empty = pl.DataFrame(schema=types).with_columns(pl.lit("").alias(FILE), pl.lit(0).alias(REVISION))
+    if len(results) == 1 and contract.period_column is None:  # a reader leaves each key of a file once
+        return results[0].frame.cast(types).sort(list(contract.key)), empty.drop(REVISION)  # type: ignore[arg-type]
+    parts = [
+        r.frame.cast(types).with_columns(  # type: ignore[arg-type]
+            pl.lit(r.receipt.file).alias(FILE), pl.lit(contract.file.revision(r.receipt.file)).alias(REVISION)
+        )
+        for r in results
+    ]
+    keep: Literal["first", "last"] = "first" if contract.file.same_key == "first_wins" else "last"
+    rows = pl.concat([empty, *parts]).with_row_index("__at")
+    in_order = rows.sort(
+        pl.col(REVISION) * (-1 if keep == "first" else 1), maintain_order=True
+    )  # so that the row to keep is the first or the last of its key
+    standing = in_order.unique(list(contract.key), keep=keep, maintain_order=True)
+    replaced = rows.join(standing.select("__at"), on="__at", how="anti").drop("__at", REVISION)
+    return standing.drop("__at", FILE, REVISION).sort(list(contract.key)), replaced.sort(FILE, *contract.key)
 
 
-def collect_source(contract: Contract, inbox: Path, quarantine: Path) -> Collected:
+def _read(contract: Contract, path: Path, cache: FileCache | None) -> ReadResult:
+    """A file's rows, from the cache where its content was read before (FileRefused as :func:`read_file`)."""
+    known = cache.get(path) if cache else None
+    if known is not None:
+        return known
+    result = read_file(contract, path)
+    if cache:
+        cache.put(path, result)
+    return result
+
+
+def collect_source(contract: Contract, inbox: Path, quarantine: Path, cache: FileCache | None = None) -> Collected:
     """Read every received file of a source.
 
     Parameters
@@ -107,56 +153,91 @@ def collect_source(contract: Contract, inbox: Path, quarantine: Path) -> Collect
         The source's own folder.
     quarantine
         Folder of all quarantines; this source writes ``<id>/<file>.parquet`` and ``<id>/<file>.refused.json``.
+    cache
+        Where an unchanged file's rows are taken from instead of reading it again.
     """
     folder = quarantine / contract.id
     results: list[ReadResult] = []
     receipts: list[FileReceipt] = []
     for path in _picked(contract, _received(inbox)):
         try:
-            result = read_file(contract, path)
+            result = _read(contract, path, cache)
         except FileRefused as error:
             receipts.append(_refuse(contract, path, folder, str(error)))
             continue
         _keep_quarantine(folder, path.name, result.quarantine)
         results.append(result)
         receipts.append(result.receipt)
+    if cache:
+        cache.purge()
     issues = pl.concat([pl.DataFrame(schema=QUARANTINE), *(r.quarantine for r in results)])
-    return Collected(_merge(contract, results), issues, tuple(receipts))
+    frame, superseded = _merge(contract, results)
+    return Collected(frame, issues, tuple(receipts), superseded)
 
 
-def collect_into(contract: Contract, inbox: Path, quarantine: Path, store: WorkStore, table: str) -> Collected:
+def collect_into(
+    contract: Contract, inbox: Path, quarantine: Path, store: WorkStore, table: str, root: Path | None = None
+) -> Collected:
     """As :func:`collect_source`, with the accepted rows in ``table`` of the work store instead of in ``frame``.
 
-    A single large file goes there block by block; the table is replaced only when some file could be used. ``frame``
-    has the columns and no row.
+    A single large file, and a source that ``sources.yaml`` in ``root`` takes from a database, go there block by block;
+    the table is replaced only when something could be used. ``frame`` has the columns and no row.
     """
+    folder = quarantine / contract.id
+    try:
+        query = query_of(root, contract) if root is not None else None
+    except FileRefused as error:
+        return _nothing(contract, refused(contract, f"sql_{contract.id}", "", str(error)), folder, store, table)
+    if query is not None:
+        return _collect_stream(contract, query.name, query_parts(contract, query), folder, store, table)
     paths = _picked(contract, _received(inbox))
     if len(paths) == 1 and suits(contract, paths[0]):
-        return _collect_large(contract, paths[0], quarantine / contract.id, store, table)
-    collected = collect_source(contract, inbox, quarantine)
+        return _collect_stream(contract, paths[0], read_parts(contract, paths[0]), folder, store, table)
+    cache = FileCache(root / "cache" / "collect", contract) if root is not None else None
+    collected = collect_source(contract, inbox, quarantine, cache)
     if any(r.status == "accepted" for r in collected.receipts) or not store.exists(table):
         store.write(table, collected.frame)
-    return Collected(collected.frame.clear(), collected.quarantine, collected.receipts)
+    return Collected(collected.frame.clear(), collected.quarantine, collected.receipts, collected.superseded)
 
 
-def _collect_large(contract: Contract, path: Path, folder: Path, store: WorkStore, table: str) -> Collected:
+def _nothing(contract: Contract, receipt: FileReceipt, folder: Path, store: WorkStore, table: str) -> Collected:
+    """A delivery refused whole: the last accepted rows stay, an empty table if there were none."""
+    _write_refusal(folder, receipt)
+    empty = pl.DataFrame(schema=schema(contract))
+    if not store.exists(table):
+        store.write(table, empty)
+    return Collected(empty, pl.DataFrame(schema=QUARANTINE), (receipt,))
+
+
+def _collect_stream(
+    contract: Contract, delivery: Path | str, parts: Iterator[Part], folder: Path, store: WorkStore, table: str
+) -> Collected:
+    """One file or query, block by block."""
     issues, rows_in, empty = [pl.DataFrame(schema=QUARANTINE)], 0, pl.DataFrame(schema=schema(contract))
+    name = delivery if isinstance(delivery, str) else delivery.name
+    content = hashlib.sha256()
 
     def frames() -> Iterator[pl.DataFrame]:
         nonlocal rows_in
         yield empty
-        for part in read_parts(contract, path):
+        for part in parts:
             issues.append(part.quarantine)
             rows_in += part.rows_in
+            if isinstance(delivery, str):  # a database has no file to hash: its accepted rows are
+                content.update(part.frame.write_csv().encode())
             yield part.frame.cast(schema(contract))  # type: ignore[arg-type]
 
     try:
         taken = store.write_stream(table, frames(), order_by=contract.key)
     except FileRefused as error:
-        receipt = _refuse(contract, path, folder, str(error))
-        if not store.exists(table):
-            store.write(table, empty)
-        return Collected(empty, issues[0], (receipt,))
+        sha = "" if isinstance(delivery, str) else digest(delivery)
+        return _nothing(contract, refused(contract, name, sha, str(error)), folder, store, table)
     found = pl.concat(issues).sort("line", "identifier")
-    _keep_quarantine(folder, path.name, found)
-    return Collected(empty, found, (accepted(contract, path, rows_in, taken),))
+    _keep_quarantine(folder, name, found)
+    sha, period = (
+        (content.hexdigest(), None)
+        if isinstance(delivery, str)
+        else (digest(delivery), file_period(contract, delivery))
+    )
+    receipt = FileReceipt(contract.id, name, sha, period, rows_in, taken, rows_in - taken, "accepted", "")
+    return Collected(empty, found, (receipt,))

@@ -5,7 +5,6 @@ Chinese header means here (identifier, type, unit, check), which rows contradict
 are to be expected. Readers (``etl.readers``) and the demo city are both written from it.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from functools import cache, cached_property
@@ -15,10 +14,12 @@ from typing import Any, Final, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from etl.contract_file import FileSpec
+
 SOURCES: Final = Path(__file__).parent / "sources"
 MONEY_FACTORS: Final = {"CNY": 1, "CNY_1000": 1_000, "CNY_10K": 10_000, "CNY_1M": 1_000_000, "CNY_100M": 100_000_000}
 """Contract unit of a money column → yuan in one unit. Money is always stored in yuan."""
-CAPTURES: Final = {"ref_year": r"(?P<ref_year>(?:19|20)\d{2})", "month": r"(?P<month>0[1-9]|1[0-2])"}
+PERIOD_COLUMNS: Final = ("ref_year", "ref_period")
 CHECKS: Final = ("uscc_checksum", "gbt_code", "district", "enum")
 
 Check = Literal["uscc_checksum", "gbt_code", "district", "enum"]
@@ -33,13 +34,22 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
 
+class Question(_Model):
+    """A survey question as asked; shares of different versions or denominators are never one series."""
+
+    wording: str
+    version: str
+    denominator: str
+
+
 class Column(_Model):
     """One column: ``header`` (merged heads joined by ``/``) as it stands in the file, ``to`` as we call it.
 
     ``required``: every row must have a value. ``optional``: the whole column may be absent. ``values``: allowed
     codes of an ``enum`` with their labels (a label in the file is read as its code). ``min``/``max`` are in the
     stored unit (yuan, persons). A ``decimal`` without a money unit keeps two places and refuses more. ``ditto``:
-    marks that repeat the cell above (同上). ``pattern``: a regular expression a text must match.
+    marks that repeat the cell above (同上). ``pattern``: a regular expression a text must match. A survey's answer states
+    its ``question``: wording, version of the wording, and of whom it is asked (the denominator of its shares).
     """
 
     header: str
@@ -57,6 +67,7 @@ class Column(_Model):
     values: Mapping[str, str] = Field(default_factory=dict)
     identifying: bool = False
     note: str | None = None
+    question: Question | None = None
 
     @field_validator("values", mode="before")
     @classmethod
@@ -85,14 +96,15 @@ class Column(_Model):
 
 
 class RowRule(_Model):
-    """A contradiction inside one row: ``sum`` (parts add up to total) or ``le`` (left is at most right).
+    """A contradiction inside one row: ``sum`` (parts add up to total), ``within`` (parts add up to the total or less) or
+    ``le`` (left is at most right).
 
-    ``tolerance`` is in the stored unit. A missing operand is not zero: ``le`` then passes, and ``sum`` only asks
-    that the known parts do not exceed the total.
+    ``tolerance`` is in the stored unit. A missing operand is not zero: ``le`` then passes, and ``sum``, like ``within``,
+    only asks that the known parts do not exceed the total.
     """
 
     id: str
-    kind: Literal["sum", "le"]
+    kind: Literal["sum", "within", "le"]
     expectation: str
     total: str | None = None
     parts: tuple[str, ...] = ()
@@ -103,63 +115,14 @@ class RowRule(_Model):
     @property
     def columns(self) -> tuple[str, ...]:
         """Identifiers the rule reads; the first is the one blamed."""
-        names = (self.total, *self.parts) if self.kind == "sum" else (self.left, self.right)
+        names = (self.left, self.right) if self.kind == "le" else (self.total, *self.parts)
         return tuple(name for name in names if name)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        wanted = bool(self.total and self.parts) if self.kind == "sum" else bool(self.left and self.right)
+        wanted = bool(self.left and self.right) if self.kind == "le" else bool(self.total and self.parts)
         if not wanted:
-            raise ValueError(f"row rule {self.id}: sum needs total and parts, le needs left and right")
-        return self
-
-
-class FileSpec(_Model):
-    """How files of the source are named and shaped.
-
-    ``pattern`` may hold ``{ref_year}`` and ``{month}``. ``pick: latest`` reads only the newest period (a full
-    register), ``all`` every file. ``same_key`` says what happens when two files bring one key.
-    """
-
-    pattern: str
-    format: Literal["csv", "xlsx"]
-    encoding: tuple[str, ...] = ("utf-8-sig", "gb18030")
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    sheet: str | None = None
-    header_rows: int = Field(default=1, ge=1, le=3)
-    header_search: int = Field(default=30, ge=1)
-    footnote: tuple[str, ...] = (
-        "注",
-        "说明",
-        "备注",
-        "资料来源",
-        "单位负责人",
-        "统计负责人",
-        "填表人",
-        "报出日期",
-        "制表",
-    )
-    pick: Literal["latest", "all"] = "all"
-    same_key: Literal["first_wins", "later_wins"] = "first_wins"
-
-    @cached_property
-    def regex(self) -> re.Pattern[str]:
-        """The pattern as a regular expression with its captures."""
-        text = re.escape(self.pattern)
-        for name, capture in CAPTURES.items():
-            text = text.replace(re.escape("{" + name + "}"), capture)
-        return re.compile(text, re.IGNORECASE)
-
-    @property
-    def example(self) -> str:
-        """A file name that would be accepted."""
-        return self.pattern.replace("{ref_year}", "2025").replace("{month}", "06")
-
-    @model_validator(mode="after")
-    def _known_captures(self) -> Self:
-        unknown = set(re.findall(r"\{(\w*)\}", self.pattern)) - set(CAPTURES)
-        if unknown:
-            raise ValueError(f"file pattern {self.pattern}: unknown capture {sorted(unknown)}, use {list(CAPTURES)}")
+            raise ValueError(f"row rule {self.id}: sum and within need total and parts, le needs left and right")
         return self
 
 
@@ -181,7 +144,11 @@ class Survey(_Model):
 
 
 class Contract(_Model):
-    """One source. ``key`` names identifiers (``ref_year`` comes from the file name)."""
+    """One source.
+
+    ``key`` names identifiers; ``ref_year`` (number) or ``ref_period`` (SDMX text) comes from the file name. ``is_core``: there
+    is no release without it; another source may never have been received.
+    """
 
     id: str
     title_zh: str
@@ -196,6 +163,7 @@ class Contract(_Model):
     expect: Expect = Expect()
     survey: Survey | None = None
     retention: str
+    is_core: bool = False
     is_public: bool = False
     synthetic_in_demo: bool = True
     notes_zh: str | None = None
@@ -210,14 +178,19 @@ class Contract(_Model):
         return columns
 
     @property
-    def has_ref_year(self) -> bool:
-        """Whether rows get ``ref_year`` from the file name."""
-        return "ref_year" in self.key
+    def period_column(self) -> Literal["ref_year", "ref_period"] | None:
+        """The key column that rows get from the file name, if any."""
+        return next((name for name in PERIOD_COLUMNS if name in self.key), None)
+
+    @property
+    def own_key(self) -> tuple[str, ...]:
+        """The key columns that stand in the file itself."""
+        return tuple(name for name in self.key if name not in PERIOD_COLUMNS)
 
     @property
     def identifiers(self) -> tuple[str, ...]:
         """Columns of the typed frame, in order."""
-        return tuple(c.to for c in self.columns) + (("ref_year",) if self.has_ref_year else ())
+        return tuple(c.to for c in self.columns) + ((self.period_column,) if self.period_column else ())
 
     @property
     def identifying(self) -> tuple[str, ...]:
@@ -248,18 +221,34 @@ class Contract(_Model):
         wrong += [n for rule in self.rules for n in rule.columns if n not in known]
         if wrong:
             raise ValueError(f"key or rule names unknown identifiers {wrong}; known: {sorted(known)}")
-        for name in self.key:
-            if name != "ref_year" and not self.column(name).required:
+        for name in self.own_key:
+            if not self.column(name).required:
                 raise ValueError(f"key column {name} must be required: true")
-        if self.has_ref_year and "{ref_year}" not in self.file.pattern:
-            raise ValueError(f"key holds ref_year, so the file pattern {self.file.pattern} must capture {{ref_year}}")
+        if not self.own_key:
+            raise ValueError("the key needs a column of the file itself")
+        if self.period_column and "{ref_year}" not in self.file.pattern:
+            raise ValueError(
+                f"key holds {self.period_column}, so the file pattern {self.file.pattern} must capture {{ref_year}}"
+            )
         return self
+
+
+def _extended(spec: Any, where: str) -> Any:
+    """The mapping with what it takes over from the contract it ``extends`` (its own entries stand, columns are added)."""
+    if not isinstance(spec, dict) or "extends" not in spec:
+        return spec
+    path = SOURCES / str(spec["extends"]) / "contract.yaml"
+    if not path.is_file():
+        raise ContractError(f"{where}: extends {spec['extends']!r}, which is no source; name an existing one")
+    base = yaml.safe_load(path.read_text(encoding="utf-8"))
+    own = {k: v for k, v in spec.items() if k != "extends"}
+    return base | own | {"columns": base["columns"] | own.get("columns", {})}
 
 
 def parse_contract(text: str, where: str) -> Contract:
     """A contract from YAML text; ContractError names ``where`` and each wrong place."""
     try:
-        return Contract.model_validate(yaml.safe_load(text))
+        return Contract.model_validate(_extended(yaml.safe_load(text), where))
     except yaml.YAMLError as error:
         raise ContractError(f"{where}: not valid YAML ({error}); correct the file") from error
     except ValidationError as error:

@@ -2,13 +2,29 @@
 
 import dagster as dg
 
-from etl.assets import analyse, collect, disseminate, process, review, watch
+from etl.assets import (
+    analyse,
+    collect,
+    disseminate,
+    editing,
+    process,
+    quantities,
+    register,
+    review,
+    series,
+    sources,
+    suspects,
+    watch,
+)
 from etl.resources import Stores
 
 collect_assets = collect.collect_assets()
 all_assets = [
     *collect_assets,
-    *dg.load_assets_from_modules([process, analyse, disseminate, review]),
+    *editing.editing_assets(),
+    *dg.load_assets_from_modules(
+        [register, process, analyse, quantities, series, sources, suspects, disseminate, review]
+    ),
 ]
 
 nightly = dg.define_asset_job(

@@ -1,6 +1,6 @@
 """From contributions to cleared cubes: protect all tables of an indicator and year jointly, audit, shape (GSBPM phase 7)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,12 +94,13 @@ def model_shares(contributions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
-    """Growth on last year, only where both years are shown."""
+def with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
+    """Growth on the same period of last year, only where both are shown."""
+    year, within = pl.col("period").str.slice(0, 4), pl.col("period").str.slice(4)
     key = [*dims, "indicator"]
     previous = cells.select(
         *key,
-        (pl.col("period").cast(pl.Int64) + 1).cast(pl.String).alias("period"),
+        ((year.cast(pl.Int64) + 1).cast(pl.String) + within).alias("period"),
         pl.col("value").alias("previous"),
         (pl.col("conf_status") == "C").alias("previous_hidden"),
     )
@@ -110,14 +111,17 @@ def _with_growth(cells: pl.DataFrame, dims: Sequence[str]) -> pl.DataFrame:
     return growth.with_columns(yoy_ratio=pl.col("ratio"), yoy_note=note.fill_null(""))
 
 
-def cube_frames(cells: pl.DataFrame, shares: pl.DataFrame, vintage: str) -> dict[str, pl.DataFrame]:
-    """Release frames of the protected datasets from all cells of :meth:`Cleared.cells`.
+def cube_frames(
+    cells: pl.DataFrame, shares: pl.DataFrame, vintage: str, *,
+    cubes: Iterable[str] = tuple(CUBES), dimensions: Sequence[str] = DIMENSIONS,
+) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """Release frames of the protected datasets ``cubes`` from all cells of :meth:`Cleared.cells` (over ``dimensions``).
 
     Hidden cells lose value and growth here; the share resting on a model is given for city totals alone, where it
     tells nothing about a respondent.
     """
     hidden = pl.col("status").is_in(HIDDEN)
-    at_total = pl.all_horizontal(pl.col(d) == TOTAL for d in DIMENSIONS)
+    at_total = pl.all_horizontal(pl.col(d) == TOTAL for d in dimensions)
     shaped = cells.join(shares, on=["indicator", "period"], how="left", maintain_order="left").with_columns(
         value=pl.when(~hidden).then(pl.col("value").cast(pl.Decimal(24, 2))),
         obs_status=pl.when(pl.col("status") == "empty").then(pl.lit("A")).otherwise(pl.lit("E")),
@@ -126,9 +130,9 @@ def cube_frames(cells: pl.DataFrame, shares: pl.DataFrame, vintage: str) -> dict
         vintage=pl.lit(vintage),
     )
     frames = {}
-    for dataset in CUBES:
+    for dataset in cubes:
         dims = load_datasets()[dataset].dimension_ids
-        own = _with_growth(shaped.filter(pl.col("table") == dataset), dims)
+        own = with_growth(shaped.filter(pl.col("table") == dataset), dims)
         frames[dataset] = own.select(
             *dims, "period", "indicator", "value", "obs_status", "conf_status", "yoy_ratio", "yoy_note", "model_share",
             "vintage",

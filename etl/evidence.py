@@ -6,9 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from etl.assets.collect import table_name
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
+from etl.assets.register import REGISTER_CURRENT
+from etl.promise import standing
 from taxonomy.classifier.gold import GoldPlan, with_text_hashes
+from taxonomy.classifier.promise import Promise
 from taxonomy.classifier.review import QueuePlan, build_queue
 from warehouse.catalogue import load_yaml
 from warehouse.evidence import SCHEMA, evidence_folder
@@ -62,15 +64,21 @@ def review_units(register: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.Data
 
 def units_of(work: WorkStore) -> pl.DataFrame:
     """:func:`review_units` of the work store."""
-    return review_units(work.read(table_name("register")), work.read(CODE_UNIT), work.read(UNIT_YEAR))
+    return review_units(work.read(REGISTER_CURRENT), work.read(CODE_UNIT), work.read(UNIT_YEAR))
 
 
-def open_queue(journal: ReviewJournal, units: pl.DataFrame, release_id: str, plan: QueuePlan) -> pl.DataFrame:
+def open_queue(
+    journal: ReviewJournal, units: pl.DataFrame, release_id: str, plan: QueuePlan, promise: Promise | None = None
+) -> pl.DataFrame:
     """Build the queue of a release and make it the current batch; returns it with ``area``.
+
+    With a ``promise``, codes that it does not let stand are doubts like those left open; without one (no gold, nothing
+    promised) coded units are asked only at random.
 
     Units a person has settled on their present text are not asked again; gold with a label is asked only as seed, gold
     without one only by its two coders.
     """
+    units = units if promise is None else standing(units, promise)
     gold = gold_units(journal)
     labelled = gold.filter(pl.col("codes").list.len() > 0)["unit_id"].to_list()
     waiting = gold.filter(~pl.col("unit_id").is_in(labelled))["unit_id"].to_list()

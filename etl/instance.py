@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from etl.resources import AS_OF_TAG, CITY_TIME, DRIFT_TAG, FULL_TAG, INBOX_TAG
+from etl.resources import AS_OF_TAG, CITY_TIME, DRIFT_TAG, FULL_TAG, INBOX_TAG, OFFICIAL_TAG
 
 PID_TAG = "aistat/pid"
 SETTINGS = """\
@@ -67,27 +67,33 @@ def run_nightly(
     full: bool = False,
     inbox: Path | None = None,
     accept_drift: str | None = None,
+    official: str | None = None,
 ) -> bool:
     """Run the nightly job in this process and record it in the installation's Dagster history.
 
     ``accept_drift``: why a drift that would block the release is a real change; it goes into the audit log.
+    ``official``: who asks for an official release; the request is recorded in the journal before the run starts.
 
     Returns whether every asset and blocking check passed.
     """
     prepare(root)
     from etl.definitions import defs
+    from etl.official import request
 
     with dg.DagsterInstance.get() as instance:
         sweep_orphans(instance)
+        vintage = as_of or datetime.now(CITY_TIME).date().isoformat()
         tags = {
             PID_TAG: str(os.getpid()),
-            AS_OF_TAG: as_of or datetime.now(CITY_TIME).date().isoformat(),
+            AS_OF_TAG: vintage,
             FULL_TAG: "true" if full else "false",
         }
         if inbox is not None:
             tags[INBOX_TAG] = str(inbox)
         if accept_drift:
             tags[DRIFT_TAG] = accept_drift
+        if official:
+            tags[OFFICIAL_TAG] = request(root, official, vintage)
         result = defs.resolve_job_def("nightly").execute_in_process(
             instance=instance,
             raise_on_error=False,

@@ -12,11 +12,15 @@ LEGAL_UNIT = "1"
 SURVEY_BRANCHES = {"hardware": "A", "software": "B", "application": "C", "integration": "D"}
 RULE_R30 = 0.30
 SIZE_UNKNOWN = "W"
+ITEMS = ("edited_items", "imputed_items")
 
 
 @dataclass(frozen=True)
 class Returns:
-    """The accepted rows of the four enterprise sources, as their contracts type them."""
+    """The rows of the four enterprise sources as their contracts type them: accepted (register) and edited (returns).
+
+    Edited rows name in :data:`ITEMS` what was changed (:mod:`etl.editing`); rows without those columns were not edited.
+    """
 
     register: pl.DataFrame
     ai_survey: pl.DataFrame
@@ -45,19 +49,41 @@ def _frame_by_year(register: pl.DataFrame, codes: pl.DataFrame, ref_years: list[
 
 
 def _attach_returns(frame: pl.DataFrame, returns: Returns) -> pl.DataFrame:
-    """Left-join survey, finance and labour; ``responded`` marks a signed survey return with a usable share."""
+    """Left-join survey, finance and labour; ``responded`` marks a signed survey return with a usable share.
+
+    A share needs both amounts as returned or corrected; one that was imputed confirms nothing.
+    """
     key = ["uscc", "ref_year"]
     linked = frame.rename({"employed_persons": "register_employed_persons"})
     for source in (returns.ai_survey, returns.finance, returns.labour):
-        extra = [c for c in source.columns if c in linked.columns and c not in key]
-        linked = linked.join(
-            source.drop("name", *extra, strict=False), on=key, how="left", validate="1:1", maintain_order="left"
-        )
+        extra = [c for c in source.columns if c in linked.columns and c not in (*key, *ITEMS)]
+        own = source.drop("name", *extra, strict=False).rename({c: f"_{c}" for c in ITEMS}, strict=False)
+        linked = linked.join(own, on=key, how="left", validate="1:1", maintain_order="left")
+        linked = _with_items(linked, extra)
     share = pl.col("ai_revenue_cny").cast(pl.Float64) / pl.col("main_revenue_cny").cast(pl.Float64)
     return linked.with_columns(
         ai_share=pl.when(pl.col("main_revenue_cny") > 0).then(share),
-        responded=(pl.col("main_revenue_cny") > 0).fill_null(False) & pl.col("ai_revenue_cny").is_not_null(),
+        responded=(pl.col("main_revenue_cny") > 0).fill_null(False)
+        & pl.col("ai_revenue_cny").is_not_null()
+        & ~imputed("main_revenue_cny")
+        & ~imputed("ai_revenue_cny"),
     ).with_columns(member=pl.when("responded").then((pl.col("ai_share") >= RULE_R30).cast(pl.Float64)))
+
+
+def _with_items(linked: pl.DataFrame, left_out: list[str]) -> pl.DataFrame:
+    """Add a source's changed items to those of the sources before it, but for the columns it does not bring."""
+    added = []
+    for name in ITEMS:
+        known = pl.col(name).fill_null("") if name in linked.columns else pl.lit("")
+        own = pl.col(f"_{name}").fill_null("") if f"_{name}" in linked.columns else pl.lit("")
+        items = pl.concat_str([known, pl.lit(" "), own]).str.split(" ").list.set_difference([*left_out, ""])
+        added.append(items.list.sort().list.join(" ").alias(name))
+    return linked.with_columns(added).drop([f"_{c}" for c in ITEMS], strict=False)
+
+
+def imputed(variable: str) -> pl.Expr:
+    """Whether editing filled the variable in for want of an answer, in rows linked here."""
+    return pl.col("imputed_items").str.split(" ").list.contains(variable)
 
 
 def _main_branch() -> pl.Expr:

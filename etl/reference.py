@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from etl import domains
 from etl.contract import Contract
 from taxonomy.scheme import Code, load_scheme
 
@@ -26,14 +27,21 @@ def _code_row(scheme: str, code: Code) -> dict[str, object]:
     }  # fmt: skip
 
 
-def code_table(public: Mapping[str, Sequence[tuple[str, str, str]]]) -> pl.DataFrame:
-    """Every code list the released datasets use."""
+def code_table(
+    public: Mapping[str, Sequence[tuple[str, str, str]]], own: Mapping[str, Sequence[tuple[str, str, str]]]
+) -> pl.DataFrame:
+    """Every code list the released datasets use; ``own`` are those of the sources' forms and registers."""
     rows = [_code_row(scheme, code) for scheme in SCHEMES for code in load_scheme(scheme).codes]
-    for scheme, codes in public.items():
+    plain: dict[str, object] = dict.fromkeys(CODE_SCHEMA, "")
+    common = {"scheme": domains.SCHEME, "level_name": domains.SCHEME, "segment": "related"}
+    rows += [plain | common | row for row in domains.domain_codes()]
+    marks = {"public": ("public", "public_list"), "own": ("in_force", "source_contract")}
+    for kind, scheme, codes in [("public", *p) for p in public.items()] + [("own", *o) for o in own.items()]:
+        status, basis = marks[kind]
         for sort, (code, zh, en) in enumerate(codes):
             row: dict[str, object] = dict.fromkeys(CODE_SCHEMA, "")
             row |= {"scheme": scheme, "code": code, "parent": None, "level": 1, "level_name": scheme}
-            row |= {"name_zh": zh, "name_en": en, "sort": sort, "status": "public", "basis": "public_list"}
+            row |= {"name_zh": zh, "name_en": en, "sort": sort, "status": status, "basis": basis}
             rows.append(row)
     return pl.DataFrame(rows, schema=CODE_SCHEMA).sort("scheme", "sort")
 

@@ -16,6 +16,7 @@ AS_OF_TAG = "aistat/as_of"
 FULL_TAG = "aistat/full"
 INBOX_TAG = "aistat/inbox"
 DRIFT_TAG = "aistat/accept_drift"
+OFFICIAL_TAG = "aistat/official"
 CITY_TIME = ZoneInfo("Asia/Shanghai")
 
 
@@ -59,7 +60,7 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
         return (self.root / "demo.json").exists()
 
 
-def as_of(context: dg.AssetExecutionContext) -> str:
+def as_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
     """The vintage of this run: its tag, else today's date in the city (ISO)."""
     return context.run.tags.get(AS_OF_TAG) or datetime.now(CITY_TIME).date().isoformat()
 
@@ -67,6 +68,11 @@ def as_of(context: dg.AssetExecutionContext) -> str:
 def is_full(context: dg.AssetExecutionContext) -> bool:
     """Whether everything is to be computed again, whatever has not changed."""
     return context.run.tags.get(FULL_TAG) == "true"
+
+
+def official_asked_by(context: dg.AssetExecutionContext) -> str:
+    """Who asked for an official release by this run; empty when nobody did. The journal must hold the request."""
+    return context.run.tags.get(OFFICIAL_TAG, "").strip()
 
 
 def accepted_drift(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:

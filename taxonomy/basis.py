@@ -21,10 +21,6 @@ MARKS: Final = {
 }
 
 
-class BasisRefused(ValueError):
-    """An official release asked for rows of weak basis: which, and why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One row an official release refuses: the scheme or correspondence, its key, what it rests on and the reason."""
@@ -36,6 +32,14 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.source} {self.key}: {self.reason} (basis {self.basis or 'none'})"
+
+
+class BasisRefused(ValueError):
+    """An official release asked for rows of weak basis: which, and why; ``rows`` holds every one of them."""
+
+    def __init__(self, message: str, rows: tuple[Refusal, ...]) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 def weak_words(basis: str) -> tuple[str, ...]:
@@ -100,5 +104,6 @@ def require_official(
     raise BasisRefused(
         "an official release refuses rows that are recalled, inferred, unverified or not adopted: "
         + "; ".join(parts)
-        + ". Check them against the official text, or release as trial; 'aistat taxonomy check --official' lists all"
+        + ". Check them against the official text, or release as trial; 'aistat taxonomy check --official' lists all",
+        tuple(found),
     )

@@ -8,8 +8,12 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from warehouse.source_spec import SourceSpec
+
 METADATA = Path(__file__).parent / "metadata"
 TOTAL = "_T"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser where it is there: there is a file an indicator, and the pure one takes seconds."""
 
 
 class MetadataError(ValueError):
@@ -38,12 +42,13 @@ class Indicator(_Frozen):
     name_en: str
     definition_zh: str
     definition_en: str
-    unit: Literal["CNY", "PERSON", "UNIT", "ITEM", "PCT"]
+    unit: Literal["CNY", "PERSON", "UNIT", "ITEM", "PCT", "PFLOPS", "KWH", "SQM", "RATIO"]
     display: Display
-    view: Literal["enterprise", "activity", "public"]
+    view: Literal["enterprise", "activity", "public", "source"]
     kind: Literal["count", "magnitude"]
     variable: str | None = None
     auxiliary: str | None = None
+    source: SourceSpec | None = None
     datasets: tuple[str, ...] = Field(strict=False)
     growth: Literal["yoy", "none"] = "yoy"
     additive: bool = True
@@ -73,7 +78,7 @@ class Dataset(_Frozen):
     title_zh: str
     title_en: str
     dimensions: tuple[Dimension, ...] = Field(strict=False)
-    frequency: Literal["A", "M"]
+    frequency: Literal["A", "Q", "M"]
     protected: bool
     is_demo_data: bool
     source_zh: str
@@ -98,7 +103,7 @@ class Dataset(_Frozen):
 
 def _load(path: Path, model: type[BaseModel]) -> BaseModel:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe loader either way
         return model.model_validate(data)
     except yaml.YAMLError as error:
         raise MetadataError(f"{path.name}: not valid YAML: {error}") from error
@@ -131,6 +136,8 @@ def load_indicators(folder: Path = METADATA / "indicators") -> Mapping[str, Indi
         where = path.relative_to(METADATA.parent)
         if indicator.id != path.stem or indicator.theme != path.parent.name:
             raise MetadataError(f"{where}: id and theme must agree with file and folder name")
+        if (indicator.view == "source") != (indicator.source is not None):
+            raise MetadataError(f"{where}: view source and the part 'source:' go together")
         if indicator.id in found:
             raise MetadataError(f"{where}: the indicator {indicator.id!r} stands in two files")
         unknown = [d for d in indicator.datasets if d not in datasets]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,6 +47,8 @@ AUDIT = sa.Table(
 MAX_FAILURES = 5
 LOCK_MINUTES = 15
 MIN_PASSWORD = 10
+TURN = 6713_2026
+"""Key of PostgreSQL's advisory lock of the journal's writers."""
 HASHER = PasswordHasher()
 # A fixed hash to verify against when there is no such user, so that both answers take as long.
 _NOBODY = HASHER.hash("nobody has this password")
@@ -78,9 +80,19 @@ class UserRow:
     created_at: str
 
 
+def take_turn(connection: sa.Connection) -> None:
+    """Let one writer in at a time until the transaction ends: each entry of the log is chained to the one before.
+
+    SQLite has taken its write lock at the start. On PostgreSQL it is a lock of the transaction's own, which needs no
+    privilege on a table; whatever is read afterwards is what the writer before has committed.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN)))
+
+
 @lru_cache(maxsize=8)
 def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if url.startswith("sqlite"):
 
         @sa.event.listens_for(engine, "connect")
@@ -93,7 +105,9 @@ def _engine(url: str) -> sa.Engine:
         def _take_the_write_lock(connection: sa.Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        take_turn(connection)
+        METADATA.create_all(connection)
     # SQLite writes its log back into the file when the last connection closes: whoever copies the file finds everything.
     atexit.register(engine.dispose)
     return engine
@@ -113,6 +127,7 @@ class Journal:
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
         with self._engine.begin() as connection:
+            take_turn(connection)
             yield connection
 
     # --- users -----------------------------------------------------------------------------------------------------
@@ -215,6 +230,13 @@ class Journal:
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(limit)).mappings().all()
         return [dict(row) for row in rows]
+
+    def last(self, actions: Sequence[str]) -> dict[str, str] | None:
+        """The newest entry of any of some actions: ``at, user, action, detail``."""
+        query = sa.select(AUDIT.c.at, AUDIT.c.user, AUDIT.c.action, AUDIT.c.detail).where(AUDIT.c.action.in_(actions))
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(AUDIT.c.id.desc()).limit(1)).mappings().first()
+        return None if row is None else dict(row)
 
     def audit_is_intact(self) -> bool:
         """Whether every entry still carries the hash of its content and of the one before."""

@@ -13,7 +13,23 @@ from warehouse.catalogue import Dataset, Indicator
 from warehouse.connect import open_reader
 
 TABLES = frozenset(
-    {"meta_source_run", "meta_quality", "meta_classifier_quality", "public_published_figure", "public_filing"}
+    {
+        "meta_source_run",
+        "meta_quality",
+        "meta_classifier_quality",
+        "meta_quantity_quality",
+        "meta_growth",
+        "meta_demography",
+        "meta_series",
+        "meta_climate",
+        "meta_process_quality",
+        "meta_revision",
+        "meta_revision_summary",
+        "meta_editing",
+        "public_published_figure",
+        "public_filing",
+        "public_plan_task",
+    }
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from taxonomy.basis import BasisRefused, require_official
+from taxonomy.basis import BasisRefused, Refusal, require_official
 from warehouse.catalogue import Dataset, load_datasets, load_indicators
 from warehouse.connect import open_writable
 
@@ -41,14 +41,28 @@ REFERENCE_TABLES = frozenset(
         "meta_source_run",
         "meta_quality",
         "meta_classifier_quality",
+        "meta_quantity_quality",
+        "meta_growth",
+        "meta_demography",
+        "meta_series",
+        "meta_climate",
+        "meta_process_quality",
+        "meta_revision",
+        "meta_revision_summary",
+        "meta_editing",
         "public_published_figure",
         "public_filing",
+        "public_plan_task",
     }
 )
 
 
 class ReleaseRefused(RuntimeError):
-    """The content may not be released; says which table and why."""
+    """The content may not be released; says which table and why. ``rows``: those of weak basis, if that is the reason."""
+
+    def __init__(self, message: str, rows: tuple[Refusal, ...] = ()) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 @dataclass(frozen=True)
@@ -148,7 +162,7 @@ def _check_basis(content: ReleaseContent) -> None:
     try:
         require_official(correspondences=content.correspondences, rows=columns.iter_rows())
     except BasisRefused as error:
-        raise ReleaseRefused(str(error)) from error
+        raise ReleaseRefused(str(error), error.rows) from error
 
 
 def _check(content: ReleaseContent) -> None:
@@ -242,6 +256,9 @@ def _sweep(folder: Path) -> None:
 def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
     """Check, write and serve a release; the same content as the current release changes nothing.
 
+    A trial release never takes the place of an official one: it is written, and served only when somebody says so
+    (:func:`rollback`).
+
     A reader sees the old release until the pointer is replaced, then the new one; a crash at any moment leaves the
     old one served and at most a hidden building directory, which the next call removes.
 
@@ -250,6 +267,8 @@ def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
     ReleaseRefused
         If a table breaks its metadata or a protected dataset has no passed certificate. Nothing is written then.
     """
+    if (home / "demo.json").exists() and not content.is_synthetic:
+        raise ReleaseRefused(f"{home} holds the demo city; it can only be released as 'simulated' (模拟发布)")
     _check(content)
     folder = releases_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
@@ -263,7 +282,7 @@ def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
     if (folder / release_id).is_dir():
         shutil.rmtree(building)
         unchanged = current_id(home) == release_id
-        _point_to(folder, release_id)
+        _serve(home, release_id, content.status)
         return _with(show(home, release_id), unchanged)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     meta = {
@@ -282,8 +301,15 @@ def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
     _sync(building)
     building.replace(folder / release_id)
     _sync(folder)
-    _point_to(folder, release_id)
+    _serve(home, release_id, content.status)
     return show(home, release_id)
+
+
+def _serve(home: Path, release_id: str, status: str) -> None:
+    served = current_id(home)
+    if status == "trial" and served is not None and show(home, served).status == "official":
+        return
+    _point_to(releases_folder(home), release_id)
 
 
 def _with(info: ReleaseInfo, unchanged: bool) -> ReleaseInfo:

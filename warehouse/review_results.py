@@ -1,7 +1,6 @@
 """What comes back from review (复核结果): labels as a source, gold with its truth, agreement, progress, how well coders code."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -15,14 +14,34 @@ from warehouse.review_rules import now_utc
 from warehouse.review_tables import ADJUDICATION, ANSWER, BATCH, GOLD, GOLD_LABEL, LOCK, TASK, TASK_IN_BATCH
 
 CODES = pl.List(pl.String)
+DOUBTS = ("effect", "random")
+"""Kinds of task that ask about a doubt; the others are about gold."""
 
 
 def _frame(journal: ReviewJournal, query: sa.Select[Any], schema: dict[str, Any]) -> pl.DataFrame:
     rows = journal.select(query)
     for row in rows:
-        if "codes" in row:
-            row["codes"] = json.loads(row["codes"])
+        for name in row:
+            if name.startswith("codes"):
+                row[name] = json.loads(row[name])
     return pl.DataFrame(rows, schema=schema)
+
+
+def decisions(journal: ReviewJournal) -> pl.DataFrame:
+    """Newest settled decision of each unit: ``unit_id, kind, codes, text_hash, decided_at, is_gold``, sorted by unit.
+
+    ``codes`` is empty for 无法判定 and may be a set. ``is_gold``: the unit was ever drawn for gold, whatever was answered.
+    """
+    drawn = TASK.c.unit_id.in_(sa.select(GOLD.c.unit_id))
+    query = (
+        sa.select(TASK.c.unit_id, ADJUDICATION.c.kind, ADJUDICATION.c.codes, TASK.c.text_hash,
+                  ADJUDICATION.c.at.label("decided_at"), sa.or_(drawn, TASK.c.kind.not_in(DOUBTS)).label("is_gold"))
+        .join(TASK, TASK.c.task_id == ADJUDICATION.c.task_id)
+        .order_by(TASK.c.unit_id, ADJUDICATION.c.id)
+    )  # fmt: skip
+    schema = {"unit_id": pl.String, "kind": pl.String, "codes": CODES, "text_hash": pl.String, "decided_at": pl.String,
+              "is_gold": pl.Boolean}  # fmt: skip
+    return _frame(journal, query, schema).unique("unit_id", keep="last", maintain_order=True)
 
 
 def labels(journal: ReviewJournal) -> pl.DataFrame:
@@ -31,17 +50,16 @@ def labels(journal: ReviewJournal) -> pl.DataFrame:
     One row a unit, its newest decision with exactly one code; a later 无法判定 or set takes the unit out again. Units ever
     drawn for gold are not among them, whatever was answered: gold judges the model and never trains or locks it.
     """
-    gold = sa.select(GOLD.c.unit_id)
-    query = (
-        sa.select(TASK.c.unit_id, ADJUDICATION.c.codes, TASK.c.text_hash, ADJUDICATION.c.at.label("decided_at"))
-        .join(TASK, TASK.c.task_id == ADJUDICATION.c.task_id)
-        .where(TASK.c.kind.in_(["effect", "random"]), TASK.c.unit_id.not_in(gold))
-        .order_by(TASK.c.unit_id, ADJUDICATION.c.id)
-    )
-    schema = {"unit_id": pl.String, "codes": CODES, "text_hash": pl.String, "decided_at": pl.String}
-    newest = _frame(journal, query, schema).unique("unit_id", keep="last", maintain_order=True)
+    newest = decisions(journal).filter(~pl.col("is_gold"))
     single = newest.filter(pl.col("codes").list.len() == 1).with_columns(code=pl.col("codes").list.first())
     return single.select("unit_id", "code", "text_hash", "decided_at")
+
+
+def gold_texts(journal: ReviewJournal) -> pl.DataFrame:
+    """Every unit ever drawn for gold with the hashes of its texts then: ``unit_id, text_hash, scope_hash``, sorted."""
+    columns = (GOLD.c.unit_id, GOLD.c.text_hash, GOLD.c.scope_hash)
+    query = sa.select(*columns).distinct().order_by(*columns)
+    return _frame(journal, query, {c.name: pl.String for c in columns})
 
 
 def settled_units(journal: ReviewJournal) -> pl.DataFrame:
@@ -49,7 +67,7 @@ def settled_units(journal: ReviewJournal) -> pl.DataFrame:
     query = (
         sa.select(TASK.c.unit_id, TASK.c.text_hash)
         .join(ADJUDICATION, ADJUDICATION.c.task_id == TASK.c.task_id)
-        .where(TASK.c.kind.in_(["effect", "random"]))
+        .where(TASK.c.kind.in_(DOUBTS))
         .distinct()
         .order_by(TASK.c.unit_id)
     )
@@ -66,9 +84,11 @@ def newest_sample(journal: ReviewJournal) -> str | None:
 def gold_units(journal: ReviewJournal, sample: str | None = None) -> pl.DataFrame:
     """Units of a gold sample (default: the newest) with their final label, sorted by unit.
 
-    Columns of ``gold_unit``, then ``kind`` and ``codes`` (null while not final; empty codes: 无法判定), ``rule``, ``decided_at``.
+    Columns of ``gold_unit``, then ``kind`` and ``codes`` (null while not final; empty codes: 无法判定), ``rule``, ``decided_at``,
+    and what the two blind coders said themselves, ``codes_1`` and ``codes_2`` (null: not answered, or referred).
     """
     sample = sample or newest_sample(journal)
+    own = _own_answer("1"), _own_answer("2")
     newest = sa.select(GOLD_LABEL.c.unit_id, sa.func.max(GOLD_LABEL.c.id).label("id")).group_by(GOLD_LABEL.c.unit_id)
     last = newest.subquery()
     label = (
@@ -80,16 +100,23 @@ def gold_units(journal: ReviewJournal, sample: str | None = None) -> pl.DataFram
     same = sa.and_(label.c.unit_id == GOLD.c.unit_id, label.c.text_hash == GOLD.c.text_hash)
     query = (
         sa.select(GOLD, label.c.kind, sa.func.coalesce(label.c.codes, "null").label("codes"), label.c.rule,
-                  label.c.at.label("decided_at"))
+                  label.c.at.label("decided_at"), *(sa.func.coalesce(a.c.codes, "null").label(a.name) for a in own))
         .outerjoin(label, same)
+        .outerjoin(own[0], sa.and_(own[0].c.task_id == GOLD.c.task_id, own[0].c.user == GOLD.c.coder_1))
+        .outerjoin(own[1], sa.and_(own[1].c.task_id == GOLD.c.task_id, own[1].c.user == GOLD.c.coder_2))
         .where(GOLD.c.sample == sample)
         .order_by(GOLD.c.unit_id)
     )  # fmt: skip
     floats = {"inclusion_probability", "confidence", "random", "p_ai"}
     schema = {c.name: pl.Float64 if c.name in floats else pl.String for c in GOLD.columns}
-    return _frame(
-        journal, query, {**schema, "kind": pl.String, "codes": CODES, "rule": pl.String, "decided_at": pl.String}
-    )
+    labelled = {"kind": pl.String, "codes": CODES, "rule": pl.String, "decided_at": pl.String}
+    return _frame(journal, query, {**schema, **labelled, "codes_1": CODES, "codes_2": CODES})
+
+
+def _own_answer(number: str) -> sa.Subquery:
+    """Answers that say something (a code, a set, 无法判定); a referral says nothing."""
+    query = sa.select(ANSWER.c.task_id, ANSWER.c.user, ANSWER.c.codes).where(ANSWER.c.kind != "refer")
+    return query.subquery(f"codes_{number}")
 
 
 def promise_input(gold: pl.DataFrame) -> pl.DataFrame:
@@ -107,21 +134,8 @@ def promise_input(gold: pl.DataFrame) -> pl.DataFrame:
 
 def gold_agreement(journal: ReviewJournal, sample: str | None = None) -> tuple[LevelAgreement, ...]:
     """Kappa and alpha of the two blind coders at branch, class and leaf, over units both have answered."""
-    both = _double_answers(journal, sample or newest_sample(journal))
-    return agreement_by_level([b[0] for b in both], [b[1] for b in both])
-
-
-def _double_answers(journal: ReviewJournal, sample: str | None) -> list[tuple[Sequence[str], Sequence[str]]]:
-    first, second = ANSWER.alias("first"), ANSWER.alias("second")
-    query = (
-        sa.select(first.c.codes.label("one"), second.c.codes.label("two"))
-        .select_from(GOLD)
-        .join(first, sa.and_(first.c.task_id == GOLD.c.task_id, first.c.user == GOLD.c.coder_1))
-        .join(second, sa.and_(second.c.task_id == GOLD.c.task_id, second.c.user == GOLD.c.coder_2))
-        .where(GOLD.c.sample == sample)
-        .order_by(GOLD.c.unit_id)
-    )
-    return [(json.loads(row["one"]), json.loads(row["two"])) for row in journal.select(query)]
+    both = gold_units(journal, sample).drop_nulls(["codes_1", "codes_2"])
+    return agreement_by_level(both["codes_1"].to_list(), both["codes_2"].to_list())
 
 
 def status(journal: ReviewJournal) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """The restricted work store: one DuckDB file, one writer, whole tables replaced in one transaction."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -12,6 +12,7 @@ from warehouse.connect import open_writable
 SLICE_ROWS = 100_000
 MEMORY_LIMIT = "1GiB"
 """Of DuckDB's own cache while a table goes through in chunks; what does not fit is on the disk already."""
+SQL = Path(__file__).parent / "sql"
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -30,6 +31,12 @@ def _write_aside(connection: duckdb.DuckDBPyConnection, building: str, frames: I
     if head.startswith("CREATE"):
         raise ValueError(f"no frame for {building}: hand in an empty one with the columns for a table without rows")
     return rows
+
+
+def _clear(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Drop what bears a name, be it a table or a view."""
+    views = connection.execute("SELECT view_name FROM duckdb_views() WHERE view_name = $1", [name]).fetchall()
+    connection.execute(f"DROP {'VIEW' if views else 'TABLE'} IF EXISTS {name}")
 
 
 class WorkStore:
@@ -80,6 +87,37 @@ class WorkStore:
             connection.commit()
         return rows
 
+    def derive(self, table: str, parameters: Mapping[str, object] | None = None) -> int:
+        """Make a table by the query of its name in ``warehouse/sql/<phase>/<table>.sql``; its rows.
+
+        Raises
+        ------
+        LookupError
+            If there is no such query.
+        """
+        name = self._checked(table)
+        path = SQL / name.partition("_")[0] / f"{name}.sql"
+        if not path.is_file():
+            raise LookupError(f"no query {path.relative_to(SQL)}; add it, or make {name} by write")
+        with open_writable(self._path) as connection:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            query = path.read_text(encoding="utf-8")
+            connection.begin()
+            _clear(connection, name)
+            connection.execute(f"CREATE TABLE {name} AS {query}", dict(parameters or {})).fetchall()
+            connection.commit()
+        return self.rows(name)
+
+    def alias(self, table: str, source: str) -> int:
+        """Let ``table`` show what ``source`` holds, without a copy; its rows."""
+        name, origin = self._checked(table), self._checked(source)
+        with open_writable(self._path) as connection:
+            connection.begin()
+            _clear(connection, name)
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {origin}")
+            connection.commit()
+        return self.rows(name)
+
     def batches(self, table: str, columns: Sequence[str] = (), rows: int = SLICE_ROWS) -> Iterator[pl.DataFrame]:
         """A table in the order it was written, about ``rows`` rows at a time; all columns unless some are named.
 
@@ -117,19 +155,42 @@ class WorkStore:
             frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}").pl()
             return frame
 
+    def matching(self, table: str, columns: Sequence[str], keys: pl.Series) -> pl.DataFrame:
+        """Rows of a table whose column of the name of ``keys`` holds one of them, without reading the others whole.
+
+        Sorted by that column. LookupError if there is no such table.
+        """
+        name, key = self._checked(table), self._checked(keys.name)
+        if not self.exists(name):
+            raise LookupError(f"the work store has no table {name}; run the assets before it first")
+        picked = ", ".join(self._checked(column) for column in columns)
+        with open_writable(self._path) as connection:
+            connection.register("wanted", keys.unique().to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()))
+            query = f"SELECT {picked} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {key}"
+            frame: pl.DataFrame = connection.sql(query).pl()
+            return frame
+
     def rows(self, table: str) -> int:
         """How many rows a table has."""
         with open_writable(self._path) as connection:
             (count,) = connection.execute(f"SELECT count(*) FROM {self._checked(table)}").fetchall()[0]
         return int(count)
 
+    def distinct(self, table: str, column: str) -> int:
+        """How many different values a column has."""
+        with open_writable(self._path) as connection:
+            query = f"SELECT count(DISTINCT {self._checked(column)}) FROM {self._checked(table)}"
+            (count,) = connection.execute(query).fetchall()[0]
+        return int(count)
+
     def tables(self) -> list[str]:
-        """Names of the tables there, sorted."""
+        """Names of the tables there (and of what shows another one), sorted."""
         if not self._path.exists():
             return []
         with open_writable(self._path) as connection:
-            rows = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()
-        return [name for (name,) in rows if not str(name).endswith(BUILDING)]
+            rows = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+            rows += connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        return sorted(str(name) for (name,) in rows if not str(name).endswith(BUILDING))
 
     def exists(self, table: str) -> bool:
         """Whether a table is there."""

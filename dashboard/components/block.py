@@ -9,13 +9,21 @@ from dashboard.components.table import data_table
 from dashboard.context import Context
 from dashboard.theme import CONFIG
 from warehouse.cube import Selection, TableModel
+from warehouse.export.words import release_kind
+
+
+def _kind(ctx: Context, *, synthetic: bool, real: bool) -> str:
+    """The word that says what kind of data a block shows; 试行 is for trial releases alone."""
+    if synthetic:
+        return "simulated"
+    if real:
+        return "real"
+    return "official" if release_kind(ctx.release.info) == "official" else "trial"
 
 
 def badge(ctx: Context, *, synthetic: bool, real: bool = False) -> html.Span:
-    """模拟数据, 真实公开数据 or 试行数据: on every block."""
-    if synthetic:
-        return html.Span(ctx.t("simulated"), className="badge badge-simulated")
-    kind = "real" if real else "trial"
+    """模拟数据, 真实公开数据, 试行数据 or 正式发布数据: on every block."""
+    kind = _kind(ctx, synthetic=synthetic, real=real)
     return html.Span(ctx.t(kind), className=f"badge badge-{kind}")
 
 
@@ -31,7 +39,7 @@ def _downloads(ctx: Context, selection: Selection | None) -> list[Any]:
 
 def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *, real: bool = False) -> html.Footer:
     """Source, status, vintage, release, notes and downloads of a block."""
-    status = ctx.t("simulated" if model.is_synthetic else "real" if real else "trial")
+    status = ctx.t(_kind(ctx, synthetic=model.is_synthetic, real=real))
     facts = [
         (ctx.t("source"), model.source), (ctx.t("status"), status), (ctx.t("vintage"), model.vintage),
         (ctx.t("release"), model.release_id),

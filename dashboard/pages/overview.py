@@ -12,6 +12,7 @@ from dashboard.components.table import plain_table
 from dashboard.context import Context
 from dashboard.data import CORE, branches, cube, two_way, years
 from dashboard.figures.charts import lines, stacked_years
+from dashboard.pages import growth
 from dashboard.pages.base import Page
 from warehouse.catalogue import TOTAL
 from warehouse.cube import Periods
@@ -86,6 +87,7 @@ def render(ctx: Context) -> Any:
                 [
                     _trend(ctx, "ai_enterprises", ctx.t("trend_enterprises")),
                     _trend(ctx, "ai_revenue", ctx.t("trend_revenue")),
+                    *[b for i in growth.INDICATORS if (b := growth.city_block(ctx, i, year)) is not None],
                     _filings(ctx),
                     _published(ctx),
                 ],

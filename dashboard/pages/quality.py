@@ -10,7 +10,7 @@ from dashboard.components.cards import stat
 from dashboard.components.controls import page_head
 from dashboard.components.table import plain_table
 from dashboard.context import Context
-from dashboard.pages import quality_classifier
+from dashboard.pages import quality_classifier, quality_process, quality_quantities
 from dashboard.pages.base import Page
 from warehouse import format as fmt
 
@@ -88,11 +88,13 @@ def render(ctx: Context) -> Any:
                         extra=synthetic,
                     ),
                     _shares(ctx),
+                    *quality_quantities.sections(ctx),
                     plain_block(
                         ctx.t("quality_withheld"),
                         [plain_table([ctx.t("col_dataset"), share], withheld, (1,))],
                         extra=synthetic,
                     ),
+                    *quality_process.sections(ctx),
                     *quality_classifier.sections(ctx),
                     _sources(ctx),
                 ],

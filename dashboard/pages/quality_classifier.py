@@ -77,7 +77,7 @@ def _accuracy(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
     title = ctx.t("quality_accuracy")
     if not _has_gold(frame):
         return plain_block(title, [_no_gold(ctx)], extra=extra)
-    found, kappa = _rows(frame, "accuracy"), _rows(frame, "kappa")
+    found, kappa, alpha = (_rows(frame, metric) for metric in ("accuracy", "kappa", "alpha"))
     rows = [
         [ctx.t(f"level_of_{level}"), *(_interval(found.get(f"{level}|{top}|all")) for top in (1, 3, 5)),
          _interval(found.get(f"{level}|1|coded")), _count(found.get(f"{level}|1|all"))]
@@ -85,10 +85,14 @@ def _accuracy(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
     ]  # fmt: skip
     heads = [ctx.t("col_level"), "top-1", "top-3", "top-5", ctx.t("accuracy_of_coded"), ctx.t("gold_units")]
     agree = [
-        [ctx.t(f"level_of_{level}"), *(_kappa(kappa.get(f"{who}|{level}")) for who in ("model_human", "human_human"))]
+        [
+            ctx.t(f"level_of_{level}"),
+            *(_kappa(c.get(f"{who}|{level}")) for c in (kappa, alpha) for who in ("model_human", "human_human")),
+        ]
         for level in LEVELS[:3]
     ]
-    people = plain_table([ctx.t(k) for k in ("col_level", "kappa_model", "kappa_people")], agree, (1, 2))
+    who = [ctx.t(k) for k in ("col_level", "kappa_model", "kappa_people", "alpha_model", "alpha_people")]
+    people = plain_table(who, agree, (1, 2, 3, 4))
     return plain_block(title, [plain_table(heads, rows, (1, 2, 3, 4, 5)), people], extra=extra, wide=True)
 
 
@@ -147,6 +151,55 @@ def _counts(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
     return plain_block(title, [lead, plain_table(heads, rows, (1, 2, 3))], extra=extra)
 
 
+def _promise(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
+    """Of each class group: coded alone from which confidence on, or left to people, and why."""
+    title = ctx.t("quality_promise")
+    basis = _rows(frame, "promise").get("")
+    if basis is None or not basis["value"]:
+        note = ctx.t("no_promise") if basis is None else _note(ctx, basis)
+        return plain_block(title, [html.P(note, className="lead")], extra=extra)
+    limit, standing = _rows(frame, "promise_limit")[""]["value"], _rows(frame, "promise_standing")[""]["value"]
+    lead = ctx.t("quality_promise_hint").format(limit=_percent(limit), standing=_percent(standing))
+    routes, found = _rows(frame, "promise_route"), _rows(frame, "promise_observed")
+    bound, at = _rows(frame, "promise_bound"), _rows(frame, "promise_threshold")
+    names = {c.code: ctx.name(c) for c in ctx.release.codes("ai_industry_2026")} | {"none": ctx.t("not_ai")}
+    rows = [
+        [names.get(group, group), ctx.t("route_auto" if row["value"] else "route_review"), _plain(at[group]["value"]),
+         _interval(found.get(group)), _count(found.get(group)), _percent(bound[group]["value"]), _note(ctx, row)]
+        for group, row in sorted(routes.items(), key=lambda item: (item[0] == "none", item[0]))
+    ]  # fmt: skip
+    heads = [
+        ctx.t(k)
+        for k in (
+            "col_class",
+            "col_route",
+            "confidence_from",
+            "error_observed",
+            "gold_units",
+            "error_bound",
+            "col_message",
+        )
+    ]
+    body = [html.P(lead, className="lead"), plain_table(heads, rows, (2, 3, 4, 5))]
+    return plain_block(title, body, extra=extra, wide=True)
+
+
+def _plain(value: float | None) -> str:
+    return fmt.MISSING if value is None else f"{value:g}"
+
+
+def _suspects(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
+    """How long the restricted list of doubtful declared codes is; never a unit of it."""
+    row = _rows(frame, "suspect_codes").get("")
+    if row is None or (row["value"] is None and not row["note_zh"]):
+        text = ctx.t("suspects_unknown")
+    elif row["value"] is None:
+        text = _note(ctx, row)
+    else:
+        text = ctx.t("suspects_found").format(listed=f"{row['value']:,.0f}", checked=_count(row))
+    return plain_block(ctx.t("quality_suspects"), [html.P(text, className="lead")], extra=extra)
+
+
 def sections(ctx: Context) -> list[html.Section]:
     """Blocks on the classifier; none in a release made before they existed."""
     try:
@@ -154,4 +207,4 @@ def sections(ctx: Context) -> list[html.Section]:
     except UnknownName:
         return []
     extra = badge(ctx, synthetic=ctx.release.info.is_synthetic)
-    return [draw(ctx, frame, extra) for draw in (_curve, _accuracy, _reliability, _counts, _drift)]
+    return [draw(ctx, frame, extra) for draw in (_curve, _accuracy, _reliability, _promise, _counts, _suspects, _drift)]

@@ -10,6 +10,7 @@ from dashboard.components.table import data_table
 from dashboard.context import Context
 from dashboard.data import branches, core_indicators, cube, two_way, years
 from dashboard.figures.charts import ranked_bars, stacked_years
+from dashboard.pages import growth, structure_domains
 from dashboard.pages.base import Page
 from warehouse.catalogue import TOTAL
 from warehouse.cube import Periods
@@ -78,6 +79,8 @@ def render(ctx: Context) -> Any:
                     block(ctx, f"{size_model.title} · {ctx.t('structure_size')} · {year}",
                           [data_table(ctx, size_model)], model=size_model, selection=by_size.selection,
                           with_table=False, wide=True),
+                    *growth.branch_blocks(ctx, year),
+                    *structure_domains.sections(ctx, year),
                 ],
                 className="grid",
             ),

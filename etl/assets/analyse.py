@@ -5,6 +5,7 @@ import polars as pl
 
 from etl.analysis import contributions
 from etl.assets.process import UNIT_YEAR
+from etl.dissemination import CUBES
 from etl.progress import step
 from etl.resources import Stores
 from warehouse.catalogue import load_indicators
@@ -14,8 +15,9 @@ CONTRIBUTION = "analyse_core__est_contribution_year"
 
 
 def core_indicators() -> list:  # type: ignore[type-arg]
-    """Indicators estimated from enterprises (those with a view), in the order of their ids."""
-    return [i for i in load_indicators().values() if i.view in {"enterprise", "activity"}]
+    """Indicators estimated from enterprises (those with a view) for the core cubes, in display order."""
+    own = [i for i in load_indicators().values() if i.view in {"enterprise", "activity"}]
+    return [i for i in own if set(i.datasets) & set(CUBES)]
 
 
 @dg.asset(

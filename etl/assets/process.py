@@ -4,11 +4,17 @@ import dagster as dg
 import polars as pl
 
 from etl.assets.collect import table_name
+from etl.assets.editing import rows_table
+from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
 from etl.compact import compact
+from etl.editing import with_received
+from etl.editing_plan import load_plan
+from etl.filing_text import filing_texts
 from etl.link import Returns, unit_year
 from etl.progress import step
+from etl.quantities import with_quantities
 from etl.resources import Stores, is_full
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import labels
@@ -22,7 +28,7 @@ UNIT_YEAR = "process_enterprise__unit_year"
 @dg.asset(
     name=CODE_UNIT,
     group_name=GROUP,
-    deps=[table_name("register")],
+    deps=[REGISTER_CURRENT, table_name("algorithm_filings")],
     check_specs=[dg.AssetCheckSpec("every_unit_decided", asset=CODE_UNIT, blocking=True)],
     description="名录单位的人工智能行业编码（附证据） / AI codes of the register with evidence",
 )
@@ -33,15 +39,16 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
         changes = ChangeLog()
         done = code_register(
             stores.work,
-            table_name("register"),
+            REGISTER_CURRENT,
             CODE_UNIT,
             bundle,
             full=is_full(context),
             seen=changes.see,
             locks=labels(ReviewJournal(stores.root)),
+            filings=filing_texts(stores.work.read(table_name("algorithm_filings"))),
         )
         changes.record(stores.root, stores.work, bundle.hash)
-        units = stores.work.rows(table_name("register"))
+        units = stores.work.rows(REGISTER_CURRENT)
         notes.append(f"{done.units:,} units, {done.fresh:,} coded anew, {done.nominated:,} nominated")
         return dg.MaterializeResult(
             metadata={"rows": done.units, "coded_anew": done.fresh, "nominated": done.nominated},
@@ -62,30 +69,39 @@ def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl
         [compact(c.filter(pl.col("nominated") | pl.col("unit_id").is_in(wanted))) for c in work.batches(CODE_UNIT)]
     )
     known = codes["unit_id"].implode()
-    rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(table_name("register"))]
+    rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(REGISTER_CURRENT)]
     return codes, pl.concat(rows)
+
+
+def _edited(work: WorkStore, source_id: str) -> pl.DataFrame:
+    """Rows after editing, with what was received of the published items."""
+    plan = load_plan(source_id)
+    if plan is None:
+        return work.read(table_name(source_id))
+    received = work.read(table_name(source_id), list(plan.totals))
+    return with_received(work.read(rows_table(source_id)), received, plan)
 
 
 @dg.asset(
     name=UNIT_YEAR,
     group_name=GROUP,
-    deps=[CODE_UNIT, *(table_name(s) for s in ("ai_survey_annual", "finance_annual", "labour_annual"))],
+    deps=[CODE_UNIT, *(rows_table(s) for s in ("ai_survey_annual", "finance_annual", "labour_annual"))],
     check_specs=[dg.AssetCheckSpec("one_row_a_unit_year", asset=UNIT_YEAR, blocking=True)],
     description="企业×年度：名录、编码与各报表的关联 / units by year, linked with their returns",
 )
 def enterprise_unit_year(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Link register, codes, AI survey, finance and labour returns."""
+    """Link register, codes and the edited AI survey, finance and labour returns; originals stay beside what was edited."""
     with step(UNIT_YEAR) as notes:
         work = stores.work
-        survey = work.read(table_name("ai_survey_annual"))
+        survey = _edited(work, "ai_survey_annual")
         codes, register = _frame_units(work, survey["uscc"])
         returns = Returns(
             register=register,
             ai_survey=survey,
-            finance=work.read(table_name("finance_annual")),
-            labour=work.read(table_name("labour_annual")),
+            finance=_edited(work, "finance_annual"),
+            labour=_edited(work, "labour_annual"),
         )
-        units = unit_year(returns, codes)
+        units = with_quantities(unit_year(returns, codes))
         work.write(UNIT_YEAR, units)
         responded = int(units["responded"].sum())
         notes.append(f"{units.height:,} unit-years, {responded:,} with a signed return")

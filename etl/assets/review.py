@@ -4,9 +4,10 @@ from datetime import date
 
 import dagster as dg
 
-from etl.assets.collect import table_name
 from etl.assets.disseminate import RELEASE
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
+from etl.assets.register import REGISTER_CURRENT
+from etl.classifier_quality import promise_of
 from etl.evidence import open_queue, queue_plan, units_of, write_evidence
 from etl.progress import step
 from etl.resources import Stores, as_of
@@ -20,7 +21,7 @@ QUEUE = "control_review__log_queue"
 @dg.asset(
     name=QUEUE,
     group_name=GROUP,
-    deps=[RELEASE, CODE_UNIT, UNIT_YEAR, table_name("register")],
+    deps=[RELEASE, CODE_UNIT, UNIT_YEAR, REGISTER_CURRENT],
     description="复核队列与证据文件 / review queue and evidence file",
 )
 def review_queue(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -30,7 +31,8 @@ def review_queue(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
         if release_id is None:
             raise RuntimeError("there is no release to queue doubts for; the release asset runs before this one")
         journal, units = ReviewJournal(stores.root), units_of(stores.work)
-        queue = open_queue(journal, units, release_id, queue_plan(date.fromisoformat(as_of(context))))
+        plan = queue_plan(date.fromisoformat(as_of(context)))
+        queue = open_queue(journal, units, release_id, plan, promise_of(stores.root, release_id))
         stores.work.write(QUEUE, queue)
         shown = write_evidence(stores.root, release_id, units, journal)
         notes.append(f"{queue.height:,} tasks, evidence of {shown:,} units")

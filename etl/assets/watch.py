@@ -1,15 +1,20 @@
 """The drift gate (漂移闸门): between coding and everything that rests on it."""
 
+from datetime import date
+
 import dagster as dg
 
-from etl.assets.collect import table_name
 from etl.assets.process import CODE_UNIT
-from etl.classifier_quality import gold_of, watch
-from etl.coding import DECIDED, coding_input
+from etl.assets.register import REGISTER_CURRENT
+from etl.classifier_quality import served_labels, watch
+from etl.coding import coding_input, load_bundle
 from etl.progress import step
-from etl.resources import Stores, accepted_drift
-from taxonomy.classifier.drift import Drift, labels_in_order
+from etl.promise import NEEDED, NO_GOLD, REASONS, NightPromise, PromiseRules, night_promise
+from etl.resources import Stores, accepted_drift, as_of
+from taxonomy.classifier.drift import Drift
 from warehouse.journal import Journal
+from warehouse.review_journal import ReviewJournal
+from warehouse.review_results import gold_units
 
 CHECK = "no_drift"
 
@@ -23,22 +28,35 @@ CHECK = "no_drift"
 def no_drift(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.AssetCheckResult:
     """Stop the run before anything is estimated when inputs, outputs or the error of gold labels drifted too far."""
     with step(f"{CODE_UNIT}: {CHECK}") as notes:
-        work, gold = stores.work, gold_of(stores.root)
-        reason = accepted_drift(context)
+        work, reason = stores.work, accepted_drift(context)
+        wrong, promise = _gold_says(stores, date.fromisoformat(as_of(context)))
         found = watch(
             stores.root,
-            (coding_input(chunk) for chunk in work.batches(table_name("register"))),
+            (coding_input(chunk) for chunk in work.batches(REGISTER_CURRENT)),
             work.batches(CODE_UNIT),
-            wrong=None if gold is None else labels_in_order(work.read(CODE_UNIT, DECIDED), gold),
+            wrong=wrong,
             accepted=reason,
+            promise=promise,
         ).drift
         if reason and found.accepted == reason:
             detail: dict[str, object] = {"reason": reason, "reference": found.reference, "signals": found.reason_en}
             Journal(stores.root).append("command line", "drift_accepted", detail)
+        notes.append(f"promise: {REASONS[promise.reason][1]}")
         notes.append(f"{found.status}{' (accepted)' if found.accepted else ''}: {found.reason_en}")
         if found.blocks:
             notes.append("if the change is real: aistat run --accept-drift REASON; else look into inputs and bundle")
         return as_check(found)
+
+
+def _gold_says(stores: Stores, today: date) -> tuple[list[bool] | None, NightPromise]:
+    """Labels that test the served release's promise (None without a final one), and what tonight can promise."""
+    gold = gold_units(ReviewJournal(stores.root))
+    if gold.height == 0:
+        return None, NO_GOLD
+    decisions = stores.work.read(CODE_UNIT, NEEDED)
+    promise = night_promise(decisions, gold, load_bundle(stores.bundles), today, PromiseRules.load())
+    is_open = gold["codes"].null_count() == gold.height
+    return None if is_open else served_labels(stores.root, decisions, gold), promise
 
 
 def as_check(drift: Drift) -> dg.AssetCheckResult:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from etl.demo.domains import split_by_domain
 from etl.demo.scenario import BRANCHES, Scenario, stream
 from etl.demo.units import AI, CLAIMS, LOOK, OTHER, alive_at_end
 
@@ -122,6 +123,7 @@ def build_accounts(units: pl.DataFrame, scenario: Scenario, seed: int) -> pl.Dat
         "employed_persons": paths.staff, "operating_revenue": paths.operating, "main_revenue": paths.main,
         "ai_revenue": paths.ai, **_split(rng, chosen, paths.ai), **_statements(rng, paths),
         **_people(rng, scenario, chosen, paths),
+        **split_by_domain(stream(seed, "domains"), scenario, chosen, paths.ai),
         "ai_rd_expenditure": np.rint(paths.ai * rng.uniform(0.03, 0.25, paths.ai.shape)).astype(np.int64),
     }  # fmt: skip
     keep = ["uscc", "name", "role", "activity", "gbt_code", "operating_district", "group_uscc"]

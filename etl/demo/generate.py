@@ -2,48 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from etl.contract import load_contract
 from etl.demo.accounts import THOUSAND, build_accounts
-from etl.demo.faults import Row, apply_faults, log_rows, plan_faults
-from etl.demo.files import headers, write_csv, write_xlsx
+from etl.demo.adoption import adoption_frame
+from etl.demo.city import City, DemoFile
+from etl.demo.domains import truth_domains
+from etl.demo.further import truth_further, write_further
 from etl.demo.returns import choose_responses, register_rows, with_size, yearly_returns
-from etl.demo.scenario import LABEL, Scenario, Size, load_scenario, stream
+from etl.demo.scenario import LABEL, Scenario, Size, load_scenario
 from etl.demo.units import AI, BRANCH, LOOK, build_units
+from etl.demo.writer import DemoWriter
 
 Progress = Callable[[str], None]
-FAULT_SCHEMA = dict.fromkeys(("source_id", "file", "uscc", "column", "kind", "original", "written"), pl.String)
 
 
 def _silent(_: str) -> None:
     return None
-
-
-def _write(
-    inbox: Path,
-    source_id: str,
-    year: int,
-    frame: pl.DataFrame,
-    scenario: Scenario,
-    seed: int,
-    month: str = "12",
-) -> list[Row]:
-    """Write one file with its faults; the log of the faults."""
-    contract = load_contract(source_id)
-    name = contract.file.pattern.replace("{ref_year}", str(year)).replace("{month}", month)
-    rng = stream(seed, f"faults {name}")
-    turn = scenario.years.index(year) * 2
-    faults = plan_faults(rng, source_id, frame, scenario["fault_rate"], scenario["fault_cap"], turn)
-    columns: list[list[Any]] = apply_faults(frame, faults)
-    path = inbox / source_id / name
-    if contract.file.format == "csv":
-        write_csv(path, headers(contract, frame), columns)
-    else:
-        write_xlsx(path, contract, year, headers(contract, frame), columns)
-    return log_rows(source_id, name, frame, faults)
 
 
 def truth_units(units: pl.DataFrame) -> pl.DataFrame:
@@ -103,36 +79,25 @@ def truth_totals(unit_years: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _write_truth(folder: Path, frames: dict[str, pl.DataFrame]) -> None:
+def write_truth(folder: Path, frames: dict[str, pl.DataFrame]) -> None:
+    """One labelled Parquet file a table."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet", metadata={"label": LABEL})
 
 
-def write_returns(
-    inbox: Path,
-    truth_dir: Path,
-    accounts: pl.DataFrame,
-    scenario: Scenario,
-    seed: int,
-    faults: list[Row],
-    say: Progress,
-) -> None:
-    """Write the yearly returns and the truth about them; ``faults`` are those of the register.
-
-    ``accounts`` comes from :func:`true_accounts`.
-    """
+def write_returns(writer: DemoWriter, accounts: pl.DataFrame, scenario: Scenario, say: Progress) -> None:
+    """Write the yearly returns; ``accounts`` comes from :func:`true_accounts`."""
     for year in scenario.years:
         say(f"写 {year} 年报 / writing the returns of {year}")
         for source_id, frame in yearly_returns(accounts, year).items():
-            faults = faults + _write(inbox, source_id, year, frame, scenario, seed)
+            writer.write(DemoFile(source_id, frame, year, {}))
+
+
+def truth_accounts(accounts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The truth tables that follow from the accounts alone."""
     unit_years = truth_unit_years(accounts)
-    truth = {
-        "unit_year": unit_years,
-        "totals": truth_totals(unit_years),
-        "faults": pl.DataFrame(faults, schema=FAULT_SCHEMA),
-    }
-    _write_truth(truth_dir, truth)
+    return {"unit_year": unit_years, "totals": truth_totals(unit_years), "domains": truth_domains(accounts)}
 
 
 def true_accounts(units: pl.DataFrame, scenario: Scenario, seed: int) -> pl.DataFrame:
@@ -141,7 +106,7 @@ def true_accounts(units: pl.DataFrame, scenario: Scenario, seed: int) -> pl.Data
 
 
 def generate(inbox: Path, truth_dir: Path, size: Size, seed: int, progress: Progress | None = None) -> None:
-    """Write the city's four enterprise sources to ``inbox/<source_id>/`` and the truth to ``truth_dir``.
+    """Write the city's sources to ``inbox/<source_id>/`` and the truth to ``truth_dir``.
 
     The same size and seed give the same rows; older files are replaced. ValueError for an unknown size.
     """
@@ -152,7 +117,18 @@ def generate(inbox: Path, truth_dir: Path, size: Size, seed: int, progress: Prog
     accounts = true_accounts(units, scenario, seed)
     month = str(scenario["register_month"])
     say(f"写名录 / writing register_{month}.csv")
+    writer = DemoWriter(inbox, seed)
     register = register_rows(units, accounts, scenario, seed)
-    faults = _write(inbox, "register", int(month[:4]), register, scenario, seed, month[5:])
-    _write_truth(truth_dir, {"unit": truth_units(units)})
-    write_returns(inbox, truth_dir, accounts, scenario, seed, faults, say)
+    writer.write(DemoFile("register", register, int(month[:4]), {"month": int(month[5:])}))
+    write_returns(writer, accounts, scenario, say)
+    city = City(scenario, seed, units, accounts)
+    write_further(writer, city, say)
+    write_truth(
+        truth_dir,
+        {
+            "unit": truth_units(units),
+            **truth_accounts(accounts),
+            **truth_further(city, adoption_frame(city)),
+            **writer.truth(),
+        },
+    )

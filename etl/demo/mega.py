@@ -17,27 +17,28 @@ import pyarrow.parquet as pq
 from etl.compact import compact
 from etl.contract import load_contract
 from etl.demo.accounts import parameter
+from etl.demo.city import City, DemoFile
 from etl.demo.codes import codes_of
-from etl.demo.faults import DUPLICATE, Fault, Row, log_rows, plan_faults
-from etl.demo.files import headers
-from etl.demo.generate import true_accounts, truth_units, write_returns
-from etl.demo.scenario import LABEL, Scenario, activities, common, forbidden_names, load_scenario, stream, weighted
+from etl.demo.further import truth_further, write_further
+from etl.demo.generate import true_accounts, truth_accounts, truth_units, write_returns, write_truth
+from etl.demo.mega_sources import FrameWide
+from etl.demo.scenario import LABEL, Scenario, common, forbidden_names, load_scenario, stream, weighted
 from etl.demo.texts import name_parts, products, scopes
 from etl.demo.units import (
     AI,
     BRANCH,
-    CLAIMS,
     LOOK,
-    MODES,
     ORDINARY,
     OTHER,
     ai_cohorts,
-    declared_code,
-    draw_activity,
     draw_days,
     draw_districts,
     draw_kind,
+    draw_looks,
+    draw_openings,
+    unit_frame,
 )
+from etl.demo.writer import DemoWriter
 
 BLOCK: Final = 5_000
 ROW_GROUP: Final = 100_000
@@ -98,9 +99,7 @@ def _names(
 def _life(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray) -> tuple[pl.Series, pl.Series]:
     """Opening and closing dates by role (null when alive), with the city's cohorts and rates."""
     years, n = scenario.years, len(roles)
-    opening = draw_days(rng, 2004, years[-1], n)
-    early = np.isin(roles, [BRANCH, OTHER]) | ((roles == LOOK) & (rng.random(n) < 0.7))
-    opening = np.where(early, draw_days(rng, 2005, years[0] - 1, n), opening)
+    opening = draw_openings(rng, years, roles)
     cohort = weighted(rng, ai_cohorts(scenario)[0], n)
     fresh = draw_days(rng, np.where(cohort == 0, 2006, cohort + years[0]), cohort + years[0], n)
     opening = np.where(roles == AI, fresh, opening)
@@ -157,31 +156,21 @@ def build_block(scenario: Scenario, seed: int, block: int, count: int) -> pl.Dat
     shares = scenario["mega"]["shares"]
     weights = [shares[role] for role in ROLES[:-1]]
     roles = np.array(ROLES)[weighted(rng, [*weights, 1.0 - sum(weights)], count)]
-    activity = draw_activity(rng, scenario, roles)
-    z = np.clip(rng.standard_normal(count), -2.7, 2.7)
-    is_ai_text = np.isin(roles, [AI, BRANCH])
-    modes = np.array(MODES)[weighted(rng, [scenario["text_modes"][m] for m in MODES], count)]
-    claims = (roles == LOOK) & (rng.random(count) < scenario["lookalike_claims"])
-    mode = np.where(is_ai_text, modes, np.where(claims, CLAIMS, "clear"))
-    ids = np.array([a.id for a in activities()])[activity]
-    letter = np.where(is_ai_text, ids.astype("U1"), np.where(roles == LOOK, "L", "O"))
-    kind = draw_kind(rng, scenario, roles, activity)
-    registered, operating = draw_districts(rng, scenario, letter)
+    looks = draw_looks(rng, scenario, roles)
+    kind = draw_kind(rng, scenario, roles, looks.activity)
+    registered, operating = draw_districts(rng, scenario, looks.letter)
     opening, closing = _life(rng, scenario, roles)
-    units = pl.DataFrame(
-        {
-            "role": roles, "activity": ids, "unit_kind": kind, "mode": mode, "letter": letter, "z": z,
-            "gbt_code": declared_code(rng, activity, mode), "registered_district": registered,
-            "operating_district": operating, "opening_date": opening, "closing_date": closing,
-        }
+    units = unit_frame(
+        rng, roles, looks, unit_kind=kind, registered_district=registered, operating_district=operating,
+        opening_date=opening, closing_date=closing,
     )  # fmt: skip
     bodies = scatter_bits(index, CODE_BITS, _round_keys(seed, "codes"))
     units = units.with_columns(codes_of(bodies, pl.Series(np.where(kind == "3", "92", "91"))))
     units = units.with_columns(
         _groups(rng, scenario, units),
-        name=_names(rng, units, activity, index, seed),
-        business_scope=scopes(rng, units, activity, scenario),
-        main_products=products(rng, units, activity, scenario),
+        name=_names(rng, units, looks.activity, index, seed),
+        business_scope=scopes(rng, units, looks.activity, scenario),
+        main_products=products(rng, units, looks.activity, scenario),
         **_figures(rng, scenario, units),
     )
     return units.sort("uscc")
@@ -193,17 +182,6 @@ def _register_text(units: pl.DataFrame) -> pl.DataFrame:
         "operating_district", "registered_capital_cny", "registration_type", "employed_persons",
         pl.col("opening_date", "closing_date").dt.to_string("%Y-%m-%d"), "group_uscc",
     )  # fmt: skip
-
-
-def _with_faults(frame: pl.DataFrame, faults: list[Fault]) -> pl.DataFrame:
-    """The rows as they are written, all as text; duplicated rows stand at the end of their block."""
-    text = frame.cast(pl.String)
-    for column in sorted({f.column for f in faults if f.kind != DUPLICATE}):
-        here = [f for f in faults if f.column == column and f.kind != DUPLICATE]
-        values = text[column].scatter([f.row for f in here], [str(f.written) for f in here])
-        text = text.with_columns(values.alias(column))
-    again = [f.row for f in faults if f.kind == DUPLICATE]
-    return pl.concat([text, text[again]]) if again else text
 
 
 def _blocks(n: int) -> Iterator[tuple[int, int]]:
@@ -255,14 +233,14 @@ def generate_mega(
     units: int | None = None,
     chunk_units: int = 250_000,
 ) -> None:
-    """Stream the mega register to ``inbox/register`` and the truth to ``truth_dir``; then the few returns.
+    """Stream the mega register to ``inbox/register`` and the truth to ``truth_dir``; then the other sources.
 
     Parameters
     ----------
     units
         Register units (default: the scenario's 4,000,000), from ``UNITS_MIN`` to ``UNITS_MAX``.
     chunk_units
-        How many units are made before they are written; the files do not depend on it.
+        After how many units progress is told; the files do not depend on it.
 
     Raises
     ------
@@ -275,31 +253,32 @@ def generate_mega(
     if not UNITS_MIN <= n <= UNITS_MAX:
         raise ValueError(f"a mega register of {n:,} units: expected {UNITS_MIN:,} to {UNITS_MAX:,}")
     month = str(scenario["register_month"])
-    contract = load_contract("register")
-    file = contract.file.pattern.replace("{ref_year}", month[:4]).replace("{month}", month[5:])
+    file = load_contract("register").file.name(month[:4], month=int(month[5:]))
     for folder in (inbox / "register", truth_dir):
         folder.mkdir(parents=True, exist_ok=True)
     say(f"名录单位 / register units: {n:,}")
-    truth, log, senders = _Truth(truth_dir / "unit.parquet"), list[Row](), list[pl.DataFrame]()
-    parts: list[bytes] = []
-    held = done = 0
+    writer, senders = DemoWriter(inbox, seed), list[pl.DataFrame]()
+    truth, frame_wide = _Truth(truth_dir / "unit.parquet"), FrameWide(writer, scenario, n)
+    done = told = 0
     with (inbox / "register" / file).open("wb") as out:
         for block, count in _blocks(n):
             made = build_block(scenario, seed, block, count)
-            frame = _register_text(made)
-            rng = stream(seed, f"mega faults {block}")
-            faults = plan_faults(rng, "register", frame, scenario["fault_rate"], scenario["fault_cap"], block)
-            log += log_rows("register", file, frame, faults)
-            written = _with_faults(frame, faults)
-            written.columns = headers(contract, frame)
-            parts.append(written.write_csv(line_terminator="\r\n", include_header=block == 0).encode("gb18030"))
+            rows = _register_text(made)
+            part = DemoFile("register", rows, int(month[:4]), {"month": int(month[5:])})
+            out.write(writer.encoded(part, block))
             truth.add(truth_units(made))
+            frame_wide.add(made, rows, block)
             senders.append(compact(made.filter(pl.col("role").is_in([AI, LOOK, OTHER])).select(SENDER)))
-            held, done = held + count, done + count
-            if held >= chunk_units or done == n:
-                out.writelines(parts)
-                parts, held = [], 0
+            done += count
+            if done - told >= chunk_units or done == n:
+                told = done
                 say(f"写名录 / writing {file}: {done:,} of {n:,}")
     truth.close()
-    accounts = true_accounts(pl.concat(senders), scenario, seed)
-    write_returns(inbox, truth_dir, accounts, scenario, seed, log, say)
+    units_kept = pl.concat(senders)
+    accounts = true_accounts(units_kept, scenario, seed)
+    city = City(scenario, seed, units_kept, accounts)
+    frame_wide.close()
+    write_returns(writer, accounts, scenario, say)
+    write_further(writer, city, say, skip=FrameWide.SOURCES)
+    further = truth_further(city, frame_wide.adoption)
+    write_truth(truth_dir, {**truth_accounts(accounts), **further, **writer.truth()})

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from etl.demo.domains import domain_cells
 from etl.demo.scenario import Scenario, common, stream
 from etl.demo.units import AI, LOOK
 from taxonomy.size import size_class_expr
@@ -34,7 +35,7 @@ def _persistent(rng: np.random.Generator, accounts: pl.DataFrame, persistence: f
 
 
 def choose_responses(accounts: pl.DataFrame, scenario: Scenario, seed: int) -> pl.DataFrame:
-    """Add ``in_survey`` and ``in_finance`` (Boolean): alive, asked and answering."""
+    """Add ``asked``, ``above_scale`` (alive and in the survey, the statements), ``in_survey``, ``in_finance`` (and answering)."""
     rng = stream(seed, "responses")
     years = len(scenario.years)
     n = accounts.height
@@ -50,8 +51,9 @@ def choose_responses(accounts: pl.DataFrame, scenario: Scenario, seed: int) -> p
     reports = rng.random(n) < scenario["above_scale_response"]
     alive = accounts["alive"].to_numpy()
     return accounts.with_columns(
-        in_survey=pl.Series(alive & asked & answers), in_finance=pl.Series(alive & large & reports)
-    )
+        asked=pl.Series(alive & asked), above_scale=pl.Series(alive & large),
+        in_survey=pl.Series(alive & asked & answers), in_finance=pl.Series(alive & large & reports),
+    )  # fmt: skip
 
 
 def _money(names: list[str]) -> list[pl.Expr]:
@@ -65,7 +67,8 @@ def yearly_returns(accounts: pl.DataFrame, year: int) -> Mapping[str, pl.DataFra
     labour = rows.filter(pl.col("in_survey") | pl.col("in_finance"))
     return {
         "ai_survey_annual": survey.select(
-            "uscc", "name", *_money(SURVEY[:-1]), "share_basis", *_money(SURVEY[-1:]), "ai_employed_persons"
+            "uscc", "name", *_money(SURVEY[:-1]), "share_basis", *_money(SURVEY[-1:]), "ai_employed_persons",
+            *domain_cells(),
         ),
         "finance_annual": finance.select("uscc", "name", *_money(FINANCE)),
         "labour_annual": labour.select("uscc", "name", *LABOUR, *_money(["payroll"])),

@@ -1,5 +1,6 @@
 """Who exists in the demo city: kinds, activities, birth and death, place, declared code, groups."""
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -78,9 +79,7 @@ def _life(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Opening and closing day (NaN when alive) of each unit; AI enterprises by cohorts, small ones close."""
     years, n = scenario.years, len(roles)
-    opening = draw_days(rng, 2004, years[-1], n)
-    early = np.isin(roles, [BRANCH, OTHER]) | ((roles == LOOK) & (rng.random(n) < 0.7))
-    opening = np.where(early, draw_days(rng, 2005, years[0] - 1, n), opening)
+    opening = draw_openings(rng, years, roles)
     closing = np.full(n, np.nan)
     born, closed = ai_cohorts(scenario)
     rows = np.flatnonzero(roles == AI)
@@ -93,7 +92,7 @@ def _life(
     for position, gone in enumerate(closed):
         able = rows[(cohort < position) & np.isnan(closing[rows]) & (z[rows] < 0.6)]
         closing[rng.choice(able, gone, replace=False)] = draw_days(rng, years[position], years[position], gone)
-    rates = {LOOK: scenario["lookalike_closing_rate"] * 4, ORDINARY: scenario["ordinary_closing_share"]}
+    rates = {LOOK: scenario["lookalike_closing_rate"] * (len(years) - 1), ORDINARY: scenario["ordinary_closing_share"]}
     for role, rate in rates.items():
         hit = np.flatnonzero(
             (roles == role) & (rng.random(n) < rate) & (opening < draw_days(rng, years[0], years[0], n))
@@ -148,15 +147,20 @@ def _groups(rng: np.random.Generator, scenario: Scenario, units: pl.DataFrame) -
     return pl.Series("group_uscc", group, dtype=pl.String)
 
 
-def build_units(scenario: Scenario, seed: int) -> pl.DataFrame:
-    """Every register unit, one row, in the order of roles.
+@dataclass(frozen=True)
+class Drawn:
+    """What units do and how they describe themselves: position in ``activities()`` and its id, standard normal size,
+    text mode, letter (branch, L look-alike, O other); each ``(n,)``."""
 
-    Columns: role, activity, unit_kind, mode, letter (branch, L or O), z (standard normal of size), uscc,
-    name, gbt_code, business_scope, main_products, registered_district, operating_district, opening_date,
-    closing_date, group_uscc.
-    """
-    rng = stream(seed, "units")
-    roles = _roles(scenario).to_numpy()
+    activity: np.ndarray
+    ids: np.ndarray
+    z: np.ndarray
+    mode: np.ndarray
+    letter: np.ndarray
+
+
+def draw_looks(rng: np.random.Generator, scenario: Scenario, roles: np.ndarray) -> Drawn:
+    """Activity, size, text mode and letter of units by role."""
     n = len(roles)
     activity = draw_activity(rng, scenario, roles)
     z = np.clip(rng.standard_normal(n), -2.7, 2.7)
@@ -166,21 +170,50 @@ def build_units(scenario: Scenario, seed: int) -> pl.DataFrame:
     mode = np.where(is_ai_text, modes, np.where(claims, CLAIMS, "clear"))
     ids = np.array([a.id for a in activities()])[activity]
     letter = np.where(is_ai_text, ids.astype("U1"), np.where(roles == LOOK, "L", "O"))
-    opening, closing = _life(rng, scenario, roles, z)
-    kind = draw_kind(rng, scenario, roles, activity)
-    registered, operating = draw_districts(rng, scenario, letter)
-    days = pl.Series(closing).fill_nan(None).cast(pl.Int32).cast(pl.Date)
-    units = pl.DataFrame(
+    return Drawn(activity, ids, z, mode, letter)
+
+
+def draw_openings(rng: np.random.Generator, years: list[int], roles: np.ndarray) -> np.ndarray:
+    """Opening day of units that are no AI enterprise, as days since 1970; branches, others and most look-alikes are old."""
+    n = len(roles)
+    opening = draw_days(rng, 2004, years[-1], n)
+    early = np.isin(roles, [BRANCH, OTHER]) | ((roles == LOOK) & (rng.random(n) < 0.7))
+    return np.where(early, draw_days(rng, 2005, years[0] - 1, n), opening)
+
+
+def unit_frame(
+    rng: np.random.Generator, roles: np.ndarray, looks: Drawn, **columns: np.ndarray | pl.Series
+) -> pl.DataFrame:
+    """Units as a table: role, looks, the declared code (drawn here), and further columns."""
+    return pl.DataFrame(
         {
-            "role": roles, "activity": ids, "unit_kind": kind, "mode": mode, "letter": letter, "z": z,
-            "gbt_code": declared_code(rng, activity, mode), "registered_district": registered,
-            "operating_district": operating, "opening_date": pl.Series(opening).cast(pl.Int32).cast(pl.Date),
-            "closing_date": days,
+            "role": roles, "activity": looks.ids, "unit_kind": columns.pop("unit_kind"), "mode": looks.mode,
+            "letter": looks.letter, "z": looks.z, "gbt_code": declared_code(rng, looks.activity, looks.mode), **columns,
         }
+    )  # fmt: skip
+
+
+def build_units(scenario: Scenario, seed: int) -> pl.DataFrame:
+    """Every register unit, one row, in the order of roles.
+
+    Columns: role, activity, unit_kind, mode, letter (branch, L or O), z (standard normal of size), uscc,
+    name, gbt_code, business_scope, main_products, registered_district, operating_district, opening_date,
+    closing_date, group_uscc.
+    """
+    rng = stream(seed, "units")
+    roles = _roles(scenario).to_numpy()
+    looks = draw_looks(rng, scenario, roles)
+    opening, closing = _life(rng, scenario, roles, looks.z)
+    kind = draw_kind(rng, scenario, roles, looks.activity)
+    registered, operating = draw_districts(rng, scenario, looks.letter)
+    units = unit_frame(
+        rng, roles, looks, unit_kind=kind, registered_district=registered, operating_district=operating,
+        opening_date=pl.Series(opening).cast(pl.Int32).cast(pl.Date),
+        closing_date=pl.Series(closing).fill_nan(None).cast(pl.Int32).cast(pl.Date),
     )  # fmt: skip
     units = units.with_columns(make_codes(rng, pl.Series(np.where(kind == "3", "92", "91"))))
     units = units.with_columns(_groups(rng, scenario, units))
-    return add_texts(units, activity, scenario, seed)
+    return add_texts(units, looks.activity, scenario, seed)
 
 
 def alive_at_end(units: pl.DataFrame, years: list[int]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Readers: one received file by its contract → accepted rows, quarantined rows, a receipt."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import polars as pl
 from etl.compact import compact
 from etl.contract import Contract
 from etl.reading.bulk import blocks, suits
+from etl.reading.database import Query, fetch
 from etl.reading.raw import LINE, FileRefused, Raw, read_raw
 from etl.reading.typed import ROW, Seen, type_rows
 
@@ -46,22 +47,19 @@ class ReadResult:
 
 
 def file_period(contract: Contract, path: Path) -> str | None:
-    """Period in the file name (``2025`` or ``2025-06``), if the pattern has one.
+    """Period in the file name (``2025``, ``2025-Q2``, ``2025-06``), if the pattern has one.
 
     Raises
     ------
     FileRefused
         If the name does not follow the pattern.
     """
-    match = contract.file.regex.fullmatch(path.name)
-    if match is None:
+    try:
+        return contract.file.period(path.name)
+    except ValueError:
         raise FileRefused(
             f"文件名应为 {contract.file.example} 的形式；请改名 / file names look like {contract.file.example}; rename it"
-        )
-    captured = match.groupdict()
-    if "month" in captured:
-        return f"{captured['ref_year']}-{captured['month']}"
-    return captured.get("ref_year")
+        ) from None
 
 
 def digest(path: Path) -> str:
@@ -91,10 +89,10 @@ class Part:
     rows_in: int
 
 
-def _judge(contract: Contract, path: Path, raw: Raw, seen: Seen) -> Part:
+def _judge(contract: Contract, file: str, raw: Raw, seen: Seen) -> Part:
     """Type a block and set the rows apart that do not fit."""
     typed = type_rows(contract, raw.frame, seen)
-    key = [k for k in contract.key if k != "ref_year"]
+    key = contract.own_key
     bad_rows = typed.issues[ROW].unique()
     heads = {c.to: c.header for c in contract.columns}
     context = raw.frame.select(
@@ -111,13 +109,13 @@ def _judge(contract: Contract, path: Path, raw: Raw, seen: Seen) -> Part:
         .join(keys, on=ROW, how="left", maintain_order="left")
         .with_columns(
             source_id=pl.lit(contract.id),
-            file=pl.lit(path.name),
+            file=pl.lit(file),
             sheet=pl.lit(raw.sheet, pl.String),
             column=pl.col("identifier").replace(heads),
         )
         .select(QUARANTINE.keys())
     )
-    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, path.name)])  # type: ignore[arg-type]
+    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, file)])  # type: ignore[arg-type]
     good = typed.frame.filter(~pl.col(ROW).is_in(bad_rows.implode())).drop(ROW)
     return Part(good, quarantine, raw.frame.height + len(raw.ragged))
 
@@ -133,16 +131,41 @@ def read_parts(contract: Contract, path: Path) -> Iterator[Part]:
         If the file as a whole cannot be used; a large file may have given blocks before, which then do not count.
     """
     period = file_period(contract, path)
-    seen = Seen()
-    if suits(contract, path):
-        parts = (_judge(contract, path, raw, seen) for raw in blocks(contract, path))
-    else:
-        parts = (_judge(contract, path, read_raw(contract, path), seen) for _ in range(1))
-    for part in parts:
-        frame = part.frame
-        if contract.has_ref_year:
-            frame = frame.with_columns(ref_year=pl.lit(int(str(period)), pl.Int64))
+    raws = blocks(contract, path) if suits(contract, path) else (read_raw(contract, path) for _ in range(1))
+    return _parts(contract, path.name, ((period, raw) for raw in raws))
+
+
+def query_parts(contract: Contract, query: Query) -> Iterator[Part]:
+    """The result of a database query block by block, judged as the rows of a file are (FileRefused likewise).
+
+    Rows of different periods are different keys.
+    """
+    return _parts(contract, query.name, fetch(contract, query))
+
+
+def _parts(contract: Contract, file: str, raws: Iterable[tuple[str | None, Raw]]) -> Iterator[Part]:
+    seen: dict[str | None, Seen] = {}
+    for period, raw in raws:
+        part = _judge(contract, file, raw, seen.setdefault(period, Seen()))
+        frame = part.frame.with_columns(period_value(contract, str(period)))
         yield Part(compact(frame.select(contract.identifiers)), part.quarantine, part.rows_in)
+
+
+def period_value(contract: Contract, period: str) -> list[pl.Expr]:
+    """The period column of the key as a constant: nothing where the source has none.
+
+    Raises
+    ------
+    FileRefused
+        If the key wants a year and the period is not one.
+    """
+    if contract.period_column is None:
+        return []
+    if contract.period_column == "ref_period":
+        return [pl.lit(period, pl.String).alias("ref_period")]
+    if not period.isdigit():
+        raise FileRefused(f"参考期应为年份，得到 {period} / the reference period should be a year, got {period}")
+    return [pl.lit(int(period), pl.Int64).alias("ref_year")]
 
 
 def accepted(contract: Contract, path: Path, rows_in: int, rows_accepted: int) -> FileReceipt:
@@ -176,6 +199,7 @@ __all__ = [
     "accepted",
     "digest",
     "file_period",
+    "query_parts",
     "read_file",
     "read_parts",
     "suits",

@@ -174,7 +174,7 @@ def _rule(rule: RowRule, frame: pl.DataFrame) -> pl.DataFrame:
     complete = pl.all_horizontal(pl.col(list(rule.parts)).is_not_null())
     over = parts - pl.col(str(rule.total)) > rule.tolerance
     under = pl.col(str(rule.total)) - parts > rule.tolerance
-    broken = frame.select(over | (complete & under)).to_series()
+    broken = frame.select(over | (complete & under) if rule.kind == "sum" else over).to_series()
     total = frame[str(rule.total)].cast(pl.String)
     return _issues(broken, str(rule.total), total, rule.expectation, "行内矛盾 / contradiction")
 
@@ -184,7 +184,7 @@ def _plus(name: str, frame: pl.DataFrame, tolerance: int) -> pl.Expr:
 
 
 def _duplicates(contract: Contract, frame: pl.DataFrame, seen: Seen) -> pl.DataFrame:
-    key = [k for k in contract.key if k != "ref_year"]
+    key = list(contract.own_key)
     later = seen.duplicates(frame.select(key))
     return _issues(
         later, key[0], frame[key[0]].cast(pl.String), f"同一文件中 {'+'.join(key)} 唯一 / unique key in a file",

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from scipy.stats import norm
 
-from taxonomy.classifier.intervals import BOOL, F64, Design, Measure, f1_from_jaccard, unknown
+from taxonomy.classifier.agreement import krippendorff_alpha
+from taxonomy.classifier.intervals import BOOL, F64, Design, Measure, f1_from_jaccard, known, unknown
 from taxonomy.classifier.judged import LEVELS, NONE, Judged, is_core, one_value
 
 TOP: Final = (1, 3, 5)
@@ -200,22 +201,37 @@ def _kappa(p: F64, size: float) -> tuple[float | None, float]:
     return kappa, float(np.sqrt(max(on + off - rest, 0.0) / size) / (1.0 - chance))
 
 
+def _agreement(
+    who: str, level: str, one: Sequence[str | None], two: Sequence[str | None], design: Design
+) -> dict[str, Any]:
+    alpha = krippendorff_alpha([one, two])
+    unclear = unknown("chance", alpha.n) if alpha.n else unknown("empty")
+    found = Measure(alpha.value, known(alpha.low), known(alpha.high), alpha.n, alpha.n)
+    return {
+        "who": who, "level": level, "kappa": weighted_kappa(one, two, design).as_dict(),
+        "alpha": (unclear if known(alpha.value) is None else found).as_dict(),
+    }  # fmt: skip
+
+
 def agreement(judged: Judged) -> list[dict[str, Any]]:
-    """Kappa of model and truth, and of the two blind coders, at each level: ``who, level, kappa``."""
-    found: list[dict[str, Any]] = []
+    """Agreement of model and truth, and of the two blind coders, at each level: ``who, level, kappa, alpha``.
+
+    Kappa is weighted by the design; Krippendorff's alpha is that of the sample as drawn. The coders are compared on all
+    units both have answered, also on those whose ruling is still to come.
+    """
+    model, people = [], []
     for level in LEVELS:
         truth = [one_value(t, level) for t in judged.truth]
-        model = [a[0] if a else None for a in judged.answers_at(level)]
-        found.append(
-            {"who": "model_human", "level": level, "kappa": weighted_kappa(model, truth, judged.design).as_dict()}
-        )
+        given = [a[0] if a else None for a in judged.answers_at(level)]
+        model.append(_agreement("model_human", level, given, truth, judged.design))
     for level in LEVELS:
-        one = [one_value(c, level) for c in judged.first]
-        two = [one_value(c, level) for c in judged.second]
-        there = any(c is not None for c in judged.first) and any(c is not None for c in judged.second)
-        kappa = weighted_kappa(one, two, judged.design) if there else unknown("no_coders")
-        found.append({"who": "human_human", "level": level, "kappa": kappa.as_dict()})
-    return found
+        if judged.coders is None:
+            gap = unknown("no_coders").as_dict()
+            people.append({"who": "human_human", "level": level, "kappa": gap, "alpha": gap})
+            continue
+        one, two = ([one_value(c, level) for c in said] for said in (judged.coders.first, judged.coders.second))
+        people.append(_agreement("human_human", level, one, two, judged.coders.design))
+    return [*model, *people]
 
 
 # --- what is taken for what ---------------------------------------------------------------------------------------

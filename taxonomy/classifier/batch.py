@@ -10,7 +10,7 @@ from taxonomy.classifier.decide import decide
 from taxonomy.classifier.evidence import evidence_json
 from taxonomy.classifier.scoring import score
 
-INPUT: Final = ("unit_id", "name", "business_scope", "main_products", "gbt_code", "locked_class")
+INPUT: Final = ("unit_id", "name", "business_scope", "main_products", "gbt_code", "locked_class", "filing_text")
 SLICE_ROWS: Final = 20_000
 OUTPUT: Final = {
     "unit_id": pl.String,
@@ -54,7 +54,8 @@ def code_batch(batch: pa.RecordBatch, bundle: Bundle) -> pa.RecordBatch:
     batch
         Columns ``name``, ``business_scope`` and, if there, ``unit_id``, ``main_products`` (separated by ；;、 or line
         breaks), ``gbt_code`` (section letter, 2-4 digits or empty), ``locked_class`` (an adjudicated code or none, for
-        the text as it is now); any string type, nulls allowed, any number of rows.
+        the text as it is now), ``filing_text`` (product and purpose of the company's public algorithm filings: it may
+        send a unit to review, never code it); any string type, nulls allowed, any number of rows.
     bundle
         What decides.
 

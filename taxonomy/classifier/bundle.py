@@ -14,15 +14,25 @@ import polars as pl
 import yaml
 
 from taxonomy.classifier.calibrate import Calibration
+from taxonomy.classifier.kernel_parts import Sparse, sparse_of
 from taxonomy.classifier.lexicon import Lexicon, load_lexicon
 from taxonomy.classifier.linear import LinearModel, train
+from taxonomy.classifier.normalize import Vocabulary
 from taxonomy.classifier.rules import CodeRule, build_code_rule
 from taxonomy.classifier.textmodel import TextModel
-from taxonomy.classifier.training import Entry, classes, dictionary, generic_phrases, learned_entries, samples
-from taxonomy.classifier.unit import train_unit_model
+from taxonomy.classifier.training import (
+    Entry,
+    classes,
+    dictionary,
+    generic_phrases,
+    learned_entries,
+    related_codes,
+    samples,
+)
+from taxonomy.classifier.unit import AI, RELATED, side_of, train_unit_model
 
 ROOT: Final = Path(__file__).parent.parent
-ALGORITHM: Final = 2
+ALGORITHM: Final = 3
 """Version of how scores become decisions. A change of code that changes any decision raises it (a test holds frozen
 decisions); a bundle of another version is not replayed by this installation."""
 INPUTS: Final = (
@@ -52,7 +62,6 @@ class Parameters:
     unit: Mapping[str, float]
     coded_at: float
     none_below: float
-    nominate_from: float
     candidates: int
     min_seen_share: float
     secondary_from: float
@@ -64,7 +73,9 @@ class Parameters:
 class Bundle:
     """Model, lexicon, dictionary, code rule, unit model, calibration and parameters; ``hash`` names all of them.
 
-    ``unit`` is there when the bundle was trained with labels; ``training`` says on what (counts and hashes, no text).
+    ``unit`` is there when the bundle was trained with labels; ``review_from`` is the ratio of it from which a unit is
+    reviewed; ``training`` says on what (counts and hashes, no text); ``related``: the related codes (R…) of the catalogue,
+    which a lock may hold and no text is coded to.
     """
 
     hash: str
@@ -75,8 +86,10 @@ class Bundle:
     generic: frozenset[str]
     code_rule: CodeRule
     unit: TextModel | None = None
+    review_from: float = 0.0
     calibration: Calibration = field(default_factory=Calibration)
     training: Mapping[str, Any] = field(default_factory=dict)
+    related: tuple[str, ...] = ()
 
     @cached_property
     def leaves(self) -> tuple[str, ...]:
@@ -93,6 +106,16 @@ class Bundle:
         ]  # fmt: skip
         return pl.DataFrame(rows, schema={"phrase": pl.String, "leaf": pl.Int64, "weight": pl.Float64}, orient="row")
 
+    @cached_property
+    def concepts(self) -> Sparse:
+        """What each term of the lexicon says for each leaf (log-odds)."""
+        return sparse_of(self.parameters.lexicon * self.lexicon.class_weights(self.leaves))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Generic phrases, and those of the dictionary numbered as in :attr:`entries`."""
+        return Vocabulary.of(self.generic, self.entries["phrase"].to_list())
+
     def data(self) -> dict[str, Any]:
         """Everything but arrays and hash, ready for JSON."""
         return {
@@ -104,8 +127,10 @@ class Bundle:
             "generic": sorted(self.generic),
             "codes": list(self.code_rule.codes),
             "unit": None if self.unit is None else self.unit.head(),
+            "review_from": self.review_from,
             "calibration": self.calibration.as_dict(),
             "training": dict(self.training),
+            "related": list(self.related),
         }
 
     def arrays(self) -> dict[str, Any]:
@@ -147,7 +172,7 @@ def _checked(labels: pl.DataFrame, leaves: Sequence[str]) -> pl.DataFrame:
         raise BundleError(f"labels lack the columns {', '.join(missing)}; expected {', '.join(LABEL_COLUMNS)}")
     if "main_products" not in labels.columns:
         labels = labels.with_columns(main_products=pl.lit(None, pl.String))
-    known = {"none", *leaves} | {leaf[:n] for leaf in leaves for n in (1, 2)}
+    known = {"none", *leaves, *related_codes()} | {leaf[:n] for leaf in leaves for n in (1, 2)}
     strange = sorted(set(labels["ai_class"].fill_null("(empty)")) - known)
     if strange:
         raise BundleError(f"labels hold classes outside the catalogue: {', '.join(strange[:5])}; use a code or none")
@@ -167,8 +192,8 @@ def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
     Parameters
     ----------
     labels
-        Columns ``name``, ``business_scope``, ``main_products`` (may be left out), ``ai_class`` (a code of the
-        catalogue at any level, or none): adjudicated reviews and signed answers, never gold.
+        Columns ``name``, ``business_scope``, ``main_products`` (may be left out), ``ai_class`` (a core or related
+        code of the catalogue at any level, or none): adjudicated reviews and signed answers, never gold.
 
     Raises
     ------
@@ -178,21 +203,25 @@ def build_bundle(labels: pl.DataFrame | None = None) -> Bundle:
     parameters = load_parameters()
     model = _leaf_model(content_hash())
     leaves = model.classes[1:]
-    generic, words, unit, training = generic_phrases(), dictionary(), None, dict[str, Any]()
+    generic, words, lexicon, training = generic_phrases(), dictionary(), load_lexicon(), dict[str, Any]()
+    learned = None
     if labels is not None:
         labels = _checked(labels, leaves)
         training = {"labels": labels.height, "labels_hash": labels_hash(labels)}
-        training["positives"] = labels.filter(pl.col("ai_class") != "none").height
+        counts = [side_of(code) for code in labels["ai_class"]]
+        training |= {"positives": counts.count(AI), "related": counts.count(RELATED)}
         words = words | learned_entries(labels, words, generic)
-        unit = train_unit_model(labels, parameters.unit)
+        learned = train_unit_model(labels, parameters.unit, generic, lexicon)
     return Bundle(
         hash=content_hash(labels),
         parameters=parameters,
         model=model,
-        lexicon=load_lexicon(),
+        lexicon=lexicon,
         dictionary=words,
         generic=generic,
         code_rule=build_code_rule(parameters.code, leaves),
-        unit=unit,
+        unit=None if learned is None else learned[0],
+        review_from=parameters.unit["review_from"] if learned is None else learned[1],
         training=training,
+        related=related_codes(),
     )

@@ -3,15 +3,17 @@
 One temperature a level keeps the order of the classes and the additive evidence: it changes how sure a score is, not
 what it says (Guo et al. 2017, On Calibration of Modern Neural Networks)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
-MIN_GOLD = 50
+MIN_GOLD: Final = 50
+NOT_CORE: Final = -1
+CORE_ONLY: Final = -2
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,15 @@ class Calibration:
 
 def log_sum(scores: F64) -> F64:
     """Log of the sum of exponentials of each row, shape ``(n,)``."""
+    top, powers = _powers(scores)
+    return np.asarray(top + np.log(powers.sum(axis=1)))
+
+
+def _powers(scores: F64) -> tuple[F64, F64]:
+    """The largest score of each row, and the exponentials of how far the others lie below it."""
     top = scores.max(axis=1)
-    return np.asarray(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)))
+    powers = scores - top[:, None]
+    return top, np.exp(powers, out=powers)
 
 
 def probabilities(scores: F64, calibration: Calibration) -> F64:
@@ -45,10 +54,14 @@ def probabilities(scores: F64, calibration: Calibration) -> F64:
     P(core) is the logistic function of the log-odds of core over its temperature; the leaves share it by a softmax
     over theirs. With both temperatures at one this is the softmax over the leaves and none.
     """
-    core = 1.0 / (1.0 + np.exp(-log_sum(scores) / calibration.core))
-    within = scores / calibration.leaf
-    powers = np.exp(within - within.max(axis=1, keepdims=True))
-    return np.asarray(core[:, None] * powers / powers.sum(axis=1, keepdims=True))
+    top, powers = _powers(scores)
+    core = 1.0 / (1.0 + np.exp(-(top + np.log(powers.sum(axis=1))) / calibration.core))
+    if calibration.leaf != 1.0:
+        powers = _powers(scores / calibration.leaf)[1]
+    total = powers.sum(axis=1, keepdims=True)
+    powers *= core[:, None]
+    powers /= total
+    return powers
 
 
 def fit(scores: F64, leaf: npt.NDArray[np.int64], weight: F64 | None = None) -> Calibration:
@@ -59,22 +72,23 @@ def fit(scores: F64, leaf: npt.NDArray[np.int64], weight: F64 | None = None) -> 
     scores
         Shape ``(n, leaves)``, of units that trained nothing.
     leaf
-        Position of the true leaf, -1 for none, shape ``(n,)``.
+        Position of the true leaf, ``NOT_CORE`` (-1), or ``CORE_ONLY`` (-2: core, its leaf not known), shape ``(n,)``.
     weight
         Design weights, shape ``(n,)``; one if left out.
 
     Returns
     -------
     Calibration
-        Not calibrated where fewer than 50 units, or none of one side, are there.
+        Not calibrated where fewer than 50 units, or none of one side, are there; the leaves keep their temperature where
+        no core unit has a known leaf.
     """
     from scipy.optimize import minimize_scalar
 
-    is_core = leaf >= 0
+    is_core, known = leaf != NOT_CORE, leaf >= 0
     sample = np.ones(len(leaf)) if weight is None else weight
     if len(leaf) < MIN_GOLD or not is_core.any() or is_core.all():
         return Calibration()
-    odds, core_rows = log_sum(scores), np.flatnonzero(is_core)
+    odds, core_rows = log_sum(scores), np.flatnonzero(known)
 
     def core_loss(t: float) -> float:
         margin = np.where(is_core, 1.0, -1.0) * odds / t
@@ -84,5 +98,7 @@ def fit(scores: F64, leaf: npt.NDArray[np.int64], weight: F64 | None = None) -> 
         within = scores[core_rows] / t
         return float((sample[core_rows] * (log_sum(within) - within[np.arange(len(core_rows)), leaf[core_rows]])).sum())
 
-    found = [minimize_scalar(f, bounds=(0.1, 10.0), method="bounded").x for f in (core_loss, leaf_loss)]
-    return Calibration(round(float(found[0]), 6), round(float(found[1]), 6), len(leaf))
+    def best(loss: Callable[[float], float]) -> float:
+        return round(float(minimize_scalar(loss, bounds=(0.1, 10.0), method="bounded").x), 6)
+
+    return Calibration(best(core_loss), best(leaf_loss) if known.any() else 1.0, len(leaf))

@@ -23,9 +23,16 @@ from taxonomy.classifier.coverage import (
 )
 from taxonomy.classifier.intervals import REASONS, known, unknown
 from taxonomy.classifier.judged import LEVELS, NOT_CODED, Judged, check_decisions, judge
-from taxonomy.classifier.reliability import Reliability, promised_and_observed, reliability, review_sets
+from taxonomy.classifier.reliability import (
+    Reliability,
+    promise_basis,
+    promised_and_observed,
+    reliability,
+    review_sets,
+    unobserved,
+)
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 HEADINGS: Final = ("explainability", "accuracy", "reproducibility", "timeliness", "cost_effectiveness")
 SLICE_ROWS: Final = 100_000
 DIGEST_COLUMNS: Final = ("unit_id", "ai_class", "segment", "p_ai", "probability", "route", "candidates", "bundle")
@@ -35,15 +42,18 @@ DIGEST_COLUMNS: Final = ("unit_id", "ai_class", "segment", "p_ai", "probability"
 class RunFacts:
     """What the report takes from elsewhere; all of it may be left out, and then stands as null with its reason.
 
-    ``promise``: class group → promised error; ``adjusted``: counts of ``etl.methods.misclassification`` as rows;
-    ``drift``, ``changes``, ``replay``: their ``as_dict``; ``seconds``: time of coding ``coded_anew`` units; ``max_age_days``:
+    ``promise``: class group → promised error, said beforehand; ``night``: what a night promises from gold
+    (:meth:`etl.promise.NightPromise.as_dict`); ``adjusted``: counts of ``etl.methods.misclassification`` as rows;
+    ``suspects``: how long the list of doubtful declared codes is (no unit in it); ``drift``, ``changes``, ``replay``: their ``as_dict``; ``seconds``: time of coding ``coded_anew`` units; ``max_age_days``:
     how long gold counts.
     """
 
     as_of: str = ""
     is_synthetic: bool = False
     promise: Mapping[str, float] | None = None
+    night: Mapping[str, Any] | None = None
     adjusted: Sequence[Mapping[str, Any]] | None = None
+    suspects: Mapping[str, Any] | None = None
     drift: Mapping[str, Any] | None = None
     changes: Mapping[str, Any] | None = None
     replay: Mapping[str, Any] | None = None
@@ -102,16 +112,27 @@ def _no_gold_accuracy(plain: Mapping[str, Any], facts: RunFacts) -> dict[str, An
     rare: list[dict[str, Any]] = [
         {"level": level, "limit": acc.RARE, "classes": [], "support": 0, **empty} for level in LEVELS
     ]
-    kappa = [{"who": who, "level": level, "kappa": gap} for who in ("model_human", "human_human") for level in LEVELS]
-    promised = [{"group": g, "promised": known(e), "observed": gap, "state": "open"}
-                for g, e in sorted((facts.promise or {}).items())]  # fmt: skip
+    kappa = [
+        {"who": who, "level": level, "kappa": gap, "alpha": gap}
+        for who in ("model_human", "human_human")
+        for level in LEVELS
+    ]
     return {
         "by_level": levels, "by_class": [], "rare_classes": rare, "agreement": kappa, "match_kinds": dict.fromkeys(acc.MATCHES, 0),
         "calibration": [Reliability("all", 0, unknown("no_gold"), unknown("no_gold"), ()).as_dict()],
-        "promise": promised, "confusions": [],
+        "promise": unobserved(facts.promise, facts.night, gap), "promise_basis": promise_basis(facts.night),
+        "confusions": [],
         "review_sets": {"size": gap, "coverage": gap, "coverage_where_ai": gap, "sizes": {}},
         "plain_counts": plain, "adjusted_counts": [dict(row) for row in facts.adjusted or ()],
+        "declared_codes": _declared_codes(facts),
     }  # fmt: skip
+
+
+def _declared_codes(facts: RunFacts) -> dict[str, Any]:
+    """Length of the list of doubtful declared codes; null where none was made."""
+    found = facts.suspects if facts.suspects is not None and facts.suspects["made"] else None
+    counts = {k: None if found is None else found[k] for k in ("checked", "listed", "learned_from")}
+    return {**counts, "made": found is not None}
 
 
 def _accuracy(decisions: pl.DataFrame, judged: Judged | None, facts: RunFacts) -> dict[str, Any]:
@@ -131,11 +152,13 @@ def _accuracy(decisions: pl.DataFrame, judged: Judged | None, facts: RunFacts) -
         "agreement": acc.agreement(judged),
         "match_kinds": acc.match_kinds(judged),
         "calibration": [r.as_dict() for r in reliability(judged)],
-        "promise": promised_and_observed(judged, facts.promise),
+        "promise": promised_and_observed(judged, facts.promise, facts.night),
+        "promise_basis": promise_basis(facts.night),
         "confusions": acc.confusions(judged),
         "review_sets": review_sets(judged),
         "plain_counts": plain,
         "adjusted_counts": [dict(row) for row in facts.adjusted or ()],
+        "declared_codes": _declared_codes(facts),
     }
 
 

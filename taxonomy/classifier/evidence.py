@@ -24,11 +24,12 @@ class Parts:
     table: pl.DataFrame
     bias: I64
 
-    def sums(self) -> dict[str, I64]:
-        """Sum of contributions by kind, shape ``(n,)`` each."""
+    def sums(self, without: str | None = None) -> dict[str, I64]:
+        """Sum of contributions by kind, shape ``(n,)`` each; those of the field ``without`` left out."""
         found = {kind: np.zeros(len(self.bias), dtype=np.int64) for kind in KIND_ORDER}
+        table = self.table if without is None else self.table.filter(pl.col("field") != without)
         for kind, values in found.items():
-            part = self.table.filter(pl.col("kind") == kind)
+            part = table.filter(pl.col("kind") == kind)
             np.add.at(values, part["row"].to_numpy(), part["micro"].to_numpy())
         return found
 

@@ -12,7 +12,7 @@ from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.kernel import NGRAMS, gram_positions
 from taxonomy.classifier.linear import BITS
 from taxonomy.classifier.normalize import FIELDS
-from taxonomy.classifier.unit import AI, NONE, phrases_of_units
+from taxonomy.classifier.unit import AI, phrases_of_units, sides
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,13 @@ def _phrase_grams(part: dict[str, object], leaf: str, bundle: Bundle) -> list[Pi
 def _unit_grams(unit: dict[str, str | None], value: float, bundle: Bundle) -> list[Piece]:
     assert bundle.unit is not None
     frame = pl.DataFrame([{"name": unit.get("name"), "business_scope": unit.get("business_scope")}])
-    table = phrases_of_units(frame.cast(pl.String))
+    table = phrases_of_units(frame.cast(pl.String), bundle.generic, bundle.lexicon)
     weight, index = bundle.parameters.unit["weight"], bundle.unit.classes.index
-    bias = bundle.unit.scale * float(bundle.unit.bias[index(AI)] - bundle.unit.bias[index(NONE)])
+    against = str(sides(bundle.unit, table, 1).against[0])
+    bias = bundle.unit.scale * float(bundle.unit.bias[index(AI)] - bundle.unit.bias[index(against)])
     places = table["start"].to_list()
     pieces = [Piece("floor", "", "", 0, 0, weight * bias)]
-    for gram in bundle.unit.grams(table, AI, NONE):
+    for gram in bundle.unit.grams(table, AI, against):
         at = int(places[gram.phrase])
         field = "name" if gram.field == "name" else "scope"
         pieces.append(Piece("unit-ngram", field, gram.text, at + gram.start, at + gram.end, weight * gram.value))

@@ -116,6 +116,31 @@ def read_gold(gold: pl.DataFrame) -> pl.DataFrame:
     return kept.with_columns(list(lists.values()))
 
 
+@dataclass(frozen=True)
+class Coders:
+    """What the two blind coders said of every gold unit that both have answered, settled or not, with its design weight.
+
+    Units that wait for a ruling are among them: without those on which coders differ, agreement would be overstated.
+    """
+
+    first: tuple[tuple[str, ...], ...]
+    second: tuple[tuple[str, ...], ...]
+    design: Design
+
+
+def _coders(gold: pl.DataFrame) -> Coders | None:
+    if not {"codes_1", "codes_2"} <= set(gold.columns):
+        return None
+    both = gold.drop_nulls(["codes_1", "codes_2"]).sort("unit_id")
+    one, two = (tuple(tuple(codes) for codes in both[c].to_list()) for c in ("codes_1", "codes_2"))
+    return Coders(one, two, _design(both)) if one else None
+
+
+def _design(frame: pl.DataFrame) -> Design:
+    stratum = frame["stratum"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    return Design(1.0 / frame["inclusion_probability"].to_numpy(), stratum)
+
+
 # --- judged units ----------------------------------------------------------------------------------------------------
 
 
@@ -137,8 +162,7 @@ class Judged:
     confidence: F64
     p_ai: F64
     design: Design
-    first: tuple[tuple[str, ...] | None, ...]
-    second: tuple[tuple[str, ...] | None, ...]
+    coders: Coders | None
     waiting: int
     unmatched: int
 
@@ -237,21 +261,11 @@ def judge(decisions: pl.DataFrame, gold: pl.DataFrame) -> Judged:
         ranked=tuple(ranked),
         confidence=np.array(given, dtype=np.float64),
         p_ai=decided["p_ai"].fill_null(0.0).to_numpy().astype(np.float64),
-        design=Design(
-            1.0 / decided["inclusion_probability"].to_numpy(),
-            decided["stratum"].rank("dense").cast(pl.Int64).to_numpy() - 1,
-        ),
-        first=_answers(decided, "codes_1"),
-        second=_answers(decided, "codes_2"),
+        design=_design(decided),
+        coders=_coders(final),
         waiting=waiting,
         unmatched=unmatched,
     )
-
-
-def _answers(frame: pl.DataFrame, column: str) -> tuple[tuple[str, ...] | None, ...]:
-    if column not in frame.columns:
-        return (None,) * frame.height
-    return tuple(None if codes is None else tuple(codes) for codes in frame[column].to_list())
 
 
 def one_value(codes: Sequence[str] | frozenset[str] | None, level: str) -> str | None:

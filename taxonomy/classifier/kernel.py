@@ -5,6 +5,7 @@ The n-grams are the character 2- and 3-grams of a phrase, hashed by MurmurHash3 
 A phrase's score is the sum of its n-grams' weight rows divided by the square root of their number.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import numba
@@ -12,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-F64 = npt.NDArray[np.float64]
-I32 = npt.NDArray[np.int32]
+from taxonomy.classifier.kernel_parts import Sparse
+from taxonomy.classifier.kernel_text import F64, I32, I64, U8, Texts, utf8
+
 NGRAMS: Final = (2, 3)
+LONGEST: Final = 4095
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
@@ -61,44 +64,58 @@ def murmur3(data: npt.NDArray[np.uint8], lo: int, hi: int) -> np.int32:  # pragm
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _score(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-    slot: I32,
-    weights: F64,
-    scores: F64,
-    seen: I32,
-    total: I32,
-) -> None:  # pragma: no cover - compiled
+def _grams(
+    data: U8, low: int, high: int, slot: I32, starts: I64, rows: I64
+) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Rows of the weights of a phrase's n-grams into ``rows``: how many were found, how many n-grams there are."""
+    mask, chars = slot.shape[0] - 1, 0
+    for p in range(low, high):
+        if (data[p] & 0xC0) != 0x80 and chars < LONGEST:
+            starts[chars] = p
+            chars += 1
+    if chars < LONGEST:
+        starts[chars] = high
+    else:
+        chars = LONGEST - 1
+    seen, total = 0, 0
+    for size in range(2, 4):
+        for j in range(chars - size + 1):
+            h = np.int64(murmur3(data, starts[j], starts[j + size]))
+            rows[seen] = slot[abs(h) & mask]
+            total += 1
+            seen += rows[seen] >= 0
+    return seen, total
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _scored(rows: I64, seen: int, total: int, weights: F64, scores: F64) -> None:  # pragma: no cover - compiled
+    """Scores ``(n_classes,)`` of one phrase from :func:`_grams`."""
     width = weights.shape[1]
-    buckets = slot.shape[0]
-    starts = np.empty(4096, dtype=np.int64)
+    for c in range(width):
+        scores[c] = 0.0
+    for j in range(seen):
+        row = np.uint64(rows[j])
+        for c in range(width):
+            scores[c] += weights[row, np.uint64(c)]
+    scale = 1.0 / np.sqrt(float(max(total, 1)))
+    for c in range(width):
+        scores[c] *= scale
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _score(
+    data: U8, offsets: I64, slot: I32, weights: F64, scores: F64, seen: I32, total: I32
+) -> None:  # pragma: no cover - compiled
+    starts, rows = np.empty(LONGEST + 1, dtype=np.int64), np.empty(2 * LONGEST, dtype=np.int64)
+    one = np.empty(weights.shape[1])
     for i in range(offsets.shape[0] - 1):
-        chars = 0
-        for p in range(offsets[i], offsets[i + 1]):
-            if (data[p] & 0xC0) != 0x80 and chars < 4095:
-                starts[chars] = p
-                chars += 1
-        if chars < 4095:
-            starts[chars] = offsets[i + 1]
-        else:
-            chars = 4094
-        for size in range(2, 4):
-            for j in range(chars - size + 1):
-                h = np.int64(murmur3(data, starts[j], starts[j + size]))
-                row = slot[abs(h) % buckets]
-                total[i] += 1
-                if row >= 0:
-                    seen[i] += 1
-                    for c in range(width):
-                        scores[i, c] += weights[row, c]
-        if total[i] > 0:
-            scale = 1.0 / np.sqrt(float(total[i]))
-            for c in range(width):
-                scores[i, c] *= scale
+        seen[i], total[i] = _grams(data, offsets[i], offsets[i + 1], slot, starts, rows)
+        _scored(rows, seen[i], total[i], weights, one)
+        for c in range(one.shape[0]):
+            scores[i, c] = one[c]
 
 
-def score_phrases(phrases: pl.Series, slot: I32, weights: F64) -> tuple[F64, I32, I32]:
+def score_phrases(phrases: Texts, slot: I32, weights: F64) -> tuple[F64, I32, I32]:
     """Class scores of phrases.
 
     Parameters
@@ -126,101 +143,127 @@ def score_phrases(phrases: pl.Series, slot: I32, weights: F64) -> tuple[F64, I32
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def margins(
-    scores: F64, keep: npt.NDArray[np.bool_], scale: float, floor: float, cap: float
-) -> F64:  # pragma: no cover - compiled
-    """``scale`` times each class's score over the first one's, less ``floor``, between zero and ``cap``; zero unless kept."""
-    n, width = scores.shape[0], scores.shape[1] - 1
-    result = np.zeros((n, width))
+def _margins(
+    data: U8, offsets: I64, slot: I32, weights: F64, scale: float, floor: float, cap: float, min_share: float
+) -> tuple[Sparse, F64]:  # pragma: no cover - compiled
+    n, width = offsets.shape[0] - 1, weights.shape[1] - 1
+    starts, rows = np.empty(LONGEST + 1, dtype=np.int64), np.empty(2 * LONGEST, dtype=np.int64)
+    at, share, scores = np.zeros(n + 1, dtype=np.int64), np.empty(n), np.empty(width + 1)
+    column, value = np.empty(1024 + width, dtype=np.int64), np.empty(1024 + width)
+    count = 0
     for i in range(n):
-        if keep[i]:
+        seen, total = _grams(data, offsets[i], offsets[i + 1], slot, starts, rows)
+        share[i] = seen / max(total, 1)
+        if not share[i] < min_share:
+            _scored(rows, seen, total, weights, scores)
             for c in range(width):
-                value = scale * (scores[i, c + 1] - scores[i, 0]) - floor
-                if value > 0.0:
-                    result[i, c] = min(value, cap)
+                margin = scale * (scores[c + 1] - scores[0]) - floor
+                if margin > 0.0:
+                    column[count], value[count] = c, min(margin, cap)
+                    count += 1
+            if count + width > column.shape[0]:
+                column, value = np.append(column, np.empty_like(column)), np.append(value, np.empty_like(value))
+        at[i + 1] = count
+    return Sparse(at, column[:count].copy(), value[:count].copy()), share
+
+
+def phrase_margins(phrases: Texts, slot: I32, weights: F64, rule: Mapping[str, float]) -> tuple[Sparse, F64]:
+    """What phrases say for each class over the first one, ``(n, n_classes - 1)``, and their share of n-grams ever seen.
+
+    ``scale`` times the difference of the scores of :func:`score_phrases`, less ``floor``, between zero and ``cap``; none
+    where the share is below ``min_seen_share``. Only these few numbers are kept, never the scores of all phrases.
+    """
+    data, offsets = utf8(phrases)
+    scale, floor, cap, share = (float(rule[name]) for name in ("scale", "floor", "cap", "min_seen_share"))
+    result: tuple[Sparse, F64] = _margins(data, offsets, slot, weights, scale, floor, cap, share)
     return result
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _sort(values: I64, spare: I64, count: int, limit: int) -> I64:  # pragma: no cover - compiled
+    """The first ``count`` values, each below ``limit``, in order (radix sort; either array may hold the result)."""
+    places, shift = np.empty(65, dtype=np.int64), 0
+    while limit >> shift > 0:
+        places[:] = 0
+        for i in range(count):
+            places[((values[i] >> shift) & 63) + 1] += 1
+        for digit in range(64):
+            places[digit + 1] += places[digit]
+        for i in range(count):
+            digit = (values[i] >> shift) & 63
+            spare[places[digit]] = values[i]
+            places[digit] += 1
+        values, spare, shift = spare, values, shift + 6
+    return values
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _field_buckets(
+    data: U8, offsets: I64, first: int, last: int, low: int, high: int, buckets: int, starts: I64, found: I64
+) -> int:  # pragma: no cover - compiled
+    """Buckets of the n-grams, sizes ``low`` to ``high``, of some phrases: how many."""
+    count = 0
+    for phrase in range(first, last):
+        chars = 0
+        for p in range(offsets[phrase], offsets[phrase + 1]):
+            if (data[p] & 0xC0) != 0x80:
+                starts[chars] = p
+                chars += 1
+        starts[chars] = offsets[phrase + 1]
+        for size in range(low, high + 1):
+            for j in range(chars - size + 1):
+                found[count] = abs(np.int64(murmur3(data, starts[j], starts[j + size]))) & (buckets - 1)
+                count += 1
+    return count
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _score_fields(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-    row: npt.NDArray[np.int64],
-    number: npt.NDArray[np.int64],
-    sizes: npt.NDArray[np.int64],
+    data: U8,
+    offsets: I64,
+    row: I64,
+    number: I64,
+    sizes: I64,
     length: F64,
     idf: F64,
     slot: I32,
     weights: F64,
     scores: F64,
 ) -> None:  # pragma: no cover - compiled
-    buckets = slot.shape[0] // sizes.shape[0]
-    width = weights.shape[1]
-    found = np.empty(1024, dtype=np.int64)
-    starts = np.empty(1024, dtype=np.int64)
-    n = row.shape[0]
-    first = 0
+    buckets = slot.shape[0] // sizes.shape[0]  # a power of two
+    found, spare, starts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    value, n, first, last = np.empty(0), row.shape[0], 0, 0
     while first < n:
-        last = first
         while last < n and row[last] == row[first] and number[last] == number[first]:
             last += 1
         block = number[first]
-        count = 0
-        for phrase in range(first, last):
-            span = offsets[phrase + 1] - offsets[phrase]
-            if span + 1 > starts.shape[0]:
-                starts = np.empty(2 * (span + 1), dtype=np.int64)
-            chars = 0
-            for p in range(offsets[phrase], offsets[phrase + 1]):
-                if (data[p] & 0xC0) != 0x80:
-                    starts[chars] = p
-                    chars += 1
-            starts[chars] = offsets[phrase + 1]
-            need = count + chars * (sizes[block, 1] - sizes[block, 0] + 1)
-            if need > found.shape[0]:
-                larger = np.empty(2 * need, dtype=np.int64)
-                larger[:count] = found[:count]
-                found = larger
-            for size in range(sizes[block, 0], sizes[block, 1] + 1):
-                for j in range(chars - size + 1):
-                    h = np.int64(murmur3(data, starts[j], starts[j + size]))
-                    bucket = abs(h) % buckets + block * buckets
-                    if idf[bucket] > 0.0:
-                        found[count] = bucket
-                        count += 1
-        grams = np.sort(found[:count])
-        square = 0.0
-        at = 0
+        low, high = sizes[block, 0], sizes[block, 1]
+        room = (offsets[last] - offsets[first]) * (high - low + 1)
+        if room >= found.shape[0]:
+            found, spare = np.empty(2 * room + 1, dtype=np.int64), np.empty(2 * room + 1, dtype=np.int64)
+            starts, value = np.empty(2 * room + 1, dtype=np.int64), np.empty(2 * room + 1)
+        count = _field_buckets(data, offsets, first, last, low, high, buckets, starts, found)
+        grams = _sort(found, spare, count, buckets - 1)
+        square, at, distinct = 0.0, 0, 0
         while at < count:
-            end = at
+            end = at + 1
             while end < count and grams[end] == grams[at]:
                 end += 1
-            value = (1.0 + np.log(float(end - at))) * idf[grams[at]]
-            square += value * value
+            gram = grams[at] + block * buckets
+            often = 1.0 + np.log(float(end - at)) if end > at + 1 else 1.0
+            square += (often * idf[gram]) * (often * idf[gram])
+            grams[distinct], value[distinct] = gram, often
+            distinct += 1
             at = end
         if square > 0.0:
             scale = length[block] / np.sqrt(square)
-            at = 0
-            while at < count:
-                end = at
-                while end < count and grams[end] == grams[at]:
-                    end += 1
+            for at in range(distinct):
                 place = slot[grams[at]]
                 if place >= 0:
-                    value = scale * (1.0 + np.log(float(end - at))) * idf[grams[at]]
-                    for c in range(width):
-                        scores[row[first], c] += value * weights[place, c]
-                at = end
+                    adds = scale * value[at] * idf[grams[at]]
+                    for c in range(weights.shape[1]):
+                        scores[row[first], c] += adds * weights[place, c]
         first = last
-
-
-def utf8(phrases: pl.Series) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of a string column and the offsets of its rows, shape ``(n + 1,)``, without a Python string made."""
-    array = phrases.cast(pl.String).to_arrow(compat_level=pl.CompatLevel.oldest())
-    buffers = array.buffers()
-    offsets = np.frombuffer(buffers[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(buffers[2], dtype=np.uint8) if buffers[2] is not None else np.zeros(0, dtype=np.uint8)
-    return data, offsets
 
 
 def score_fields(
@@ -258,136 +301,3 @@ def gram_positions(phrases: list[str], ngrams: tuple[int, int], buckets: int) ->
                 bucket = abs(int(murmur3(raw, 0, len(raw)))) % buckets
                 found.append((at, start, start + size, text, bucket))
     return found
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def add_phrases(
-    micro: npt.NDArray[np.int64],
-    row: npt.NDArray[np.int64],
-    phrase: npt.NDArray[np.int64],
-    weight: F64,
-    margin: F64,
-) -> None:  # pragma: no cover - compiled
-    """Add ``weight × margin[phrase]`` in millionths to ``micro[row]`` for every occurrence of a phrase."""
-    for i in range(row.shape[0]):
-        for c in range(micro.shape[1]):
-            value = margin[phrase[i], c]
-            if value != 0.0:
-                micro[row[i], c] += np.int64(np.rint(weight[i] * value * 1e6))
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def add_terms(
-    micro: npt.NDArray[np.int64],
-    row: npt.NDArray[np.int64],
-    term: npt.NDArray[np.int64],
-    weight: F64,
-    term_weight: F64,
-) -> None:  # pragma: no cover - compiled
-    """Add ``weight × term_weight[term]`` in millionths to ``micro[row]`` for every concept of a row."""
-    for i in range(row.shape[0]):
-        for c in range(micro.shape[1]):
-            value = term_weight[term[i], c]
-            if value != 0.0:
-                micro[row[i], c] += np.int64(np.rint(weight[i] * value * 1e6))
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _find_terms(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-    first: npt.NDArray[np.int32],
-    group: npt.NDArray[np.int64],
-    term_data: npt.NDArray[np.uint8],
-    term_offsets: npt.NDArray[np.int64],
-    order: npt.NDArray[np.int64],
-    found: npt.NDArray[np.int64],
-) -> int:  # pragma: no cover - compiled
-    room, count = found.shape[0], 0
-    for i in range(offsets.shape[0] - 1):
-        char, p, stop = 0, offsets[i], offsets[i + 1]
-        while p < stop:
-            lead = data[p]
-            size, key = 1, np.int64(lead)
-            if lead >= 0xF0:
-                size = 4
-            elif lead >= 0xE0:
-                size = 3
-                key = ((lead & 0x0F) << 12) | ((data[p + 1] & 0x3F) << 6) | (data[p + 2] & 0x3F)
-            elif lead >= 0xC0:
-                size = 2
-                key = ((lead & 0x1F) << 6) | (data[p + 1] & 0x3F)
-            slot = first[key]
-            if slot >= 0:
-                for g in range(group[slot], group[slot + 1]):
-                    term = order[g]
-                    low, high = term_offsets[term], term_offsets[term + 1]
-                    if p + high - low <= stop:
-                        q = low + size
-                        while q < high and term_data[q] == data[p + q - low]:
-                            q += 1
-                        if q == high:
-                            if count < room:
-                                found[count, 0], found[count, 1], found[count, 2] = i, term, char
-                            count += 1
-            p += size
-            char += 1
-    return count
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def largest(values: F64, count: int) -> npt.NDArray[np.int64]:  # pragma: no cover - compiled
-    """Positions of the ``count`` largest values of each row, largest first, ties by position."""
-    result = np.empty((values.shape[0], count), dtype=np.int64)
-    for i in range(values.shape[0]):
-        held = 0
-        for c in range(values.shape[1]):
-            at = held
-            while at > 0 and values[i, c] > values[i, result[i, at - 1]]:
-                at -= 1
-            if at < count:
-                last = min(held, count - 1)
-                for j in range(last, at, -1):
-                    result[i, j] = result[i, j - 1]
-                result[i, at] = c
-                held = min(held + 1, count)
-    return result
-
-
-class TermFinder:
-    """Finds every occurrence of every term, overlaps included, in one pass over UTF-8 bytes.
-
-    Terms are grouped by their first character, looked up in a table of the basic plane: a text costs little more than
-    counting its characters, however many terms there are.
-
-    Raises
-    ------
-    ValueError
-        If a term is empty, stands twice, or begins outside the basic plane.
-    """
-
-    def __init__(self, terms: list[str]) -> None:
-        if len(set(terms)) < len(terms) or any(not t or ord(t[0]) > 0xFFFF for t in terms):
-            raise ValueError("terms must be unique, not empty and begin with a character of the basic plane")
-        heads = sorted({t[0] for t in terms})
-        self._first: npt.NDArray[np.int32] = np.full(0x10000, -1, dtype=np.int32)
-        self._first[[ord(h) for h in heads]] = np.arange(len(heads), dtype=np.int32)
-        ordered = sorted(range(len(terms)), key=lambda i: (terms[i][0], i))
-        self._order = np.array(ordered, dtype=np.int64)
-        sizes = [sum(1 for t in terms if t[0] == h) for h in heads]
-        self._group = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        encoded = [t.encode() for t in terms]
-        self._data = np.frombuffer(b"".join(encoded) or b"\0", dtype=np.uint8)
-        self._offsets = np.concatenate([[0], np.cumsum([len(e) for e in encoded])]).astype(np.int64)
-
-    def find(self, texts: pl.Series) -> npt.NDArray[np.int64]:
-        """Shape ``(hits, 3)``: row, term, first character, in text order; texts without nulls."""
-        if len(texts) == 0 or len(self._order) == 0:
-            return np.empty((0, 3), dtype=np.int64)
-        data, offsets = utf8(texts)
-        found = np.empty((max(1024, len(texts)), 3), dtype=np.int64)
-        count = _find_terms(data, offsets, self._first, self._group, self._data, self._offsets, self._order, found)
-        if count > found.shape[0]:
-            found = np.empty((count, 3), dtype=np.int64)
-            _find_terms(data, offsets, self._first, self._group, self._data, self._offsets, self._order, found)
-        return found[:count]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import polars as pl
 import yaml
 
-from taxonomy.classifier.kernel import TermFinder
+from taxonomy.classifier.kernel_terms import TermFinder
+from taxonomy.classifier.kernel_text import Texts
 from taxonomy.classifier.normalize import fold_text
 
 PHRASES: Final = Path(__file__).parent.parent / "phrases"
@@ -58,7 +59,7 @@ class Lexicon:
         keeps = phrases.str.contains(rf"(?:{'|'.join(self.trade_keeps)})(?:业务|服务)?$")
         return ends & ~keeps
 
-    def matches(self, phrases: pl.Series) -> pl.DataFrame:
+    def matches(self, phrases: Texts) -> pl.DataFrame:
         """Terms found in phrases, all overlaps considered, those inside a longer one dropped.
 
         Returns ``phrase`` (row in ``phrases``), ``term`` (index), ``start``, ``end`` (characters), sorted.

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
-from taxonomy.classifier.kernel import F64, I32, NGRAMS, score_phrases
+from taxonomy.classifier.kernel import NGRAMS, score_phrases
+from taxonomy.classifier.kernel_text import F64, I32
 
 BITS: Final = 18
 DECIMALS: Final = 5

@@ -6,45 +6,39 @@ the original text. A character whose NFKC form is longer than one character (``�
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
-Mask = npt.NDArray[np.bool_]
-FIELDS: Final = ("name", "scope", "product")
-_BREAKS: Final = r";。,、\n|/:()\[\]【】{}<>《》〈〉“”\"'‘’!?·•●■◆★※~`"
-_CUE: Final = r"不包括|不含|不从事|不得|不涉及|不设|不经营|未经"
-_BOILER: Final = (
-    r"依法须经批准|依法须批准|相关部门批准|审批机关批准|许可证|有效期|行政法规|国务院决定|专营|限制项目|另行申报|市场主体自主|"
-    r"凭有效|资质证书|自主开展经营|取得许可|国家禁止|国家法律|法律法规"
-)
-_EXCLUDED_BRACKET: Final = rf"[(\[【][^()\[\]【】]*(?:{_CUE}|除外|以外|{_BOILER})[^()\[\]【】]*(?:[)\]】]|$)"
-_CLAUSE: Final = (
-    r"(?:依法须经批准的项目|法律、?(?:行政)?法规|国务院决定|凭许可证|一般经营项目|许可经营项目|一般项目|许可项目)"
-)
-_CLAUSE_WORDS: Final = ["依法须经", "法律", "国务院", "凭许可证", "一般", "许可"]
-_TILE: Final = (
-    rf"{_EXCLUDED_BRACKET}|{_CLAUSE}(?:[^;。:()\[\]【】]*)|[{_BREAKS}\s]+"
-    rf"|[^{_BREAKS}\s]+(?: [a-z0-9][^{_BREAKS}\s]*)*"
-)
-_LEGAL_FORM: Final = (
-    r"(?:股份有限责任公司|集团股份有限公司|股份有限公司|有限责任公司|集团有限公司|有限公司|分公司|合伙企业|股份公司)+$"
-)
+from taxonomy.classifier import kernel_split
+from taxonomy.classifier.kernel_split import LEFT_OUT, Tables, Words, hash_words, split
+from taxonomy.classifier.kernel_text import strings, utf8
+
+FIELDS: Final = ("name", "scope", "product", "filing")
+BREAKS: Final = ";。,、\n|/:()[]【】{}<>《》〈〉“”\"'‘’!?·•●■◆★※~`"
+SPACES: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+CUES: Final = ("不包括", "不含", "不从事", "不得", "不涉及", "不设", "不经营", "未经")
+EXCEPTIONS: Final = ("除外", "以外")
+APPROVALS: Final = (
+    "依法须经批准", "依法须批准", "相关部门批准", "审批机关批准", "许可证", "有效期", "行政法规", "国务院决定", "专营", "限制项目",
+    "另行申报", "市场主体自主", "凭有效", "资质证书", "自主开展经营", "取得许可", "国家禁止", "国家法律", "法律法规",
+)  # fmt: skip
+CLAUSES: Final = (
+    "依法须经批准的项目", "法律法规", "法律、法规", "法律行政法规", "法律、行政法规", "国务院决定", "凭许可证", "一般经营项目",
+    "许可经营项目", "一般项目", "许可项目",
+)  # fmt: skip
+LEGAL_FORMS: Final = (
+    "股份有限责任公司", "集团股份有限公司", "股份有限公司", "有限责任公司", "集团有限公司", "有限公司", "分公司", "合伙企业", "股份公司",
+)  # fmt: skip
+PROBE: Final = 2_000
+WORTH_A_CACHE: Final = 0.25
 _LETTERS: Final = re.compile(r"[一-鿿a-z]")
-
-
-@dataclass(frozen=True)
-class _Kinds:
-    """What each token is: its length in characters, a run of breaks, one that ends a sentence, a word of exclusion."""
-
-    length: npt.NDArray[np.int64]
-    is_break: Mask
-    is_strong: Mask
-    cue: Mask
 
 
 @cache
@@ -76,6 +70,120 @@ def fold_text(text: str) -> str:
     return "".join(table.get(char, char) for char in text)
 
 
+@cache
+def _tables() -> Tables:
+    """What the compiled splitter reads."""
+    table = fold_table()
+    folded = np.arange(1 + max(map(ord, table)), dtype=np.int32)
+    folded[[ord(char) for char in table]] = [ord(char) for char in table.values()]
+    props = np.zeros(0x10000, dtype=np.int32)
+    letters, han = [chr(c) for c in range(ord("a"), ord("z") + 1)], [chr(c) for c in range(0x4E00, 0xA000)]
+    sets = {
+        kernel_split.BREAK: BREAKS + SPACES, kernel_split.OPENS: "([【", kernel_split.CLOSES: ")]】",
+        kernel_split.ENDS_SENTENCE: ";。\n", kernel_split.ENDS_CLAUSE: ";。:()[]【】",
+        kernel_split.LATIN: "".join(letters) + "0123456789", kernel_split.READABLE: "".join(letters + han),
+    }  # fmt: skip
+    for bit, chars in sets.items():
+        props[[ord(char) for char in chars]] |= bit
+    bits: dict[str, int] = {}
+    kinds = {
+        CUES: kernel_split.CUE,
+        APPROVALS: kernel_split.BOILER,
+        EXCEPTIONS: kernel_split.EXCEPT,
+        CLAUSES: kernel_split.CLAUSE,
+    }
+    for words, bit in kinds.items():
+        for word in words:
+            bits[word] = bits.get(word, 0) | bit
+    ordered = sorted(bits)
+    for number, word in reversed(list(enumerate(ordered, start=1))):
+        props[ord(word[0])] = (props[ord(word[0])] & kernel_split.PROPERTIES) | (number << kernel_split.WORD_SHIFT)
+    return Tables(
+        folded, props, _rows(ordered, [bits[word] for word in ordered]), _rows(LEGAL_FORMS, [0] * len(LEGAL_FORMS))
+    )
+
+
+def _rows(words: Sequence[str], bits: Sequence[int]) -> npt.NDArray[np.int32]:
+    table = np.zeros((len(words), 2 + max(map(len, words))), dtype=np.int32)
+    for at, (word, bit) in enumerate(zip(words, bits, strict=True)):
+        table[at, : 2 + len(word)] = [bit, len(word), *map(ord, word)]
+    return table
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Phrases known beforehand: those left out (``generic``), those with a number of their own (``numbered``)."""
+
+    words: Words
+    label: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, generic: Iterable[str] = (), numbered: Sequence[str] = ()) -> "Vocabulary":
+        """``numbered`` phrases are found by their position, unless they are generic."""
+        labels = {phrase: number for number, phrase in enumerate(numbered)} | dict.fromkeys(generic, LEFT_OUT)
+        data, offsets = utf8(pl.Series(list(labels), dtype=pl.String))
+        return cls(hash_words(data.copy(), offsets.copy()), np.array(list(labels.values()), dtype=np.int32))
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Phrases in the order of the texts, one entry an occurrence, as arrays.
+
+    ``row``, ``field``, ``start`` (character of the original text), ``number`` (of the distinct phrase), ``first``
+    (whether the phrase has not stood in its row before); ``distinct`` the phrases themselves, folded, and ``label`` what
+    the vocabulary calls them (-1: unknown). A phrase may have several numbers, though only one in a row.
+    """
+
+    row: npt.NDArray[np.int32]
+    field: npt.NDArray[np.uint8]
+    start: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
+    first: npt.NDArray[np.bool_]
+    distinct: pa.LargeStringArray
+    label: npt.NDArray[np.int32]
+
+    @cached_property
+    def _column(self) -> pl.Series:
+        return pl.Series("phrase", pl.from_arrow(self.distinct), dtype=pl.String)
+
+    def text(self, numbers: npt.NDArray[np.signedinteger]) -> pl.Series:
+        """The distinct phrases of these numbers."""
+        return self._column.gather(pl.Series(numbers))
+
+    def frame(self) -> pl.DataFrame:
+        """Columns ``row``, ``field``, ``start``, ``phrase``."""
+        row, start = pl.Series(self.row, dtype=pl.UInt32), pl.Series(self.start, dtype=pl.UInt32)
+        return pl.DataFrame({"row": row, "field": self.field, "start": start, "phrase": self.text(self.number)})
+
+
+def split_texts(
+    columns: Sequence[pl.Series], fields: Sequence[npt.NDArray[np.uint8]], row: npt.NDArray[np.int32], known: Vocabulary
+) -> Phrases:
+    """Phrases of rows of texts, in the order of the rows and, within them, of ``columns``.
+
+    Parameters
+    ----------
+    columns
+        Texts (String, nulls allowed), each of the length of ``row``.
+    fields
+        Position of each text in :data:`FIELDS`, one array a column.
+    row
+        Number of each row.
+    known
+        Phrases to leave out, phrases to label.
+    """
+    buffers = [utf8(column) for column in columns]
+    shift = np.cumsum([0, *(len(data) for data, _ in buffers)])
+    low = np.stack([offsets[:-1] + s for (_, offsets), s in zip(buffers, shift, strict=False)], axis=1).ravel()
+    high = np.stack([offsets[1:] + s for (_, offsets), s in zip(buffers, shift, strict=False)], axis=1).ravel()
+    data = np.concatenate([data for data, _ in buffers])
+    rows, of_field = np.repeat(row, len(columns)), np.stack(fields, axis=1).ravel()
+    found, text, offsets, label = split(
+        data, low, high, rows, of_field, _tables(), known.words, known.label, PROBE, WORTH_A_CACHE
+    )
+    return Phrases(found.row, found.field, found.start, found.number, found.first, strings(text, offsets), label)
+
+
 def phrase_frame(texts: pl.DataFrame, generic: frozenset[str] = frozenset()) -> pl.DataFrame:
     """Split texts into phrases.
 
@@ -93,52 +201,8 @@ def phrase_frame(texts: pl.DataFrame, generic: frozenset[str] = frozenset()) -> 
         ``row``, ``field``, ``start`` (character offset in the original text), ``phrase`` (folded), in text order.
         Approval clauses, bracketed exclusions and lists after 不含/不包括/不从事 are not among them.
     """
-    tokens = (
-        texts.select("row", "field", fold(pl.col("text")).str.extract_all(_TILE).alias("phrase"))
-        .with_row_index("text_id")
-        .explode("phrase")
-        .filter(pl.col("phrase").is_not_null())
-    )
-    if tokens.height == 0:
-        return _no_phrases()
-    phrase, scope = tokens["phrase"], (tokens["field"] == 1).to_numpy()
-    is_break = phrase.str.contains(rf"^[{_BREAKS}\s]").to_numpy()
-    kinds = _Kinds(
-        length=phrase.str.len_chars().to_numpy().astype(np.int64),
-        is_break=is_break,
-        is_strong=_matching(phrase, is_break, r"^[^\[(【][;。\n]|^[;。\n]"),
-        cue=phrase.str.contains_any(_CUE.split("|")).to_numpy(),
-    )
-    is_clause = _matching(phrase, phrase.str.contains_any(_CLAUSE_WORDS).to_numpy(), rf"^{_CLAUSE}")
-    excepted = _matching(phrase, scope & phrase.str.contains_any(["除", "以外"]).to_numpy(), r"除外|以外|^除")
-    start, is_open = _offsets(tokens["text_id"].to_numpy(), kinds)
-    keep = ~(is_break | is_clause | (scope & (excepted | is_open)))
-    phrases = tokens.with_columns(
-        start=pl.Series(start, dtype=pl.UInt32),
-        phrase=_cut(
-            _cut(phrase, keep & scope & kinds.cue, rf"(?:{_CUE}).*$"),
-            keep & (tokens["field"] == 0).to_numpy(),
-            _LEGAL_FORM,
-        ),
-    ).filter(pl.Series(keep))
-    phrases = phrases.filter(pl.col("phrase").str.contains(r"[一-鿿a-z]") & (pl.col("phrase").str.len_chars() > 1))
-    if generic:
-        phrases = phrases.filter(~pl.col("phrase").is_in(sorted(generic)))
-    return phrases.select("row", "field", "start", "phrase")
-
-
-def _matching(phrase: pl.Series, candidate: Mask, pattern: str) -> Mask:
-    """Whether phrases match a pattern; only candidates are looked at, for regular expressions are slow."""
-    found = np.zeros(len(phrase), dtype=bool)
-    at = np.flatnonzero(candidate)
-    found[at] = phrase.gather(at).str.contains(pattern).to_numpy()
-    return found
-
-
-def _cut(phrase: pl.Series, chosen: Mask, pattern: str) -> pl.Series:
-    """Cut what matches the pattern off the chosen phrases."""
-    at = np.flatnonzero(chosen)
-    return phrase.clone().scatter(at, phrase.gather(at).str.replace(pattern, "")) if len(at) else phrase
+    field, row = texts["field"].to_numpy(), texts["row"].to_numpy().astype(np.int32)
+    return split_texts([texts["text"]], [field], row, Vocabulary.of(generic)).frame()
 
 
 def phrases_of(texts: list[str]) -> list[list[str]]:
@@ -149,24 +213,6 @@ def phrases_of(texts: list[str]) -> list[list[str]]:
     for row, phrase in phrase_frame(frame).select("row", "phrase").iter_rows():
         found[row].append(phrase)
     return found
-
-
-def _no_phrases() -> pl.DataFrame:
-    return pl.DataFrame(schema={"row": pl.UInt32, "field": pl.UInt8, "start": pl.UInt32, "phrase": pl.String})
-
-
-def _offsets(text_id: npt.NDArray[np.uint32], kinds: _Kinds) -> tuple[npt.NDArray[np.int64], Mask]:
-    """Character offset of each token in its text, and whether an exclusion word stands open before it."""
-    first = np.empty(len(kinds.length), dtype=bool)
-    first[0] = True
-    first[1:] = text_id[1:] != text_id[:-1]
-    before = np.cumsum(kinds.length) - kinds.length
-    start = before - before[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
-    cue = kinds.cue & ~kinds.is_break
-    opened: npt.NDArray[np.int64] = np.cumsum(cue) - cue
-    sentence = first | kinds.is_strong
-    at_sentence = np.maximum.accumulate(np.where(sentence, np.arange(len(first)), 0))
-    return start, opened > opened[at_sentence]
 
 
 def readable_chars(text: str) -> int:

@@ -70,7 +70,8 @@ def _accuracy(report: Mapping[str, Any]) -> Iterator[Row]:
     for row in part["by_level"]:
         yield _measure("accuracy", f"{row['level']}|{row['top']}|{row['scope']}", row["accuracy"])
     for row in part["agreement"]:
-        yield _measure("kappa", f"{row['who']}|{row['level']}", row["kappa"])
+        for metric in ("kappa", "alpha"):
+            yield _measure(metric, f"{row['who']}|{row['level']}", row[metric])
     for row in part["by_class"]:
         shown = row["level"] == "branch" and row["answer"] == "top1" and row["support"] >= SMALLEST
         if shown:
@@ -80,12 +81,26 @@ def _accuracy(report: Mapping[str, Any]) -> Iterator[Row]:
         if row["level"] == "leaf":
             yield _measure("rare_precision", "leaf", row["precision"])
             yield _measure("rare_recall", "leaf", row["recall"])
-    for row in part["promise"]:
-        if row["observed"]["n"] >= SMALLEST or row["group"] == "all":
-            yield _measure("promise_observed", row["group"], row["observed"])
-            yield _plain("promise_error", row["group"], row["promised"])
     yield _measure("review_coverage", "", part["review_sets"]["coverage"])
     yield _measure("review_size", "", part["review_sets"]["size"])
+
+
+def _promise(report: Mapping[str, Any]) -> Iterator[Row]:
+    """What is promised of each class group and what was observed; groups of few units or little gold are left out."""
+    basis = report["accuracy"]["promise_basis"]
+    yield _plain("promise", "", float(basis["made"]), basis["gold"], basis["reason_zh"], basis["reason_en"])
+    yield _plain("promise_limit", "", basis["error"])
+    yield _plain("promise_standing", "", basis["standing"])
+    for row in report["accuracy"]["promise"]:
+        group, enough = row["group"], row["observed"]["n"] >= SMALLEST
+        if enough or group == "all":
+            yield _measure("promise_observed", group, row["observed"])
+            yield _plain("promise_error", group, row["promised"])
+        if row["route"] is not None and row["units"] >= SMALLEST:
+            is_auto = float(row["route"] == "auto")
+            yield _plain("promise_route", group, is_auto, None, row["reason_zh"], row["reason_en"])
+            yield _plain("promise_threshold", group, row["threshold"])
+            yield _plain("promise_bound", group, row["bound"] if enough else None)
 
 
 def _calibration(report: Mapping[str, Any]) -> Iterator[Row]:
@@ -116,6 +131,17 @@ def _state(report: Mapping[str, Any]) -> Iterator[Row]:
         yield _plain("changed_share", "", round(changes["class_changed"] / changes["compared"], 4))
 
 
+def _declared_codes(report: Mapping[str, Any]) -> Iterator[Row]:
+    """How many declared codes the unit's own text contradicts: the length of a list that itself is never released."""
+    found = report["accuracy"]["declared_codes"]
+    if not found["made"]:
+        yield _plain("suspect_codes", "", None, None, "未制清单", "no list was made")
+    elif found["listed"] < SMALLEST:
+        yield _plain("suspect_codes", "", None, found["checked"], f"不足 {SMALLEST} 个", f"fewer than {SMALLEST}")
+    else:
+        yield _plain("suspect_codes", "", float(found["listed"]), found["checked"])
+
+
 def _counts(report: Mapping[str, Any]) -> Iterator[Row]:
     """Counts as classified and corrected for misclassification, under their own names; small branches are left out."""
     for row in report["accuracy"]["adjusted_counts"]:
@@ -138,8 +164,10 @@ def quality_rows(report: QualityReport) -> pl.DataFrame:
         *_coverage(body),
         *_class_shares(body),
         *_accuracy(body),
+        *_promise(body),
         *_calibration(body),
         *_counts(body),
+        *_declared_codes(body),
         *_state(body),
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("metric", "scope")

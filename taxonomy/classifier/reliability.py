@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from taxonomy.classifier.accuracy import in_review
-from taxonomy.classifier.intervals import BOOL, Measure, known, unknown
+from taxonomy.classifier.intervals import BOOL, REASONS, Measure, known, unknown
 from taxonomy.classifier.judged import CODED, NONE, NOT_CODED, Judged
 
 EDGES: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -89,43 +89,117 @@ def reliability(judged: Judged, edges: Sequence[float] = EDGES) -> tuple[Reliabi
 # --- the promise --------------------------------------------------------------------------------------------------
 
 
+#: What the report says of a night's promise, and of each class group in it.
+PROMISE_FACTS: Final = (
+    "error",
+    "confidence",
+    "level_per_group",
+    "sample",
+    "gold",
+    "left_out",
+    "calibrating",
+    "standing",
+)
+GROUP_FACTS: Final = ("route", "threshold", "errors", "unfinished", "share_auto", "reason_zh", "reason_en")
+
+
 def class_group(shown: str) -> str:
     """Group of a class shown: its branch, or *none*."""
     return NONE if shown == NONE else shown[:1]
 
 
-def promised_and_observed(judged: Judged, promise: Mapping[str, float] | None) -> list[dict[str, Any]]:
+def promise_basis(night: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is promised of the run, as the report carries it: ``made``, its figures, and the reason, no group in it."""
+    if night is None:
+        zh, en = REASONS["no_promise"]
+        return {**dict.fromkeys(PROMISE_FACTS), "made": False, "reason_zh": zh, "reason_en": en}
+    made: Mapping[str, Any] = night["promise"] or {}
+    figures = {**night, **{k: made.get(k) for k in ("error", "confidence", "level_per_group")}}
+    return {
+        **{k: figures[k] for k in PROMISE_FACTS}, "standing": known(night["standing"]), "made": bool(made),
+        "reason_zh": night["reason_zh"], "reason_en": night["reason_en"],
+    }  # fmt: skip
+
+
+def _of_group(night: Mapping[str, Any] | None, group: str) -> dict[str, Any]:
+    """Route, threshold and reason the promise gives a class group; all null where nothing was promised of it."""
+    made = (night or {}).get("promise") or {"groups": []}
+    found = next((g for g in made["groups"] if g["group"] == group), None)
+    if found is None:
+        return {**dict.fromkeys((*GROUP_FACTS, "bound")), "units": None}
+    # A bound of 1 says that nothing can be said; it is left in, since it is what the gold supports.
+    return {**{k: found[k] for k in GROUP_FACTS}, "bound": known(found["bound"]), "units": night["units"][group]}  # type: ignore[index]
+
+
+def promised_errors(promise: Mapping[str, float] | None, night: Mapping[str, Any] | None) -> dict[str, float]:
+    """Class group → promised error: as given, else that of the night for the groups (and *all* of them) it lets pass."""
+    made = (night or {}).get("promise")
+    if promise or made is None:
+        return dict(promise or {})
+    passed = {g["group"]: made["error"] for g in made["groups"] if g["route"] == "auto"}
+    return {**passed, **({"all": made["error"]} if passed else {})}
+
+
+def promise_groups(promise: Mapping[str, float] | None, night: Mapping[str, Any] | None) -> list[str]:
+    """*All*, and every class group something was promised of or refused to."""
+    refused = {g["group"] for g in ((night or {}).get("promise") or {"groups": []})["groups"]}
+    return ["all", *sorted((set(promised_errors(promise, night)) | refused) - {"all"})]
+
+
+def unobserved(
+    promise: Mapping[str, float] | None, night: Mapping[str, Any] | None, gap: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The rows of :func:`promised_and_observed` while no gold unit has a final label; ``gap`` stands for what is not known."""
+    given = promised_errors(promise, night)
+    return [
+        {
+            "group": name, "promised": known(given.get(name)), "observed": gap,
+            "state": "open" if name in given else "none", **_of_group(night, name),
+        }
+        for name in promise_groups(promise, night)
+    ]  # fmt: skip
+
+
+def promised_and_observed(
+    judged: Judged, promise: Mapping[str, float] | None, night: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Observed error of what the machine coded, by class group and in all, beside the error promised.
 
     Parameters
     ----------
     promise
         Class group (branch letter, ``none``, or ``all``) → promised error; None when nothing was promised.
+    night
+        The promise of a night (:meth:`etl.promise.NightPromise.as_dict`): then the error is observed on the units it lets
+        stand; where a group is left to people, on all that was coded in it.
 
     Returns
     -------
     list of dict
         ``group, promised, observed, state``: ``kept`` when the upper limit lies within the promise, ``broken`` when the lower
-        limit lies above it, ``open`` when gold does not tell, ``none`` without promise. 无法判定 counts as an error: nobody
+        limit lies above it, ``open`` when gold does not tell, ``none`` without promise; with a night's promise also the group's
+        ``route, threshold, bound, share_auto, units, errors`` and reason. 无法判定 counts as an error: nobody
         could have coded the unit. Codes of a lock are a person's and are left out.
     """
     by_machine = judged.coded & np.array([r != "lock" for r in judged.route], dtype=bool)
     wrong = ~judged.right
     groups = np.array([class_group(s) if s is not None else "" for s in judged.shown])
-    given = dict(promise or {})
-    names = ["all", *sorted({g for g in groups if g} | (set(given) - {"all"}))]
+    given = promised_errors(promise, night)
+    stands = by_machine.copy()
+    for group in sorted({g for g in groups if g}):
+        threshold = _of_group(night, group)["threshold"]
+        stands &= (groups != group) | (judged.confidence >= (2.0 if threshold is None else threshold))
     rows = []
-    for name in names:
+    for name in sorted({*promise_groups(promise, night), *(g for g in groups if g)}, key=lambda g: (g != "all", g)):
+        facts = _of_group(night, name)
         inside = by_machine & (np.ones(len(judged), dtype=bool) if name == "all" else groups == name)
+        if facts["route"] == "auto" or (name == "all" and night is not None and given):
+            inside &= stands
         observed = judged.design.share(wrong, inside)
-        rows.append(
-            {
-                "group": name,
-                "promised": known(given.get(name)),
-                "observed": observed.as_dict(),
-                "state": _state(given.get(name), observed),
-            }
-        )
+        rows.append({
+            "group": name, "promised": known(given.get(name)), "observed": observed.as_dict(),
+            "state": _state(given.get(name), observed), **facts,
+        })  # fmt: skip
     return rows
 
 

@@ -3,34 +3,41 @@
 A unit's score for a leaf is ``bias + code rule + unit model + Σ over its distinct phrases of field weight × (dictionary
 + model) + Σ over the distinct concepts of the lexicon``; *none* scores zero. Every part is an integer number of
 millionths before it is summed: the result does not depend on the batch, its size or the order of rows, and evidence
-adds up exactly.
+adds up exactly. What the text of an algorithm filing adds is kept apart as well: no unit is coded by it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from taxonomy.classifier.bundle import Bundle
-from taxonomy.classifier.evidence import COLUMNS, MICRO, Parts
-from taxonomy.classifier.kernel import add_phrases, add_terms, margins
-from taxonomy.classifier.normalize import FIELDS, phrase_frame
-from taxonomy.classifier.unit import AI, NONE, unit_phrases
+from taxonomy.classifier.evidence import MICRO, Parts
+from taxonomy.classifier.kernel import phrase_margins
+from taxonomy.classifier.kernel_parts import Sparse, add_parts, parts_of
+from taxonomy.classifier.normalize import FIELDS, Phrases, split_texts
+from taxonomy.classifier.textmodel import TextModel
+from taxonomy.classifier.unit import sides, unit_phrases
 
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product"}
-PROBE: Final = 2_000
-WORTH_A_CACHE: Final = 0.25
+TEXTS: Final = {"name": "name", "business_scope": "scope", "main_products": "product", "filing_text": "filing"}
+FILING: Final = FIELDS.index("filing")
+FIELD_NAMES: Final = (*FIELDS, "gbt_code", "")
 KIND: Final = pl.Enum(["code", "dictionary", "lexicon", "model", "unit"])
 
 
 @dataclass(frozen=True)
 class Scored:
     """Scores of a slice in millionths, shape ``(n, leaves)``; the best leaf, what speaks for it, how familiar the text is
-    (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none)."""
+    (share of n-grams training has seen), how many phrases it has; ``code_at`` position of the declared code (0: none);
+    ``related``: the unit model finds it likelier related than core or *none*; ``unfiled`` the scores without the filing's
+    text (the same array where there is none). ``familiar`` and ``phrases`` are of the other texts."""
 
     frame: pl.DataFrame
     leaves: tuple[str, ...]
@@ -40,111 +47,167 @@ class Scored:
     familiar: F64
     phrases: F64
     code_at: I64
+    related: npt.NDArray[np.bool_]
+    unfiled: I64
 
-    @property
+    @cached_property
     def score(self) -> F64:
         """Scores in log-odds."""
         return self.micro / MICRO
 
 
 @dataclass(frozen=True)
-class _Phrases:
-    """All phrases in text order; each distinct one of a row once (``row, field, start, phrase, id``), at its heaviest
-    field; the phrases that ``id`` refers to."""
+class _Once:
+    """Each distinct phrase of a row once, at its heaviest field, in row order: arrays of one length; ``number`` refers to
+    the distinct phrases."""
 
-    every: pl.DataFrame
-    once: pl.DataFrame
-    distinct: pl.Series
+    row: I32
+    field: npt.NDArray[np.uint8]
+    start: I32
+    number: I32
+    weight: F64
+
+
+class _Entries(NamedTuple):
+    """Phrases of the dictionary: position in :class:`_Once`, leaf, what they say for it in millionths."""
+
+    at: I64
+    leaf: I64
+    micro: I64
 
 
 def _micro(values: F64) -> I64:
     return np.rint(values * MICRO).astype(np.int64)
 
 
-def _phrases(frame: pl.DataFrame, bundle: Bundle) -> _Phrases:
+def _phrases(frame: pl.DataFrame, bundle: Bundle) -> tuple[Phrases, _Once]:
+    """All phrases of the rows, and each row's distinct ones."""
     weights = bundle.parameters.field_weight
-    # The heaviest field first: the first place of a phrase is then its heaviest.
-    heaviest = sorted(TEXTS.items(), key=lambda item: (-weights[item[1]], FIELDS.index(item[1])))
-    texts = [
-        frame.with_row_index("row").select(
-            "row", pl.lit(FIELDS.index(field), pl.UInt8).alias("field"), pl.col(column).alias("text")
-        )
-        for column, field in heaviest
-    ]
-    every = phrase_frame(pl.concat(texts).drop_nulls("text").filter(pl.col("text") != ""), bundle.generic)
-    heavy = np.array([weights[name] for name in FIELDS])
-    once = every.with_columns(weight=pl.Series(heavy[every["field"].to_numpy()], dtype=pl.Float64))
-    once = once.unique(["row", "phrase"], keep="first", maintain_order=True)
-    phrases = once["phrase"]
-    # Free text hardly repeats a phrase: looking each one up would cost more than scoring it again.
-    if phrases.head(PROBE).n_unique() > (1.0 - WORTH_A_CACHE) * min(len(phrases), PROBE):
-        return _Phrases(every, once.with_columns(id=pl.int_range(pl.len(), dtype=pl.UInt32)), phrases)
-    distinct = phrases.unique().sort()
-    ids = pl.DataFrame({"phrase": distinct}).with_row_index("id")
-    return _Phrases(every, once.join(ids, on="phrase", how="left", maintain_order="left"), distinct)
+    # The heaviest field first: the first place of a phrase is then its heaviest; a filing displaces no other text.
+    there = [item for item in TEXTS.items() if item[1] != "filing" or frame[item[0]].null_count() < frame.height]
+    heaviest = sorted(there, key=lambda item: (item[1] == "filing", -weights[item[1]], FIELDS.index(item[1])))
+    fields = [np.full(frame.height, FIELDS.index(field), dtype=np.uint8) for _, field in heaviest]
+    texts = [frame[column] for column, _ in heaviest]
+    found = split_texts(texts, fields, np.arange(frame.height, dtype=np.int32), bundle.vocabulary)
+    heavy, at = np.array([weights[name] for name in FIELDS]), np.flatnonzero(found.first)
+    field = found.field[at]
+    return found, _Once(found.row[at], field, found.start[at], found.number[at], heavy[field])
 
 
-def _margins(bundle: Bundle, phrases: pl.Series, is_trade: npt.NDArray[np.bool_]) -> tuple[F64, F64]:
+def _trade(bundle: Bundle, found: Phrases, numbers: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.bool_]:
+    """Which of these phrases (numbers, each once) are of trade."""
+    return bundle.lexicon.is_trade(found.text(numbers)).to_numpy()
+
+
+def _margins(bundle: Bundle, found: Phrases) -> tuple[Sparse, F64]:
     """The linear model's clipped margins over *none*, and the share of n-grams that training had seen."""
-    rule = bundle.parameters.model
-    scores, seen, total = bundle.model.scores(phrases)
-    share = seen / np.maximum(total, 1)
-    keep = ~((share < rule["min_seen_share"]) | is_trade)
-    return margins(scores, keep, float(rule["scale"]), float(rule["floor"]), float(rule["cap"])), share
+    margin, share = phrase_margins(found.distinct, bundle.model.slot, bundle.model.weights, bundle.parameters.model)
+    count = np.diff(margin.at)
+    speaking = np.flatnonzero(count)
+    margin.value[np.repeat(_trade(bundle, found, speaking), count[speaking])] = 0.0
+    return margin, share
 
 
-def _concepts(bundle: Bundle, found: _Phrases, is_trade: npt.NDArray[np.bool_]) -> pl.DataFrame:
-    """Distinct concepts of each row: ``row, field, term, text, start, end`` (characters of the original text), each at
-    its heaviest and first place; none from phrases of trade."""
+def _concepts(bundle: Bundle, found: Phrases, once: _Once) -> pl.DataFrame:
+    """Distinct concepts of each row: ``row, field, weight, term, text, start, end`` (characters of the original text),
+    each at its heaviest and first place; none from phrases of trade."""
     hits = bundle.lexicon.matches(found.distinct)
-    hits = hits.filter(pl.Series(~is_trade[hits["phrase"].to_numpy()]))
-    placed = found.once.rename({"start": "at"}).join(hits.rename({"phrase": "id"}), on="id", how="inner")
+    hit, inverse = np.unique(hits["phrase"].to_numpy(), return_inverse=True)
+    hits = hits.filter(pl.Series(~_trade(bundle, found, hit)[inverse], dtype=pl.Boolean))
+    has_hit = np.zeros(len(found.distinct), dtype=bool)
+    has_hit[hits["phrase"].to_numpy()] = True
+    at = np.flatnonzero(has_hit[once.number])
+    places: dict[str, npt.NDArray[Any]] = {
+        "row": once.row,
+        "field": once.field,
+        "at": once.start,
+        "phrase": once.number,
+    }
+    placed = pl.DataFrame({k: v[at] for k, v in (places | {"weight": once.weight}).items()}).join(
+        hits.select(pl.col("phrase", "term", "start", "end").cast(pl.Int32)), on="phrase", how="inner"
+    )
+    words = pl.Series("text", bundle.lexicon.words, dtype=pl.String).gather(placed["term"])
     return (
-        placed.select(
-            "row", "field", "weight", "term",
-            pl.col("phrase").str.slice(pl.col("start"), pl.col("end") - pl.col("start")).alias("text"),
-            (pl.col("at") + pl.col("start")).alias("start"), (pl.col("at") + pl.col("end")).alias("end"),
+        placed.select("row", "field", "weight", "term", words, pl.col("start", "end") + pl.col("at"))
+        .sort(
+            "row", "term", pl.col("field") == FILING, "weight", "field", "start",
+            descending=[False, False, False, True, False, False],
         )
-        .sort("row", "term", "weight", "field", "start", descending=[False, False, True, False, False])
         .unique(["row", "term"], keep="first", maintain_order=True)
     )  # fmt: skip
 
 
-def _unit_part(bundle: Bundle, found: _Phrases, rows: int) -> I64:
-    """The unit model's likelihood ratio, clipped, shape ``(rows,)``; zero without one, or without scope and name."""
-    if bundle.unit is None:
-        return np.zeros(rows, dtype=np.int64)
-    rule = bundle.parameters.unit
-    table = unit_phrases(found.every)
-    scores = bundle.unit.scores(table, rows)
-    index = bundle.unit.classes.index
-    ratio = rule["weight"] * np.clip(scores[:, index(AI)] - scores[:, index(NONE)], -rule["cap"], rule["cap"])
+def _entries(bundle: Bundle, found: Phrases, once: _Once) -> _Entries:
+    """The dictionary's phrases among each row's phrases."""
+    at = np.flatnonzero(found.label[once.number] >= 0)
+    number = found.label[once.number[at]]
+    weight = bundle.entries["weight"].to_numpy()[number]
+    return _Entries(at, bundle.entries["leaf"].to_numpy()[number], _micro(once.weight[at] * weight))
+
+
+def _unit_part(bundle: Bundle, model: TextModel, found: Phrases, rows: int) -> tuple[I64, npt.NDArray[np.bool_]]:
+    """The unit model's likelihood ratio, clipped, and whether it finds the unit related; each ``(rows,)``, zero and
+    false without scope and name."""
+    rule, table = bundle.parameters.unit, unit_phrases(found.frame(), bundle.lexicon)
+    said = sides(model, table, rows)
+    ratio = rule["weight"] * np.clip(said.core, -rule["cap"], rule["cap"])
     has_text = np.zeros(rows, dtype=bool)
     has_text[table["row"].to_numpy()] = True
-    return _micro(np.where(has_text, ratio, 0.0))
+    return _micro(np.where(has_text, ratio, 0.0)), has_text & (said.related >= rule["review_from"])
 
 
-def _fields(column: pl.Expr) -> pl.Expr:
-    return column.cast(pl.Int64).replace_strict(dict(enumerate(FIELDS)), return_dtype=pl.String)
-
-
-def _text_rows(occurrences: pl.DataFrame, kind: str, micro: I64) -> pl.DataFrame:
-    """Contributions of phrases at their places."""
-    kept = occurrences.with_columns(micro=pl.Series(micro)).filter(pl.col("micro") != 0)
-    return kept.select(
-        "row", pl.lit(kind, KIND).alias("kind"), _fields(pl.col("field")).alias("field"),
-        pl.col("phrase").alias("text"), pl.col("start").cast(pl.Int64),
-        (pl.col("start") + pl.col("phrase").str.len_chars()).cast(pl.Int64).alias("end"), "micro",
+def _rows_of(kind: str, places: Mapping[str, Any], micro: I64) -> pl.DataFrame:
+    """Contributions with :data:`taxonomy.classifier.evidence.COLUMNS`; ``places`` holds all of them but kind and value,
+    ``field`` as its position in :data:`FIELD_NAMES`."""
+    field = pl.Series(FIELD_NAMES).gather(pl.Series(places["field"]))
+    return pl.DataFrame({**places, "field": field, "micro": micro}).select(
+        pl.col("row").cast(pl.UInt32), pl.lit(kind, KIND).alias("kind"), "field", "text",
+        pl.col("start").cast(pl.Int64), pl.col("end").cast(pl.Int64), "micro",
     )  # fmt: skip
+
+
+def _text_rows(found: Phrases, once: _Once, at: I64, kind: str, micro: I64) -> pl.DataFrame:
+    """Contributions of the phrases ``once[at]`` at their places."""
+    at, micro = at[micro != 0], micro[micro != 0]
+    text, start = found.text(once.number[at]), once.start[at]
+    end = start + text.str.len_chars().to_numpy()
+    return _rows_of(
+        kind, {"row": once.row[at], "field": once.field[at], "text": text, "start": start, "end": end}, micro
+    )
+
+
+def _concept_rows(concepts: pl.DataFrame, micro: I64) -> pl.DataFrame:
+    """Contributions of concepts at their places."""
+    at = np.flatnonzero(micro)
+    return _rows_of("lexicon", concepts[at].select("row", "field", "text", "start", "end").to_dict(), micro[at])
 
 
 def _row_rows(kind: str, field: str, micro: I64) -> pl.DataFrame:
     """Contributions of whole rows (declared code, unit model)."""
-    table = pl.DataFrame({"row": np.arange(len(micro), dtype=np.uint32), "micro": micro}).filter(pl.col("micro") != 0)
-    return table.select(
-        "row", pl.lit(kind, KIND).alias("kind"), pl.lit(field).alias("field"), pl.lit("").alias("text"),
-        pl.lit(0, pl.Int64).alias("start"), pl.lit(0, pl.Int64).alias("end"), "micro",
-    )  # fmt: skip
+    at = np.flatnonzero(micro)
+    nothing = np.zeros(len(at), dtype=np.uint8)
+    text = pl.repeat("", len(at), dtype=pl.String, eager=True)
+    places = {"row": at, "field": nothing + FIELD_NAMES.index(field), "text": text, "start": nothing, "end": nothing}
+    return _rows_of(kind, places, micro[at])
+
+
+class _Texts(NamedTuple):
+    """What the texts say: phrases with their margins, concepts (row, term, weight) and whose they are, dictionary entries."""
+
+    once: _Once
+    margin: Sparse
+    spoken: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+    own_concept: npt.NDArray[np.bool_]
+    entries: _Entries
+
+
+def _add_texts(micro: I64, bundle: Bundle, texts: _Texts, own: npt.NDArray[np.bool_], *, filed: bool) -> None:
+    """Add to the scores what the unit's own texts say, or what its filing says."""
+    once, entries = texts.once, texts.entries
+    kept, kept_concept, kept_entry = own != filed, texts.own_concept != filed, own[entries.at] != filed
+    add_parts(micro, once.row[kept], once.number[kept], once.weight[kept], texts.margin)
+    add_parts(micro, *(column[kept_concept] for column in texts.spoken), bundle.concepts)
+    np.add.at(micro, (once.row[entries.at[kept_entry]], entries.leaf[kept_entry]), entries.micro[kept_entry])
 
 
 def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
@@ -153,53 +216,47 @@ def score(frame: pl.DataFrame, bundle: Bundle) -> Scored:
     Parameters
     ----------
     frame
-        Columns ``name, business_scope, main_products, gbt_code`` (String), at least one row.
+        Columns ``name, business_scope, main_products, filing_text, gbt_code`` (String), at least one row.
     """
-    n, parameters = frame.height, bundle.parameters
-    found = _phrases(frame, bundle)
-    is_trade = bundle.lexicon.is_trade(found.distinct).to_numpy()
-    margin, share = _margins(bundle, found.distinct, is_trade)
-    concepts = _concepts(bundle, found, is_trade)
-    entries = found.once.join(bundle.entries, on="phrase", how="inner", maintain_order="left")
-    term_weight = parameters.lexicon * bundle.lexicon.class_weights(bundle.leaves)
-    code_at = bundle.code_rule.positions(frame["gbt_code"])
-    code, unit = _micro(bundle.code_rule.table)[code_at], _unit_part(bundle, found, n)
-
-    micro = _micro(np.full((n, len(bundle.leaves)), parameters.bias)) + code + unit[:, None]
-    row, ids = found.once["row"].to_numpy().astype(np.int64), found.once["id"].to_numpy().astype(np.int64)
-    weight = found.once["weight"].to_numpy()
-    add_phrases(micro, row, ids, weight, margin)
-    concept_row, term = concepts["row"].to_numpy().astype(np.int64), concepts["term"].to_numpy()
-    add_terms(micro, concept_row, term, concepts["weight"].to_numpy(), term_weight)
-    entry_micro = _micro((entries["weight"] * entries["weight_right"]).to_numpy())
-    np.add.at(micro, (entries["row"].to_numpy(), entries["leaf"].to_numpy()), entry_micro)
+    n, bias = frame.height, _micro(np.array(bundle.parameters.bias))
+    found, once = _phrases(frame, bundle)
+    margin, share = _margins(bundle, found)
+    concepts = _concepts(bundle, found, once)
+    entries = _entries(bundle, found, once)
+    code_at, code, unit = bundle.code_rule.positions(frame["gbt_code"]), _micro(bundle.code_rule.table), None
+    micro, related = (code + bias)[code_at], np.zeros(n, dtype=bool)
+    if bundle.unit is not None:
+        unit, related = _unit_part(bundle, bundle.unit, found, n)
+        micro += unit[:, None]
+    spoken = (concepts["row"].to_numpy(), concepts["term"].to_numpy(), concepts["weight"].to_numpy())
+    own, unfiled = once.field != FILING, micro
+    texts = _Texts(once, margin, spoken, concepts["field"].to_numpy() != FILING, entries)
+    _add_texts(micro, bundle, texts, own, filed=False)
+    if not own.all():
+        unfiled = micro.copy()
+        _add_texts(micro, bundle, texts, own, filed=True)
 
     best = micro.argmax(axis=1)
-    entry_best = np.where(entries["leaf"].to_numpy() == best[entries["row"].to_numpy()], entry_micro, 0)
-    term_best = _micro(concepts["weight"].to_numpy() * term_weight[term, best[concept_row]])
-    concept_rows = concepts.with_columns(micro=pl.Series(term_best)).filter(pl.col("micro") != 0)
+    entry_best = np.where(entries.leaf == best[once.row[entries.at]], entries.micro, 0)
+    margin_best = parts_of(best, once.row, once.number, once.weight, margin)
     parts = [
-        _row_rows("code", "gbt_code", code[np.arange(n), best]),
-        _text_rows(entries, "dictionary", entry_best),
-        concept_rows.select(
-            "row", pl.lit("lexicon", KIND).alias("kind"), _fields(pl.col("field")).alias("field"), "text", "start", "end",
-            "micro",
-        ),
-        _text_rows(found.once, "model", _micro(weight * margin[ids, best[row]])),
-        _row_rows("unit", "", unit),
-    ]  # fmt: skip
-    table = pl.concat(
-        [p.with_columns(pl.col("row").cast(pl.UInt32)).select(COLUMNS) for p in parts], how="vertical_relaxed"
-    )
-    words = np.bincount(row, minlength=n).astype(np.float64)
-    familiar = np.bincount(row, weights=share[ids], minlength=n) / np.maximum(words, 1.0)
+        _row_rows("code", "gbt_code", code[code_at, best]),
+        _text_rows(found, once, entries.at, "dictionary", entry_best),
+        _concept_rows(concepts, parts_of(best, *spoken, bundle.concepts)),
+        _text_rows(found, once, np.arange(len(once.row)), "model", margin_best),
+    ] + ([] if unit is None else [_row_rows("unit", "", unit)])
+    table = pl.concat(parts).sort("row", "kind", "field", "start", "text")
+    words = np.bincount(once.row[own], minlength=n).astype(np.float64)
+    familiar = np.bincount(once.row[own], weights=share[once.number[own]], minlength=n) / np.maximum(words, 1.0)
     return Scored(
         frame=frame,
         leaves=bundle.leaves,
         micro=micro,
         best=best,
-        parts=Parts(table.sort("row", "kind", "field", "start", "text"), _micro(np.full(n, parameters.bias))),
+        parts=Parts(table, np.full(n, bias)),
         familiar=familiar,
         phrases=words,
         code_at=code_at,
+        related=related,
+        unfiled=unfiled,
     )

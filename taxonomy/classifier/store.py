@@ -112,8 +112,10 @@ def _assemble(name: str, data: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
         generic=frozenset(data["generic"]),
         code_rule=CodeRule(tuple(data["codes"]), arrays["code_values"]),
         unit=unit,
+        review_from=float(data["review_from"]),
         calibration=Calibration.from_dict(data["calibration"]),
         training=data["training"],
+        related=tuple(data["related"]),
     )
 
 

@@ -49,8 +49,8 @@ class Gram:
 
 @dataclass(frozen=True)
 class TextModel:
-    """``idf`` shape ``(fields · 2**BITS,)``, zero where training saw nothing; ``slot`` the row of ``weights`` of each
-    such bucket (-1: none); ``weights`` ``(seen, classes)``; ``bias`` ``(classes,)``; ``scale`` makes scores log-odds."""
+    """``idf`` shape ``(fields · 2**BITS,)``, the largest of its field where training saw nothing (:func:`_idf`); ``slot`` the row
+    of ``weights`` of each bucket that was seen (-1: none); ``weights`` ``(seen, classes)``; ``bias`` ``(classes,)``; ``scale`` makes scores log-odds."""
 
     fields: tuple[TextField, ...]
     classes: tuple[str, ...]
@@ -199,15 +199,17 @@ class TextModel:
     def head(self) -> dict[str, object]:
         """The part that is JSON."""
         fields = [[f.name, f.weight, list(f.ngrams)] for f in self.fields]
-        return {"fields": fields, "classes": list(self.classes), "scale": self.scale, "bits": BITS}
+        # What lengthens a strange text belongs to the model: without it a stored model would be surer than the trained one.
+        unseen = [float(part.max()) for part in np.split(self.idf, len(self.fields))]
+        return {"fields": fields, "classes": list(self.classes), "scale": self.scale, "bits": BITS, "unseen": unseen}
 
     @classmethod
     def restore(cls, head: Mapping[str, object], arrays: Mapping[str, npt.NDArray[np.float64]]) -> "TextModel":
         """The model of :meth:`head` and :meth:`arrays`."""
         fields = tuple(TextField(n, w, (g[0], g[1])) for n, w, g in head["fields"])  # type: ignore[attr-defined]
-        size = len(fields) * 2 ** int(head["bits"])  # type: ignore[call-overload]
+        idf = np.repeat(np.asarray(head["unseen"], dtype=np.float64), 2 ** int(head["bits"]))  # type: ignore[call-overload]
         used = arrays["used"].astype(np.int64)
-        idf, slot = np.zeros(size), np.full(size, -1, dtype=np.int32)
+        slot: npt.NDArray[np.int32] = np.full(len(idf), -1, dtype=np.int32)
         idf[used] = arrays["idf"]
         slot[used] = np.arange(len(used), dtype=np.int32)
         classes: tuple[str, ...] = tuple(head["classes"])  # type: ignore[arg-type]

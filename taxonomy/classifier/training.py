@@ -29,6 +29,12 @@ def leaves() -> tuple[str, ...]:
     return tuple(c.code for c in scheme.at_level(3) if c.segment == "core")
 
 
+@cache
+def related_codes() -> tuple[str, ...]:
+    """Related codes (R…) at every level, in official order."""
+    return tuple(c.code for c in load_scheme("ai_industry_2026").codes if c.segment == "related")
+
+
 def classes() -> tuple[str, ...]:
     """Classes of the text model: none, then the core leaves."""
     return (NONE, *leaves())
@@ -64,7 +70,7 @@ def dictionary() -> dict[str, Entry]:
 def learned_entries(labels: pl.DataFrame, known: Mapping[str, Entry], generic: frozenset[str]) -> dict[str, Entry]:
     """Phrases of adjudicated units that stand for one leaf nearly alone (purity weights as in the Census Bureau's BEACON).
 
-    ``labels`` has ``business_scope``, ``main_products`` and ``ai_class`` (leaf or none). A phrase enters with at least
+    ``labels`` has ``business_scope``, ``main_products`` and ``ai_class`` (leaf, related or none). A phrase enters with at least
     ``MIN_SUPPORT`` units and ``MIN_PURITY``; official phrases (``known``) and generic ones keep their meaning.
     """
     texts = labels.with_row_index("row").select("row", "ai_class", pl.concat_list("business_scope", "main_products"))

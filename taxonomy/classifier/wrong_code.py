@@ -59,11 +59,12 @@ def declared_mask(declared: Sequence[str | None], classes: Sequence[str], scheme
         own = [index[c] for c in chain if c in index]
         for step in chain:
             under.setdefault(step, []).extend(own if step == code.code else [i for i in own if code.code in index])
-    mask = np.zeros((len(declared), len(classes)), dtype=bool)
-    for row, code_text in enumerate(declared):
-        found = under.get((code_text or "").strip().upper(), [])
-        mask[row, found] = True
-    return mask
+    texts = [(code or "").strip().upper() for code in declared]
+    place = {code: i for i, code in enumerate(dict.fromkeys(texts))}
+    each = np.zeros((len(place), len(classes)), dtype=bool)
+    for text, row in place.items():
+        each[row, under.get(text, [])] = True
+    return each[[place[text] for text in texts]] if texts else each
 
 
 def posterior(mask: BOOL, text: F64, base: F64, reliability: F64) -> F64:

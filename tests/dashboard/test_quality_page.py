@@ -10,6 +10,7 @@ import pytest
 from dashboard.context import Context
 from dashboard.figures.quality_charts import automation_curve
 from dashboard.pages import quality_classifier
+from etl.promise import NO_GOLD
 from taxonomy.classifier.evaluate import RunFacts, evaluate
 from taxonomy.classifier.quality_table import quality_rows
 from tests.taxonomy.quality_data import decisions_and_truth, gold_of
@@ -24,6 +25,9 @@ class FakeRelease:
 
     def __init__(self, frame: pl.DataFrame | None) -> None:
         self._frame = frame
+
+    def codes(self, scheme: str) -> tuple[Any, ...]:
+        return ()
 
     def table(self, name: str) -> pl.DataFrame:
         if self._frame is None or name != "meta_classifier_quality":
@@ -48,9 +52,21 @@ def tables() -> dict[str, pl.DataFrame]:
              "signals": [{"name": "route_mix", "group": "outputs", "value": 0.06, "warn": 0.05, "block": 0.15,
                           "p_value": 0.0, "status": "warn", "detail_zh": "途径结构 0.060", "detail_en": "routes 0.060"}]}  # fmt: skip
     gold = gold_of(units[:300], truth[:300]).with_columns(codes_1=pl.col("codes"), codes_2=pl.col("codes"))
+    groups = [
+        {"group": "A", "route": "review", "threshold": None, "errors": 9, "unfinished": 0, "share_auto": 0.0, "bound": 0.3,
+         "observed_error": 0.2, "n": 40, "reason_zh": "标准样本中差错过多", "reason_en": "too many errors in gold"},
+        {"group": "none", "route": "auto", "threshold": 0.9, "errors": 2, "unfinished": 0, "share_auto": 0.7, "bound": 0.041,
+         "observed_error": 0.02, "n": 150, "reason_zh": "标准样本支持承诺", "reason_en": "gold supports the promise"},
+    ]  # fmt: skip
+    night = {
+        "promise": {"error": 0.05, "confidence": 0.95, "level_per_group": 0.01, "groups": groups}, "sample": "g1",
+        "gold": 190, "left_out": 3, "calibrating": 0, "units": {"A": 60, "none": 400}, "standing": 0.625,
+        "reason_zh": "按金标准逐类承诺", "reason_en": "promised by class group, from gold",
+    }  # fmt: skip
+    suspects = {"made": True, "checked": 2_995, "listed": 109, "learned_from": 2_993}
     return {
-        "gold": quality_rows(evaluate(decisions, gold, RunFacts(drift=drift))),
-        "none": quality_rows(evaluate(decisions)),
+        "gold": quality_rows(evaluate(decisions, gold, RunFacts(drift=drift, night=night, suspects=suspects))),
+        "none": quality_rows(evaluate(decisions, facts=RunFacts(night=NO_GOLD.as_dict()))),
     }
 
 
@@ -64,6 +80,36 @@ def test_with_gold_accuracy_calibration_and_drift_are_shown(tables: dict[str, pl
     assert ("提示" if lang == "zh" else "warning") in text
     assert "没有金标准样本" not in text and "No gold sample" not in text
     assert ("模拟数据" if lang == "zh" else "Simulated") in text or "badge-simulated" in text
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_promise_is_shown_by_class_group_and_the_list_by_its_length(
+    tables: dict[str, pl.DataFrame], lang: str
+) -> None:
+    text = text_of(drawn(tables["gold"], lang))
+    shown = (
+        ("标准样本中差错过多", "标准样本支持承诺", "62.5%")
+        if lang == "zh"
+        else ("too many errors", "gold supports", "62.5%")
+    )
+    assert all(part in text for part in shown) and "4.1%" in text and "109" in text and "2,995" in text
+    assert ("待复核" if lang == "zh" else "review") in text.lower()
+    frame = tables["gold"]
+    few = frame.filter(pl.col("metric") == "suspect_codes")
+    assert few["value"].to_list() == [109.0] and few["n"].to_list() == [2_995]
+
+
+def test_without_gold_there_is_no_promise_and_the_page_says_so(tables: dict[str, pl.DataFrame]) -> None:
+    text = text_of(drawn(tables["none"]))
+    assert "没有金标准，不作承诺" in text and "本版发布没有申报代码疑误清单" not in text and "未制清单" in text
+    assert "No gold, no promise".lower() in text_of(drawn(tables["none"], "en")).lower()
+
+
+def test_a_short_list_is_not_counted_out() -> None:
+    decisions, _ = decisions_and_truth(50)
+    facts = RunFacts(suspects={"made": True, "checked": 40, "listed": 3, "learned_from": 600})
+    row = quality_rows(evaluate(decisions, facts=facts)).filter(pl.col("metric") == "suspect_codes").row(0, named=True)
+    assert row["value"] is None and row["note_zh"] == "不足 10 个"
 
 
 def test_without_gold_the_page_says_so_and_still_shows_coverage(tables: dict[str, pl.DataFrame]) -> None:

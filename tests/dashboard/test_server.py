@@ -94,6 +94,19 @@ def test_every_word_is_used() -> None:
     code = "\n".join(p.read_text() for p in (Path(__file__).parents[2] / "dashboard").rglob("*.py"))
     code += "\n".join(p.read_text() for p in (Path(__file__).parents[2] / "dashboard").rglob("*.html"))
     built = ("kind_", "reliability_", "route_", "state_", "level_", "coverage_", "col_", "page_", "nav_")
+    built += (
+        "part_",
+        "demo_",
+        "climate_",
+        "sa_",
+        "lamp_",
+        "scheme_",
+        "backtest_",
+        "revision_",
+        "ess_",
+        "population_",
+        "var_",
+    )
     used = set(re.findall(r"""["'](\w+)["']""", code)) | set(re.findall(r"\bt\.(\w+)", code))
     unused = [k for k in words("zh") if k not in used and not k.startswith(built)]
     assert unused == []

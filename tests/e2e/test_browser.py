@@ -1,12 +1,6 @@
 """Real Chromium: each page, both languages, three roles: no console error, no outside request, figures drawn."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +8,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.registry import PAGES
-from tests.conftest import ROOT
+from tests.e2e.browser import MARKS, Visit, chromium, served, shots
 from warehouse.access import User, may
 from warehouse.journal import Journal
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; 'make test' installs it")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; install the package chromium"),
-]
+pytestmark = MARKS
 PASSWORD = "a long password"
 ROLES = ("official", "analyst", "admin")
 
@@ -42,69 +31,26 @@ def site(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.copytree(demo_home / "releases", home / "releases")
     for role in ROLES:
         Journal(home).add_user(role, PASSWORD, role)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aistat", "serve", "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "AISTAT_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(f"{address}/api/v1/health", timeout=2):
-                break
-        except OSError:
-            assert process.poll() is None, "the server did not start"
-            time.sleep(0.25)
-    yield Site(address, home)
-    process.terminate()
-    process.wait(timeout=20)
+    with served("serve", home) as address:
+        yield Site(address, home)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
-class Visit:
-    """A logged-in window that remembers console errors and requests to elsewhere."""
-
-    def __init__(self, browser, site: Site, role: str) -> None:  # type: ignore[no-untyped-def]
-        self.site = site
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
-        self.page = self.context.new_page()
-        self.errors: list[str] = []
-        self.outside: list[str] = []
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
-        self.page.on("request", lambda r: self._note(r.url))
-        self.page.goto(f"{site.address}/login")
-        self.page.fill("input[name=name]", role)
-        self.page.fill("input[name=password]", PASSWORD)
-        self.page.click("button[type=submit]")
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((self.site.address, "data:", "blob:")):
-            self.outside.append(url)
-
-    def open(self, path: str) -> None:
-        self.page.goto(self.site.address + path)
-        self.page.wait_for_selector("#content", timeout=30_000)
-        self.page.wait_for_load_state("networkidle")
+def enter(browser: object, site: Site, role: str) -> Visit:
+    """The app as somebody of a role sees it."""
+    return Visit(browser, site.address, role, PASSWORD)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_each_page_in_both_languages(browser, site: Site, role: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    visit = Visit(browser, site, role)
-    shots = Path(os.environ["AISTAT_SHOTS"]) if "AISTAT_SHOTS" in os.environ else tmp_path
+    visit = enter(browser, site, role)
+    folder = shots(tmp_path)
     seen = 0
     for page in PAGES:
         if not may(User(role, role), page.permission):
@@ -113,7 +59,7 @@ def test_each_page_in_both_languages(browser, site: Site, role: str, tmp_path: P
             visit.open(page.path + ("?lang=en" if lang == "en" else ""))
             title = visit.page.inner_text("h1")
             assert (title.isascii()) == (lang == "en"), (page.path, title)
-            visit.page.screenshot(path=shots / f"{role}-{page.key}-{lang}.png", full_page=True)
+            visit.page.screenshot(path=folder / f"{role}-{page.key}-{lang}.png", full_page=True)
             assert visit.page.locator("table.data, .tree, .link-row").count() > 0, page.path
             seen += 1
     assert seen >= 12
@@ -122,7 +68,7 @@ def test_each_page_in_both_languages(browser, site: Site, role: str, tmp_path: P
 
 
 def test_a_control_changes_the_address_and_the_address_the_page(browser, site: Site) -> None:  # type: ignore[no-untyped-def]
-    visit = Visit(browser, site, "analyst")
+    visit = enter(browser, site, "analyst")
     visit.open("/district")
     before = visit.page.inner_text("#content h2 >> nth=0")
     visit.page.click(".control:has-text('年份') .select")
@@ -138,7 +84,7 @@ def test_a_control_changes_the_address_and_the_address_the_page(browser, site: S
 
 
 def test_the_screen_shows_what_the_release_holds(browser, site: Site) -> None:  # type: ignore[no-untyped-def]
-    visit = Visit(browser, site, "official")
+    visit = enter(browser, site, "official")
     visit.open("/filings")
     text = visit.page.inner_text(".stats.headline")
     assert "1,020" in text and "573" in text
@@ -148,7 +94,7 @@ def test_the_screen_shows_what_the_release_holds(browser, site: Site) -> None:  
 
 
 def test_a_page_a_role_may_not_see_says_so(browser, site: Site) -> None:  # type: ignore[no-untyped-def]
-    visit = Visit(browser, site, "official")
+    visit = enter(browser, site, "official")
     answer = visit.page.goto(site.address + "/quality")
     assert answer.status == 403
     assert "没有权限" in visit.page.inner_text("body")
@@ -158,7 +104,7 @@ def test_a_page_a_role_may_not_see_says_so(browser, site: Site) -> None:  # type
 
 
 def test_log_out_ends_the_session(browser, site: Site) -> None:  # type: ignore[no-untyped-def]
-    visit = Visit(browser, site, "analyst")
+    visit = enter(browser, site, "analyst")
     visit.open("/")
     visit.page.click("text=退出")
     visit.page.wait_for_url("**/login")

@@ -2,13 +2,13 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from aistat.cli import main
+from tests.conftest import copy_for_review
 from warehouse.journal import Journal
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import gold_units, labels, open_tasks
@@ -18,12 +18,7 @@ PASSWORD = "a long password"
 
 @pytest.fixture(scope="module")
 def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copy = tmp_path_factory.mktemp("review-cli") / "home"
-    copy.mkdir()
-    for name in ("work.duckdb", "journal.db"):
-        shutil.copy(demo_home / name, copy / name)
-    for name in ("releases", "evidence"):
-        shutil.copytree(demo_home / name, copy / name)
+    copy = copy_for_review(demo_home, tmp_path_factory.mktemp("review-cli") / "home")
     journal = Journal(copy)
     for user, role, organisation in (
         ("li", "analyst", "统计"), ("wang", "analyst", "统计"), ("zhao", "methodologist", "统计"), ("ye", "analyst", "产业主管"),

@@ -14,7 +14,6 @@ from etl.coding import Pass, code_chunks, code_register, code_units, coding_inpu
 from etl.siphash import siphash128
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.gold import with_text_hashes
-from taxonomy.classifier.store import ensure_bundle
 from taxonomy.scheme import load_scheme
 from tests.conftest import ROOT
 from warehouse.write import WorkStore
@@ -30,11 +29,6 @@ PUBLISHED = {
     15: "5493e99933b0a8117e08ec0f97cfc3d9", 16: "6ee2a4ca67b054bbfd3315bf85230577",
     31: "29 39b0183223fafc1723de4f52c43d35".replace(" ", ""), 63: "5150d1772f50834a503e069a973fbd7c",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def bundle(bundles: Path) -> Bundle:
-    return ensure_bundle(bundles)
 
 
 def register(n: int = 60) -> pl.DataFrame:
@@ -124,7 +118,7 @@ def test_leaves_are_the_class_shown_then_the_candidates(bundle: Bundle) -> None:
         ranked = [row["ai_class"], *(c["code"] for c in json.loads(row["candidates"] or "[]"))]
         assert row["candidate_leaves"] == list(dict.fromkeys(c for c in ranked if c in core))
     bare = coded.head(1).with_columns(candidates=pl.lit(None, pl.String), ai_class=pl.lit(None, pl.String))
-    assert with_leaves(bare)["candidate_leaves"].to_list() == [[]]
+    assert with_leaves(bare, 0.1)["candidate_leaves"].to_list() == [[]]
 
 
 def digest(path: Path) -> str:

@@ -7,8 +7,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from etl.assets.collect import table_name
 from etl.assets.process import CODE_UNIT
+from etl.assets.register import REGISTER_CURRENT
 from etl.assets.watch import no_drift
 from etl.classifier_quality import CHANGE, ChangeLog, keep, read_watch, report_of
 from etl.resources import DRIFT_TAG, Stores
@@ -34,7 +34,7 @@ def register(n: int) -> pl.DataFrame:
 def fill(home: Path, share_core: float, n: int = 1_500) -> pl.DataFrame:
     work = WorkStore(home)
     codes, _ = decisions_and_truth(n, share_core=share_core)
-    work.write(table_name("register"), register(n))
+    work.write(REGISTER_CURRENT, register(n))
     work.write(CODE_UNIT, codes)
     return codes
 

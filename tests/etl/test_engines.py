@@ -14,22 +14,10 @@ from aistat.classify_cmd import READERS
 from etl.engines.local import code_batches, pieces
 from taxonomy.classifier.batch import OUTPUT, code_batch
 from taxonomy.classifier.bundle import Bundle
-from taxonomy.classifier.store import ensure_bundle
 from tests.conftest import aistat
 
 SPARK = importlib.util.find_spec("pyspark") is not None and shutil.which("java") is not None
 SCOPES = ["工业机器人的研发、生产", "餐饮服务；食品销售", "大模型应用开发", "智能机器人销售；电子产品销售", None, ""]
-
-
-@pytest.fixture(scope="module")
-def bundle(bundles: Path) -> Bundle:
-    return ensure_bundle(bundles)
-
-
-@pytest.fixture()
-def home(tmp_path: Path, bundles: Path) -> Path:
-    shutil.copytree(bundles, tmp_path / "home" / "bundles")
-    return tmp_path / "home"
 
 
 def units(n: int) -> pl.DataFrame:

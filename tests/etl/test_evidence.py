@@ -1,6 +1,5 @@
 """After the nightly job: the queue, and the evidence file that only the desk may open."""
 
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from etl.assets.review import QUEUE
 from etl.evidence import gold_plan, open_queue, queue_plan, review_units, units_of, write_evidence
 from taxonomy.classifier.gold import assign_coders, draw_sample
+from tests.conftest import copy_for_review
 from warehouse.access import User
 from warehouse.connect import open_reader
 from warehouse.evidence import EvidenceStore, NoEvidence, evidence_folder
@@ -26,13 +26,7 @@ LI = User("li", "analyst", "统计")
 @pytest.fixture(scope="module")
 def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what review touches."""
-    copy = tmp_path_factory.mktemp("review") / "home"
-    copy.mkdir()
-    for name in ("work.duckdb", "journal.db"):
-        shutil.copy(demo_home / name, copy / name)
-    shutil.copytree(demo_home / "releases", copy / "releases")
-    shutil.copytree(demo_home / "evidence", copy / "evidence")
-    return copy
+    return copy_for_review(demo_home, tmp_path_factory.mktemp("review") / "home")
 
 
 @pytest.fixture(scope="module")

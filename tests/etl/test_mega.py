@@ -1,12 +1,13 @@
 """The mega register: the same whatever is made at a time, distinct, valid, readable, with its faults written down."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from etl.contract import load_contract
+from etl.contract import list_contracts, load_contract
 from etl.demo.codes import BODIES
 from etl.demo.mega import CODE_BITS, STEM_BITS, UNITS_MAX, generate_mega, scatter_bits
 from etl.demo.scenario import LABEL, forbidden_names
@@ -33,7 +34,10 @@ def register(mega: Path) -> pl.DataFrame:
 
 def test_the_files_do_not_depend_on_how_many_units_are_made_at_a_time(mega: Path, tmp_path: Path) -> None:
     generate_mega(tmp_path / "inbox", tmp_path / "truth", SEED, units=UNITS, chunk_units=5_000)
-    for name in (f"inbox/register/{FILE}", "truth/unit.parquet", "truth/faults.parquet", "truth/unit_year.parquet"):
+    names = [f"inbox/register/{FILE}", "inbox/register_delta/register_delta_2026-03-31.csv"]
+    names += ["inbox/adoption_survey/adoption_survey_2025.csv"]
+    names += [f"truth/{name}.parquet" for name in ("unit", "faults", "unit_year", "adoption", "source_totals")]
+    for name in names:
         assert (mega / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
@@ -53,8 +57,10 @@ def test_codes_and_names_are_distinct_and_nobodys(mega: Path, register: pl.DataF
     faults = pl.read_parquet(mega / "truth" / "faults.parquet").filter(pl.col("source_id") == "register")
     assert truth.height == truth["uscc"].n_unique() == UNITS
     assert valid(truth["uscc"]).all()
-    twice = faults.filter(pl.col("kind") == "duplicate_row").height
+    twice = faults.filter(pl.col("kind").is_in(["duplicate_row", "duplicate_unit"])).height
     assert register.height == UNITS + twice
+    second = faults.filter(pl.col("kind") == "duplicate_unit")["written"]
+    assert second.len() == second.n_unique() > 5 and valid(second).all() and not set(second) & set(truth["uscc"])
     assert register["name"].n_unique() == UNITS
     assert not set(register["name"]) & forbidden_names()
     assert pl.read_parquet_metadata(mega / "truth" / "unit.parquet")["label"] == LABEL
@@ -87,10 +93,46 @@ def test_the_mix_is_as_set_and_the_units_that_matter_send_returns(mega: Path) ->
 def test_the_reader_sets_aside_exactly_the_faults(mega: Path) -> None:
     result = read_file(load_contract("register"), mega / "inbox" / "register" / FILE)
     faults = pl.read_parquet(mega / "truth" / "faults.parquet").filter(pl.col("file") == FILE)
-    assert result.receipt.rows_quarantined == faults.height >= 40
-    assert result.receipt.rows_in == UNITS + faults.filter(pl.col("kind") == "duplicate_row").height
+    shows = faults.filter(pl.col("expected_outcome") == "quarantine")
+    assert result.receipt.rows_quarantined == shows.height >= 40
+    assert faults["fault_id"].n_unique() == faults.height, "numbered through all blocks"
+    twice = faults.filter(pl.col("kind").is_in(["duplicate_row", "duplicate_unit"])).height
+    assert result.receipt.rows_in == UNITS + twice
     groups = result.frame["group_uscc"].drop_nulls()
     assert set(groups) <= set(pl.read_parquet(mega / "truth" / "unit.parquet")["uscc"])
+
+
+def test_every_source_is_written_and_the_register_moves_on(mega: Path, register: pl.DataFrame) -> None:
+    written = {p.name for p in (mega / "inbox").iterdir()}
+    assert written == {c.id for c in list_contracts() if c.synthetic_in_demo}
+    contract = load_contract("register_delta")
+    files = sorted((mega / "inbox" / "register_delta").iterdir())
+    assert len(files) == 9
+    results = [read_file(contract, file) for file in files]
+    faults = pl.read_parquet(mega / "truth" / "faults.parquet").filter(pl.col("expected_outcome") == "quarantine")
+    logged = Counter(faults.filter(pl.col("source_id") == "register_delta")["file"])
+    assert {r.receipt.file: r.receipt.rows_quarantined for r in results if r.receipt.rows_quarantined} == dict(logged)
+    moved = pl.concat([r.frame for r in results])
+    known, born = set(register["uscc"]), moved.filter(pl.col("change") == "1")["uscc"]
+    assert born.len() > 10 and not set(born) & known
+    assert set(moved.filter(pl.col("change") != "1")["uscc"]) <= set(
+        pl.read_parquet(mega / "truth" / "unit.parquet")["uscc"]
+    )
+
+
+def test_the_adoption_sample_is_drawn_from_the_whole_register(mega: Path, register: pl.DataFrame) -> None:
+    living = register.filter((pl.col("unit_kind") == "1") & pl.col("closing_date").is_null())["uscc"]
+    truth = pl.read_parquet(mega / "truth" / "adoption.parquet").filter(pl.col("ref_year") == 2025)
+    units = dict(truth.select("stratum", "units").iter_rows())
+    assert abs(units["_T"] - living.len()) < 0.005 * UNITS
+    path = mega / "inbox" / "adoption_survey" / "adoption_survey_2025.csv"
+    rows = read_file(load_contract("adoption_survey"), path).frame
+    weights = dict(rows.group_by("stratum").agg(pl.col("design_weight").cast(pl.Float64).max()).iter_rows())
+    silent = pl.read_parquet(mega / "truth" / "nonresponse.parquet").filter(
+        (pl.col("source_id") == "adoption_survey") & (pl.col("period") == "2025")
+    )
+    assert not set(silent["uscc"]) & set(rows["uscc"])
+    assert all(1 <= w <= units[s] for s, w in weights.items())
 
 
 @pytest.mark.parametrize("units", [100, UNITS_MAX + 1])

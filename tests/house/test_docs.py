@@ -37,7 +37,9 @@ def test_links_between_documents_resolve() -> None:
     assert not broken, broken
 
 
-@pytest.mark.parametrize("name", ["bench_classifier", "classifier", "misclassification", "pipeline", "promise"])
+@pytest.mark.parametrize(
+    "name", ["bench_classifier", "classifier", "editing", "estimation", "misclassification", "pipeline", "promise"]
+)
 def test_evidence_is_there_and_about_this_code(name: str) -> None:
     path = FOLDER / f"{name}.json"
     assert path.is_file(), f"{path.name} is missing: run 'make prove' (or 'make bench-classifier') and commit it"

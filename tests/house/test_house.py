@@ -125,3 +125,16 @@ def test_every_method_has_a_page_of_its_family_that_names_it() -> None:
     pages = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "methods").glob("*.md")}
     missing = [i for i in declared if f"`{i}`" not in pages.get(i.partition(".")[0], "")]
     assert not missing, f"methods that docs/methods/<family>.md does not name: {missing}"
+
+
+def test_every_runnable_method_has_its_page_with_formula_example_and_source() -> None:
+    from etl.methods.tabular import table_methods
+
+    for identifier, method in table_methods().items():
+        page = ROOT / "docs" / "methods" / f"{identifier}.md"
+        assert page.exists(), f"docs/methods/{identifier}.md is missing"
+        text = page.read_text(encoding="utf-8")
+        lost = [h for h in ("## 公式", "## 假定", "## 边界", "## 算例", "## 出处") if h not in text]
+        names = [c.name for c in method.columns if not c.pattern] + [p.name for p in method.parameters]
+        lost += [n for n in names if f"`{n}`" not in text]
+        assert not lost, f"{page.name} does not hold {lost}"

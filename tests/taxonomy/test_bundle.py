@@ -13,15 +13,10 @@ from taxonomy.classifier import bundle as bundles_module
 from taxonomy.classifier.bundle import ALGORITHM, Bundle, BundleError, build_bundle, content_hash
 from taxonomy.classifier.calibrate import Calibration
 from taxonomy.classifier.linear import BITS, LinearModel
-from taxonomy.classifier.store import current_bundle, ensure_bundle, list_bundles, load, promote, rollback, save
+from taxonomy.classifier.store import current_bundle, list_bundles, load, promote, rollback, save
 from tests.taxonomy.test_classifier import CASES, coded
 
 GOLDEN = Path(__file__).parent / "frozen_decisions.json"
-
-
-@pytest.fixture(scope="module")
-def bundle(bundles: Path) -> Bundle:
-    return ensure_bundle(bundles)
 
 
 def labelled(n: int = 30) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,10 @@ from hypothesis import strategies as st
 from taxonomy.classifier.batch import OUTPUT, code_batch
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.decide import nominated
-from taxonomy.classifier.kernel import TermFinder
+from taxonomy.classifier.kernel_terms import TermFinder
 from taxonomy.classifier.lexicon import load_lexicon
 from taxonomy.classifier.linear import reference_scores
 from taxonomy.classifier.normalize import fold_text, phrase_frame
-from taxonomy.classifier.store import ensure_bundle
 from tests.conftest import aistat
 
 COLUMNS = ["unit_id", "name", "business_scope", "main_products", "gbt_code"]
@@ -33,17 +31,6 @@ CASES = [
     ("u6", "深圳市庚无人机有限公司", "智能无人飞行器制造", None, ""),
     ("u7", "", "", "", "6513"),
 ]
-
-
-@pytest.fixture(scope="module")
-def bundle(bundles: Path) -> Bundle:
-    return ensure_bundle(bundles)
-
-
-@pytest.fixture()
-def home(tmp_path: Path, bundles: Path) -> Path:
-    shutil.copytree(bundles, tmp_path / "home" / "bundles")
-    return tmp_path / "home"
 
 
 def coded(rows: list[tuple[str | None, ...]], bundle: Bundle) -> pl.DataFrame:
@@ -146,12 +133,13 @@ def test_kernel_equals_the_reference(bundle: Bundle) -> None:
     assert np.abs(scores - reference_scores(bundle.model, phrases)).max() < 1e-9
 
 
-def test_nomination_takes_coded_core_and_likely_doubts() -> None:
+def test_whoever_is_not_ruled_out_is_nominated() -> None:
     frame = pl.DataFrame(
-        {"segment": ["core", "none", None, None], "route": ["model", "model", "review", "review"],
-         "p_ai": [0.9, 0.05, 0.5, 0.2]}
+        {"segment": ["core", "none", None, None, None, None], "p_ai": [0.9, 0.05, 0.5, 0.03, 0.4, 0.03],
+         "route": ["model", "model", "review", "review", "uncodable", "uncodable"]}
     )  # fmt: skip
-    assert nominated(frame).to_list() == [True, False, True, False]
+    # The fourth is in review by the unit model alone: doubtful enough for a person, hence for the survey.
+    assert nominated(frame, 0.1).to_list() == [True, False, True, True, True, False]
 
 
 def test_phrases_keep_their_place() -> None:

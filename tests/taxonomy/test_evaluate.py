@@ -31,7 +31,7 @@ def body(sample: tuple[pl.DataFrame, pl.DataFrame]) -> dict[str, Any]:
 
 
 def test_five_headings_and_json_without_nan(body: dict[str, Any]) -> None:
-    assert set(HEADINGS) <= set(body) and body["schema_version"] == "1"
+    assert set(HEADINGS) <= set(body) and body["schema_version"] == "2"
     assert json.loads(json.dumps(body, allow_nan=False)) == body
 
 

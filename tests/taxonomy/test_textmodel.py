@@ -1,6 +1,8 @@
 """The text model: kernel against scikit-learn, exact additivity, storage; the unit's explanation down to n-grams."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,7 +12,11 @@ from hypothesis import strategies as st
 
 from taxonomy.classifier.bundle import Bundle, build_bundle
 from taxonomy.classifier.explain import explain
+from taxonomy.classifier.lexicon import load_lexicon
+from taxonomy.classifier.store import load, save
 from taxonomy.classifier.textmodel import TextField, TextModel
+from taxonomy.classifier.training import generic_phrases
+from taxonomy.classifier.unit import phrases_of_units, review_threshold
 from tests.taxonomy.test_bundle import labelled
 
 WORDS = ["软件开发", "人工智能", "服装批发", "机器人制造", "餐饮", "a", "数据服务", "房地产", "é𠀀"]
@@ -37,7 +43,8 @@ def test_kernel_equals_scikit_learn(fit: str) -> None:
     assert np.abs(ours - theirs).max() < 1e-9
     assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).all()
     again = TextModel.restore(json.loads(json.dumps(model.head())), model.arrays())  # type: ignore[arg-type]
-    assert np.abs(again.scores(phrases, 300) - model.scores(phrases, 300)).max() < 1e-12
+    strange = pl.concat([unseen, unseen.with_columns(phrase=pl.col("phrase") + "㐂㐃㐄")])
+    assert (again.scores(strange, 200) == model.scores(strange, 200)).all(), "also of words that training never saw"
 
 
 def test_n_grams_add_up_to_the_score() -> None:
@@ -109,3 +116,33 @@ def test_an_explanation_adds_up_and_points_at_the_text(trained: Bundle) -> None:
                 assert len(shown) == len(piece.text), (piece, original)
 
     holds()
+
+
+def test_the_main_business_is_what_comes_first_and_is_not_trade() -> None:
+    frame = pl.DataFrame({"name": ["甲公司"], "business_scope": ["电脑销售；软件开发；机器人制造；餐饮服务"]})
+    found = phrases_of_units(frame, generic_phrases(), load_lexicon())
+    fields = {f: found.filter(pl.col("field") == f)["phrase"].to_list() for f in ("scope", "main", "name")}
+    assert fields["scope"] == ["电脑销售", "机器人制造", "餐饮服务"], "a generic phrase says nothing"
+    assert fields["main"] == ["机器人制造", "餐饮服务"] and fields["name"] == ["甲公司"]
+    plain = phrases_of_units(frame)
+    assert plain.filter(pl.col("field") == "main")["phrase"].to_list() == ["电脑销售", "软件开发"]
+
+
+def test_the_review_threshold_follows_the_labels_that_were_missed() -> None:
+    rule = {"review_from": 0.0, "review_recall": 0.95, "review_none_share": 0.09}
+    none = np.linspace(-5.0, -1.0, 100)
+    is_ai = np.r_[np.zeros(100, dtype=bool), np.ones(40, dtype=bool)]
+    told_apart = np.r_[none, np.linspace(0.5, 3.0, 40)]
+    assert review_threshold(told_apart, is_ai, rule) == 0.0
+    one_missed = np.r_[none, np.r_[[-1.2] * 3, np.linspace(0.5, 3.0, 37)]]
+    assert review_threshold(one_missed, is_ai, rule) == -1.2, "reaches the missed ones"
+    lost = np.r_[none, np.r_[[-4.9] * 10, np.linspace(0.5, 3.0, 30)]]
+    threshold = review_threshold(lost, is_ai, rule)
+    assert -1.4 < threshold < -1.3 and (none >= threshold).sum() == 9, "but not at any price"
+    few = np.r_[np.linspace(-5.0, -1.0, 5), [-4.0] * 5]
+    assert review_threshold(few, np.arange(10) >= 5, rule) == 0.0, "no share of five units is bearable"
+
+
+def test_a_bundle_keeps_its_review_threshold(trained: Bundle, tmp_path: Path) -> None:
+    lower = replace(trained, review_from=-1.25)
+    assert load(save(lower, tmp_path)).review_from == -1.25

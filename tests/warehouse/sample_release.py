@@ -180,6 +180,15 @@ def sample_content(*, synthetic: bool = True) -> ReleaseContent:
     )  # fmt: skip
 
 
+def official_content(**columns: str) -> ReleaseContent:
+    """The sample as an official release whose code lists are all adopted and official, but for ``columns``."""
+    content = sample_content(synthetic=False)
+    sound = {"basis": "official", "status": "in_force", **columns}
+    codes = content.reference["meta_code"].with_columns(**{k: pl.lit(v) for k, v in sound.items()})
+    reference = {**content.reference, "meta_code": codes}
+    return replace(content, status="official", reference=reference, correspondences=("ai_2026__gbt4754_2017",))
+
+
 def with_cube(content: ReleaseContent, dataset_id: str, frame: pl.DataFrame) -> ReleaseContent:
     """The same content with one cube replaced."""
     return replace(content, cubes={**content.cubes, dataset_id: frame})

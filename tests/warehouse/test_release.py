@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.warehouse.sample_release import VINTAGE, publish_sample, sample_content, with_cube
+from tests.warehouse.sample_release import VINTAGE, official_content, publish_sample, sample_content, with_cube
 from warehouse.read import NoRelease, UnknownName, open_current, open_release
-from warehouse.release import ReleaseContent, ReleaseRefused, current_id, list_releases, publish, rollback, show
+from warehouse.release import ReleaseRefused, current_id, list_releases, publish, rollback, show
 
 LEAF = "core_leaf_year"
 
@@ -180,33 +180,54 @@ def test_readers_get_only_tables_meant_for_them(tmp_path: Path) -> None:
         open_current(tmp_path / "empty")
 
 
-def _official(**columns: str) -> ReleaseContent:
-    """The sample as an official release whose code lists are all adopted and official, but for ``columns``."""
-    content = sample_content(synthetic=False)
-    sound = {"basis": "official", "status": "in_force", **columns}
-    codes = content.reference["meta_code"].with_columns(**{k: pl.lit(v) for k, v in sound.items()})
-    reference = {**content.reference, "meta_code": codes}
-    return replace(content, status="official", reference=reference, correspondences=("ai_2026__gbt4754_2017",))
-
-
 def test_an_official_release_rests_on_checked_code_lists_only(tmp_path: Path) -> None:
     """The rule of classification.md §4: recalled, inferred or unverified rows are refused, as is a draft."""
     for wrong in ("recalled", "name_unverified", "inferred_from_totals", ""):
         with pytest.raises(ReleaseRefused, match="size_2017: 4 row"):
-            publish(tmp_path, _official(basis=wrong))
+            publish(tmp_path, official_content(basis=wrong))
     with pytest.raises(ReleaseRefused, match="status draft: not adopted"):
-        publish(tmp_path, _official(status="draft"))
+        publish(tmp_path, official_content(status="draft"))
     with pytest.raises(ReleaseRefused, match=r"isic4__gbt4754_2017: 208 row.*inferred"):
-        publish(tmp_path, replace(_official(), correspondences=("isic4__gbt4754_2017",)))
+        publish(tmp_path, replace(official_content(), correspondences=("isic4__gbt4754_2017",)))
     with pytest.raises(ReleaseRefused, match="none is named"):
-        publish(tmp_path, replace(_official(), correspondences=()))
+        publish(tmp_path, replace(official_content(), correspondences=()))
     assert not (tmp_path / "releases").exists()
-    assert publish(tmp_path, _official()).status == "official"
+    assert publish(tmp_path, official_content()).status == "official"
 
 
-def test_synthetic_figures_are_never_official(tmp_path: Path) -> None:
+def test_synthetic_figures_are_neverofficial_content(tmp_path: Path) -> None:
     with pytest.raises(ReleaseRefused, match="only be released as 'simulated'"):
-        publish(tmp_path, replace(_official(), is_synthetic=True))
+        publish(tmp_path, replace(official_content(), is_synthetic=True))
+
+
+def test_the_refusal_holds_every_row(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseRefused) as caught:
+        publish(tmp_path, official_content(basis="recalled"))
+    codes = official_content().reference["meta_code"]
+    assert {(r.source, r.key) for r in caught.value.rows} == set(codes.select("scheme", "code").iter_rows())
+    assert {r.reason for r in caught.value.rows} == {"basis is recalled"}
+
+
+def test_a_home_of_the_demo_city_releases_nothing_but_simulated(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text("{}")
+    for content in (official_content(), sample_content(synthetic=False)):
+        with pytest.raises(ReleaseRefused, match="模拟发布"):
+            publish(tmp_path, content)
+    assert publish_sample(tmp_path).status == "simulated"
+
+
+def test_a_trial_release_does_not_take_the_place_of_an_official_one(tmp_path: Path) -> None:
+    trial = publish(tmp_path, replace(sample_content(synthetic=False), vintage="2026-02-28"))
+    official = publish(tmp_path, official_content())
+    assert current_id(tmp_path) == official.release_id, "an official one takes the place of a trial one"
+    night = publish(tmp_path, replace(sample_content(synthetic=False), vintage="2026-04-30"))
+    assert night.folder.is_dir() and current_id(tmp_path) == official.release_id
+    again = publish(tmp_path, replace(sample_content(synthetic=False), vintage="2026-04-30"))
+    assert (again.release_id, current_id(tmp_path)) == (night.release_id, official.release_id)
+    rollback(tmp_path, night.release_id)
+    assert current_id(tmp_path) == night.release_id, "somebody may say so"
+    assert publish(tmp_path, replace(sample_content(synthetic=False), vintage="2026-02-28")).unchanged is False
+    assert current_id(tmp_path) == trial.release_id
 
 
 def test_a_trial_release_keeps_weak_rows_and_carries_their_mark(tmp_path: Path) -> None:

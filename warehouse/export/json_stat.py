@@ -56,7 +56,10 @@ def _dimensions(data: Extract, axes: dict[str, list[str]]) -> dict[str, object]:
     indicators = {
         "index": axes["indicator"],
         "label": {i.id: pick(lang, i.name_zh, i.name_en) for i in cards},
-        "unit": {i.id: {"label": stored_unit(i, lang), "decimals": 2 if i.unit == "CNY" else 0} for i in cards},
+        "unit": {
+            i.id: {"label": stored_unit(i, lang), "decimals": 2 if i.unit in ("CNY", "PCT", "RATIO") else 0}
+            for i in cards
+        },
         "note": {i.id: [pick(lang, i.definition_zh, i.definition_en)] for i in cards},
     }
     found["indicator"] = {"label": pick(lang, "指标", "Indicator"), "category": indicators}

@@ -4,13 +4,19 @@ import re
 from decimal import Decimal
 
 from warehouse.catalogue import Dataset, Indicator
-from warehouse.read import Release
+from warehouse.read import Info, Release
 
 SIMULATED = "模拟数据"
 KINDS = {
     "simulated": {"zh": SIMULATED, "en": "simulated data"},
     "public": {"zh": "真实公开数据", "en": "real public data"},
     "trial": {"zh": "试行统计数据", "en": "trial statistics"},
+    "official": {"zh": "正式发布数据", "en": "official statistics"},
+}
+RELEASES = {
+    "simulated": {"zh": "模拟发布", "en": "simulated release"},
+    "trial": {"zh": "试行发布", "en": "trial release"},
+    "official": {"zh": "正式发布", "en": "official release"},
 }
 WARNINGS = {
     "simulated": {
@@ -22,6 +28,10 @@ WARNINGS = {
         "zh": "试行统计数据：方法试行，可能修订。",
         "en": "Trial statistics: the method is on trial; figures may change.",
     },
+    "official": {
+        "zh": "正式发布数据：所用分类目录和对照表已批准、已核对。",
+        "en": "Official statistics: the classifications and correspondences used are adopted and checked.",
+    },
 }
 STORED_UNITS = {
     "CNY": ("元", "CNY"),
@@ -29,6 +39,10 @@ STORED_UNITS = {
     "UNIT": ("家", "units"),
     "ITEM": ("项", "items"),
     "PCT": ("%", "%"),
+    "PFLOPS": ("PFLOPS（FP16）", "PFLOPS (FP16)"),
+    "KWH": ("千瓦时", "kWh"),
+    "SQM": ("平方米", "m²"),
+    "RATIO": ("比值", "ratio"),
 }
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
@@ -38,11 +52,22 @@ def pick(lang: str, zh: str, en: str) -> str:
     return en if lang == "en" else zh
 
 
-def kind_of(release: Release, dataset: Dataset) -> str:
-    """``simulated``, ``public`` or ``trial``: what a reader must know before using a figure."""
-    if release.is_synthetic(dataset.id):
+def release_kind(info: Info) -> str:
+    """``simulated``, ``official`` or ``trial``: a synthetic release is simulated whatever it says, and what does not say
+    official is on trial."""
+    if info.is_synthetic:
         return "simulated"
-    return "trial" if dataset.is_demo_data else "public"
+    return "official" if info.status == "official" else "trial"
+
+
+def release_text(info: Info, lang: str) -> str:
+    """模拟发布, 试行发布 or 正式发布."""
+    return RELEASES[release_kind(info)]["en" if lang == "en" else "zh"]
+
+
+def kind_of(release: Release, dataset: Dataset) -> str:
+    """``simulated``, ``public``, ``trial`` or ``official``: what a reader must know before using a figure."""
+    return release_kind(release.info) if dataset.is_demo_data else "public"
 
 
 def kind_text(kind: str, lang: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from warehouse import format as fmt
 from warehouse.export.book import HEAD_FILL, LINK, TITLE_FONT, WARN, Book
-from warehouse.export.words import kind_text, kind_warning, pick
+from warehouse.export.words import kind_text, kind_warning, pick, release_kind, release_text
 from warehouse.export.yearbook_sheet import write_data, write_metadata, write_table
 from warehouse.export.yearbook_tables import (
     BookTable,
@@ -43,8 +43,7 @@ class _Edition:
 
     def running_head(self, kind: str) -> str:
         """The title with the mark of what the page holds."""
-        mark = kind or ("simulated" if self.release.info.is_synthetic else "trial")
-        return f"【{kind_text(mark, self.lang)}】{self.title}"
+        return f"【{kind_text(kind or release_kind(self.release.info), self.lang)}】{self.title}"
 
     @property
     def contents(self) -> str:
@@ -83,6 +82,7 @@ def _cover(edition: _Edition) -> None:
         (edition.word("参考年份", "Reference year"), str(edition.year)),
         (edition.word("数据时点", "Vintage"), info.vintage),
         (edition.word("发布批次", "Release"), info.release_id),
+        (edition.word("发布状态", "Status of the release"), release_text(info, edition.lang)),
         (
             edition.word("法律依据", "Legal basis"),
             edition.word(edition.plan.legal_basis_zh, edition.plan.legal_basis_en),
@@ -91,18 +91,18 @@ def _cover(edition: _Edition) -> None:
     for row, (head, text) in enumerate(lines, 12):
         book.text(sheet, row, 0, f"{head}{edition.word('：', ': ')}{text}", font_size=12, **centre)
         sheet.set_row(row, 24)
-    sheet.write_url(18, 0, f"internal:'{edition.contents}'!A1", book.style(align="center", **LINK), edition.contents)
+    sheet.write_url(19, 0, f"internal:'{edition.contents}'!A1", book.style(align="center", **LINK), edition.contents)
 
 
 def _banner(edition: _Edition, sheet: Any, style: dict[str, Any]) -> None:
-    """The mark no reader may miss: simulated, or on trial."""
+    """The mark no reader may miss: simulated, on trial, or official."""
     info, book = edition.release.info, edition.book
+    warning = kind_warning(release_kind(info), edition.lang)
     if info.is_synthetic:
         sheet.set_row(8, 40)
-        warning = kind_warning("simulated", edition.lang)
         book.text(sheet, 8, 0, warning, font_size=16, bold=True, font_color="#FFFFFF", bg_color=WARN, **style)
-    elif info.status == "trial":
-        book.text(sheet, 8, 0, kind_warning("trial", edition.lang), font_size=14, bold=True, **style)
+    else:
+        book.text(sheet, 8, 0, warning, font_size=14, bold=True, **style)
 
 
 def _contents(edition: _Edition) -> None:
@@ -186,7 +186,7 @@ def build_yearbook(release: Release, year: int, lang: str = "zh") -> bytes:
     check_year(release, year)
     plan, info = load_plan(), release.info
     title = pick(lang, f"{plan.title_zh} {year}", f"{plan.title_en} {year}")
-    subject = kind_text("simulated", lang) if info.is_synthetic else kind_text("trial", lang)
+    subject = kind_text(release_kind(info), lang)
     book = Book(title=title, subject=subject, vintage=info.vintage, comments=info.release_id)
     edition = _Edition(release, plan, year, lang, book, tuple(book_tables(release, plan, year, lang)))
     _cover(edition)

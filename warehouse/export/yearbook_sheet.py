@@ -166,6 +166,7 @@ VIEWS = {
     "enterprise": ("企业口径", "enterprise"),
     "activity": ("活动口径", "activity"),
     "public": ("公开名单", "public list"),
+    "source": ("来源汇总", "aggregate of a source"),
 }
 CARD_WIDTHS = (20, 26, 26, 50, 16, 10, 22, 22, 22, 8, 46)
 DATASET_HEADS = (

@@ -92,7 +92,8 @@ def load_plan() -> Plan:
 
 def years(release: Release) -> list[int]:
     """Years a yearbook can be made for: those of the core cubes; of all cubes if there is no core cube."""
-    core = [d for d in release.datasets() if d.is_demo_data] or release.datasets()
+    annual = [d for d in release.datasets() if d.is_demo_data and d.frequency == "A"]
+    core = [d for d in annual if "ai_class" in d.dimension_ids] or annual or release.datasets()
     return sorted({int(p[:4]) for d in core for p in release.periods(d.id)})
 
 

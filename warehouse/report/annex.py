@@ -65,7 +65,7 @@ def _model_table(writer: "Writer", draft: Draft) -> Table:
 def _cells_table(writer: "Writer", draft: Draft) -> Table:
     words = writer.template["annex"]
     rows: list[tuple[Piece, ...]] = []
-    datasets = [d for d in writer.release.datasets() if d.protected]
+    datasets = [d for d in writer.release.datasets() if d.protected and d.id.startswith("core_")]
     for dataset in datasets:
         counts = [writer.fact("cells", dataset.id, "", {"conf_status": s}, "number") for s in ("F", "C")]
         rows.append((dataset.title_en if writer.lang == "en" else dataset.title_zh, *counts))

@@ -9,6 +9,7 @@ from typing import Any
 from warehouse import format as fmt
 from warehouse.catalogue import TOTAL
 from warehouse.cube import labels_of
+from warehouse.export.words import kind_of, release_kind, release_text
 from warehouse.read import Release
 from warehouse.report.annex import annex
 from warehouse.report.document import BAR, Block, Draft, FactRun, Heading, Paragraph, Piece, Table
@@ -49,10 +50,8 @@ class Writer:
         return card.name_en if self.lang == "en" else card.name_zh
 
     def origin(self, dataset: str) -> str:
-        """Simulated, trial or real public data."""
-        if self.release.is_synthetic(dataset):
-            return str(self.words["simulated"])
-        return str(self.words["trial" if self.release.dataset(dataset).is_demo_data else "public"])
+        """Simulated, trial, official or real public data."""
+        return str(self.words[kind_of(self.release, self.release.dataset(dataset))])
 
     def last_period(self, dataset: str) -> str:
         """The last period of a dataset within the reference year, or the year itself if there is none."""
@@ -85,7 +84,8 @@ class Writer:
 
     def sentence(self, text: str) -> Paragraph:
         """A paragraph with its facts; what the release does not show is said in its place, never left to be guessed."""
-        text = text.replace("{year}", self.year)
+        catalogue = self.words["catalogue"][release_kind(self.release.info)]
+        text = text.replace("{year}", self.year).replace("{catalogue}", catalogue)
         parts: list[Piece] = []
         position = missed = calls = 0
         statement = ""
@@ -270,6 +270,7 @@ def _front(writer: Writer) -> Draft:
             *((name, value) for name, value in template["cover"]),
             (words["vintage"], info.vintage),
             (words["release"], info.release_id),
+            (words["release_status"], release_text(info, writer.lang)),
             (words["template"], f"{REPORT}.{writer.lang} {template['hash']}"),
         ),
         header=template["header_synthetic" if synthetic else "header"],

@@ -3,6 +3,7 @@
 from etl.methods.disclosure.audit import Certificate, audit
 from etl.methods.disclosure.primary import Rules
 from etl.methods.disclosure.secondary import Pattern, protect
+from etl.methods.disclosure.separate import separable
 from etl.methods.disclosure.table import Table, build_table
 
-__all__ = ["Certificate", "Pattern", "Rules", "Table", "audit", "build_table", "protect"]
+__all__ = ["Certificate", "Pattern", "Rules", "Table", "audit", "build_table", "protect", "separable"]

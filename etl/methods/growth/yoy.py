@@ -1,13 +1,15 @@
 """Growth over the same period of the previous year (同比), and why there is none where there is none."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from etl.methods.registry import method
+from etl.methods.tabular import Column, MethodResult, table_method
 
 Reason = Literal["withheld", "missing", "base_zero", "base_not_positive"]
 Number = int | float | Decimal
@@ -76,3 +78,21 @@ def yoy_expr(current: pl.Expr, previous: pl.Expr, withheld: pl.Expr | None = Non
     )
     ratio = pl.when(reason.is_null()).then(now / base - 1.0)
     return pl.struct(ratio=ratio, reason=reason)
+
+
+@table_method(
+    "growth_yoy",
+    "同比增速 / growth on the same period of last year",
+    [
+        Column("id", "text", "对象 / what the row is about"),
+        Column("value", "number", "本期 / this period", nullable=True),
+        Column("value_prev", "number", "上年同期 / same period of last year", nullable=True),
+    ],
+)
+def run_yoy(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
+    """Rows: ``id, growth_ratio, reason`` (one of the two is null), in the order of the input."""
+    growth = yoy_expr(pl.col("value"), pl.col("value_prev"))
+    rows = frame.select("id", growth.alias("g")).select(
+        "id", growth_ratio=pl.col("g").struct.field("ratio"), reason=pl.col("g").struct.field("reason")
+    )
+    return MethodResult(result={"rows": rows.height, "without_growth": rows["growth_ratio"].null_count()}, rows=rows)

@@ -1,0 +1,137 @@
+"""Clear the cubes by domain of use: protected and audited together, and checked against the cubes of the same revenue."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from etl.dissemination import DIMENSIONS, TOTAL, model_shares
+from etl.domains import INDICATOR, domain_parents
+from etl.methods.disclosure import Certificate, Rules, Table, audit, build_table, protect, separable
+from etl.methods.disclosure.primary import dominated
+
+CUBES: Mapping[str, tuple[str, ...]] = {
+    "core_domain_year": ("domain",),
+    "core_branch_domain": ("ai_class", "domain:1"),
+}
+DIMS = ("ai_class", "domain")
+SAME_REVENUE = "ai_revenue"
+
+
+@dataclass(frozen=True)
+class ClearedDomains:
+    """One year: every cell with its status (restricted), the certificate, and the cubes that may show more than nothing."""
+
+    period: str
+    frame: pl.DataFrame
+    certificate: Certificate
+    shown: tuple[str, ...]
+
+    def cells(self) -> pl.DataFrame:
+        """All cells, the hidden ones with their values: restricted. Cells of a cube not shown are all withheld."""
+        hidden = ~pl.col("table").is_in(list(self.shown)) & (pl.col("status") != "primary")
+        return self.frame.select(
+            "table", *DIMS, "value", "n", pl.when(hidden).then(pl.lit("secondary")).otherwise("status").alias("status")
+        ).with_columns(indicator=pl.lit(INDICATOR), period=pl.lit(self.period))
+
+
+def _branch(column: str = "ai_class") -> pl.Expr:
+    return pl.col(column).str.slice(0, 1)
+
+
+def _table(micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]]) -> Table:
+    branches = dict.fromkeys(sorted(micro["ai_class"].unique().to_list()))
+    return build_table(
+        micro, cubes, {"ai_class": branches, "domain": domain_parents()}, value="value", contributor="contributor",
+        observed="observed", kind="magnitude",
+    )  # fmt: skip
+
+
+def _published(cells: pl.DataFrame, among: Sequence[str]) -> bool:
+    """Whether the city totals of all codes in ``among`` are published (or empty)."""
+    rows = cells.filter(pl.col("ai_class").is_in(list(among)))
+    return set(rows["ai_class"]) == set(among) and bool(rows["status"].is_in(["published", "empty"]).all())
+
+
+def _joint(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
+    """Whether the branch × domain cube may stand beside the core cubes: branch totals on both sides, connected within."""
+    branches = sorted(rows.select(_branch().unique()).to_series().to_list())
+    left = rows.select(pl.concat_str(*DIMENSIONS, separator="|")).to_series().to_list()
+    within = separable(left, rows["domain"].to_list(), rows.select(_branch()).to_series().to_list())
+    own = frame.filter((pl.col("table") == "core_branch_domain") & (pl.col("domain") == TOTAL))
+    known = [TOTAL, *branches]
+    return all(within.values()) and _published(core, known) and _published(own, known)
+
+
+def _alone(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
+    """Whether the cube by domain alone may: the city total on both sides, all connected."""
+    left = rows.select(pl.concat_str(*DIMENSIONS, separator="|")).to_series().to_list()
+    whole = separable(left, rows["domain"].to_list(), ["city"] * rows.height)
+    own = frame.filter((pl.col("table") == "core_domain_year") & (pl.col("domain") == TOTAL))
+    return all(whole.values()) and _published(core, [TOTAL]) and _published(own, [TOTAL])
+
+
+def clear_domains(
+    contributions: pl.DataFrame, core_cells: pl.DataFrame, limits: Rules, seed: int
+) -> Iterator[ClearedDomains]:
+    """Protect and audit the domain cubes of every year.
+
+    Parameters
+    ----------
+    contributions
+        As :func:`etl.domains.domain_contributions` returns them.
+    core_cells
+        All protected cells of the core cubes: those of ``ai_revenue`` hold the same revenue by class, district and
+        size. A cube that could be combined with them is withheld whole (:func:`etl.methods.disclosure.separable`).
+    """
+    at_city = (pl.col("district") == TOTAL) & (pl.col("size") == TOTAL) & (pl.col("table") == "core_leaf_year")
+    totals = core_cells.filter((pl.col("indicator") == SAME_REVENUE) & at_city)
+    for year in sorted(contributions["ref_year"].unique().to_list()):
+        rows = contributions.filter(pl.col("ref_year") == year)
+        core = totals.filter(pl.col("period") == str(year))
+        micro = rows.select(_branch(), "domain", "contributor", "value", "observed")
+        pattern = protect(_table(micro, CUBES), limits)
+        shown: tuple[str, ...] = tuple(CUBES)
+        frame = pattern.frame
+        if not _joint(rows, core, frame):
+            pattern = protect(_table(micro, {"core_domain_year": CUBES["core_domain_year"]}), limits)
+            own = pattern.frame.with_columns(ai_class=pl.lit(TOTAL)).select(frame.columns)
+            shown = ("core_domain_year",) if _alone(rows, core, own) else ()
+            frame = pl.concat([own, frame.filter(pl.col("table") != "core_domain_year")])
+        yield ClearedDomains(str(year), frame, audit(pattern, limits, seed=seed), shown)
+
+
+def domain_certificates(cleared: Sequence[ClearedDomains]) -> dict[str, dict[str, object]]:
+    """Public certificate of each domain cube: passed only if every year did; what is withheld whole is said."""
+    passed = bool(cleared) and all(c.certificate.passed for c in cleared)
+    parts = [
+        {"indicator": INDICATOR, "period": c.period, "shown": sorted(c.shown), **c.certificate.public_dict()}
+        for c in cleared
+    ]
+    facts = {"passed": passed, "jointly_with": sorted(CUBES), "separable_from": SAME_REVENUE, "tables": parts}
+    return {dataset: dict(facts) for dataset in CUBES}
+
+
+def _safe(rows: pl.DataFrame, limits: Rules) -> bool:
+    """Whether the sum of these answers may be known: none at all, or enough groups and none that stands out."""
+    cents = (pl.col("value").sum() * 100).cast(pl.Int64)
+    sums = rows.group_by("contributor").agg(cents.alias("cents"))["cents"].sort(descending=True).to_list()
+    if not sums:
+        return True
+    second = sums[1] if len(sums) > 1 else 0
+    enough = len(sums) >= limits.min_contributors
+    return enough and not dominated(sum(sums), sums[0], second, limits.p_percent)
+
+
+def domain_model_shares(activity: pl.DataFrame, contributions: pl.DataFrame, limits: Rules) -> pl.DataFrame:
+    """Modelled shares of the domain cubes' city totals: ``indicator, period, model_share``, only for years where they are safe.
+
+    The modelled share of AI revenue itself is public; the difference of the two is the revenue of units that signed a return
+    and left the domains blank, who may be few.
+    """
+    shares = model_shares(contributions)
+    told = contributions.filter("observed").select("uscc", "ref_year").unique()
+    blank = activity.filter(pl.col("observed") & (pl.col("value") > 0)).join(told, on=["uscc", "ref_year"], how="anti")
+    years = [int(p) for p in shares["period"]]
+    safe = [str(y) for y in years if _safe(blank.filter(pl.col("ref_year") == y), limits)]
+    return shares.filter(pl.col("period").is_in(safe))

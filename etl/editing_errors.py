@@ -1,0 +1,243 @@
+"""Gross errors of returns (计量单位、千倍、数字颠倒): every value weighed by the unit's own periods, its form and other sources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etl.editing_plan import EditingPlan
+from etl.methods.editing.mixture import Verdict, WitnessErrors, error_mixture, robust_spread, transposed_digits
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Witness = tuple[FloatArray, WitnessErrors | None]
+"""Deviations from what a witness lets expect, and the errors it may carry itself."""
+LEAST_OTHERS = 2
+"""Other items of a form that must be known before they say how large the unit is, or how it grew."""
+MOST_ITEMS = 2
+"""Items of one form that may be wrong each for itself; more are a matter for a person."""
+GROSS, SHARED = 1.0, 0.5
+"""An item's deviation (log) that must be shared by the form to speak of the whole form, and the part that is shared."""
+FORM, ITEM, TRANSPOSED, UNKNOWN = "unit_error_form", "unit_error_item", "transposed_digits", "suspicious"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All returns of a source. ``values``: by column, shape ``(N,)``, ``nan`` missing; ``step``: months of the period;
+
+    ``at``: row of the unit's return so many months back (negative: ahead), -1 where none; ``others``: what other sources
+    say, by item.
+    """
+
+    values: Mapping[str, FloatArray]
+    step: IntArray
+    at: Mapping[int, IntArray]
+    others: Mapping[str, Sequence[FloatArray]]
+
+
+@dataclass
+class Errors:
+    """``values``: corrected; ``reasons``: (row, column) → rule and detail; ``doubts``: (row, column) → detail, not changed."""
+
+    values: dict[str, FloatArray]
+    reasons: dict[tuple[int, str], tuple[str, str]] = field(default_factory=dict)
+    doubts: dict[tuple[int, str], str] = field(default_factory=dict)
+
+
+def find_errors(panel: Panel, plan: EditingPlan) -> Errors:
+    """Two passes in the order of the periods, each return against those before and after it, which may be wrong as well.
+
+    The second pass begins with the returned values again, against neighbours as the first left them: those are then
+    wrong only where an error was missed.
+    """
+    found = Errors({k: v.copy() for k, v in panel.values.items()})
+    for trust in (1.0, plan.missed):
+        found = Errors(found.values)
+        for step in np.unique(panel.step):
+            _Period(panel, plan, found, np.flatnonzero(panel.step == step), trust).edit()
+    return found
+
+
+def _log(values: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(np.abs(values))
+    return np.where(np.isfinite(logs), logs, np.nan)
+
+
+def _median(values: FloatArray, axis: int, least: int = 1) -> FloatArray:
+    """Median of what is known; ``nan`` where fewer than ``least`` values are."""
+    known = np.isfinite(values).sum(axis=axis)
+    ordered = np.sort(values, axis=axis)  # nan last
+    places = [np.expand_dims(np.maximum(k, 0), axis) for k in ((known - 1) // 2, known // 2)]
+    if values.shape[axis] == 0:
+        return np.full(known.shape, np.nan)
+    low, high = (
+        np.take_along_axis(ordered, np.minimum(p, values.shape[axis] - 1), axis=axis).squeeze(axis) for p in places
+    )
+    return np.where(known >= least, (low + high) / 2, np.nan)
+
+
+def _centred(values: FloatArray) -> FloatArray:
+    middle = _median(values, 0)
+    return values - np.where(np.isfinite(middle), middle, 0.0)
+
+
+def _without(values: FloatArray, column: int) -> FloatArray:
+    """Median over the other columns."""
+    return _median(np.delete(values, column, axis=1), 1, LEAST_OTHERS)
+
+
+def _backed(own: FloatArray, form: FloatArray) -> FloatArray:
+    """The item's deviation from another source, where a gross one is shared by the form; else the form's.
+
+    One wrong item leaves the form as it is; an unusual make-up of the form (little AI revenue) leaves the item.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alone = (np.abs(own) > GROSS) & ~(form / own >= SHARED)
+    return np.where(alone, form, own)
+
+
+class _Period:
+    """The returns of one period."""
+
+    def __init__(self, panel: Panel, plan: EditingPlan, found: Errors, rows: IntArray, wrong: float) -> None:
+        """``wrong``: probability of an error of a neighbouring return, as a part of that of an unedited one."""
+        self.panel, self.plan, self.found, self.rows, self.wrong = panel, plan, found, rows, wrong
+        self.neighbours = [place[rows] for place in panel.at.values()]
+        self.now = {v: panel.values[v][rows].copy() for v in panel.values}
+        self.form = tuple(v for v in plan.variables if v in plan.money)
+
+    def edit(self) -> None:
+        """Whole forms first, then single items; the result stands in ``found``."""
+        if len(self.form) > 1:
+            self._forms()
+        self._items()
+        for name, values in self.now.items():
+            self.found.values[name][self.rows] = values
+
+    def _before(self, names: Sequence[str]) -> list[FloatArray]:
+        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each."""
+        now = np.column_stack([_log(self.now[v]) for v in names])
+        found = []
+        for place in self.neighbours:
+            then = np.column_stack([_log(self.found.values[v][place]) for v in names])
+            found.append(_centred(now - np.where(place[:, None] >= 0, then, np.nan)))
+        return found
+
+    def _wrong(self, errors: Mapping[float, float], repeated: float = 0.0) -> tuple[WitnessErrors, WitnessErrors]:
+        """The same errors in what a value is compared with: neighbouring returns, and other sources once edited."""
+        shifts, priors = np.log(list(errors)), np.array(list(errors.values()))
+        near = WitnessErrors(shifts, self.wrong * priors, repeated)
+        return near, WitnessErrors(shifts, self.plan.missed * priors)
+
+    def _judge(self, witnesses: Sequence[Witness], shifts: FloatArray, priors: FloatArray) -> Verdict:
+        plan = self.plan
+        spreads = [robust_spread(d, floor=plan.spread_floor, default=plan.spread_default) for d, _ in witnesses]
+        deviations, wrong = np.column_stack([d for d, _ in witnesses]), [w for _, w in witnesses]
+        enough = max(plan.doubt, 1 - plan.confidence)
+        return error_mixture(deviations, np.array(spreads), shifts, priors, plan.other, wrong, enough=enough)
+
+    def _factors(self, errors: Mapping[float, float]) -> tuple[FloatArray, FloatArray]:
+        n = self.rows.size
+        return np.tile(np.log(list(errors)), (n, 1)), np.tile(list(errors.values()), (n, 1))
+
+    def _forms(self) -> None:
+        """One factor on every amount of the form; medians over the items keep a single wrong one from deciding."""
+        size = _median(_centred(np.column_stack([_log(self.now[v]) for v in self.form])), 1)
+        near, far = self._wrong(self.plan.form_errors, self.plan.repeated)
+        witnesses: list[Witness] = [(_median(d, 1), near) for d in self._before(self.form)]
+        for name in self.form:
+            own = _centred(_log(self.now[name])[:, None])[:, 0]
+            for other in self.panel.others.get(name, ()):
+                heard = _log(other[self.rows])
+                witnesses.append((_backed(_centred(own - heard), _centred(size - heard)), far))
+        verdict = self._judge(witnesses, *self._factors(self.plan.form_errors))
+        factors = list(self.plan.form_errors)
+        for i in np.flatnonzero(verdict.clean < self.plan.doubt):
+            for name in self.plan.totals:
+                if name in self.form and np.isfinite(self.now[name][i]):
+                    self.found.doubts[int(self.rows[i]), name] = f"probability of no error {verdict.clean[i]:.3f}"
+        for i, c in _decided(verdict, self.plan.confidence):
+            for name in self.plan.money:
+                if np.isfinite(self.now[name][i]) and self.now[name][i] != 0:
+                    self.now[name][i] /= factors[c]
+                    detail = f"factor {factors[c]:g}, probability {verdict.candidates[i, c]:.3f}"
+                    self.found.reasons[int(self.rows[i]), name] = FORM, detail
+                    self.found.doubts.pop((int(self.rows[i]), name), None)
+
+    def _items(self) -> None:
+        names = self.plan.variables
+        logs = _centred(np.column_stack([_log(self.now[v]) for v in names]))
+        before = self._before(names)
+        decided: list[tuple[int, str, float, str, str]] = []
+        for j, name in enumerate(names):
+            errors = self._item_errors(name)
+            near, far = self._wrong(errors, self.plan.repeated if self.form == (name,) else 0.0)
+            witnesses: list[Witness] = [(logs[:, j] - _without(logs, j), None)]
+            for grown in before:
+                common = _without(grown, j)
+                witnesses.append((grown[:, j] - np.where(np.isfinite(common), common, 0.0), near))
+            for other in self.panel.others.get(name, ()):
+                witnesses.append((_centred(_log(self.now[name]) - _log(other[self.rows])), far))
+            decided += self._item(name, errors, witnesses)
+        count = np.bincount([d[0] for d in decided], minlength=self.rows.size)
+        for i, name, value, rule, detail in decided:
+            key = int(self.rows[i]), name
+            if rule == UNKNOWN or count[i] > MOST_ITEMS:
+                self.found.doubts[key] = detail
+            else:
+                old = self.found.reasons.get(key)
+                self.now[name][i] = value
+                self.found.reasons[key] = rule, f"{old[1]}; {detail}" if old else detail
+
+    def _item_errors(self, name: str) -> dict[float, float]:
+        """Factors an item may be off by, and their probabilities; those of the form where it is its only amount.
+
+        Values too small are not looked for where small is common: persons, and amounts that pass through zero.
+        """
+        errors, plan = dict(self.plan.item_errors), self.plan
+        if self.form == (name,):
+            return {f: max(p, errors.get(f, 0.0)) for f, p in plan.form_errors.items()}
+        is_large = name in plan.money and not plan.is_signed(name)
+        return {f: p for f, p in errors.items() if f > 1 or is_large}
+
+    def _item(
+        self, name: str, errors: Mapping[float, float], witnesses: Sequence[Witness]
+    ) -> list[tuple[int, str, float, str, str]]:
+        """Decisions on one item: place, item, corrected value, rule, detail."""
+        shifts, priors = self._factors(errors)
+        value, unit = self.now[name], self.plan.step(name)
+        if name not in self.plan.money:  # persons are whole
+            left = value[:, None] / np.array(list(errors))
+            priors = np.where(np.abs(left - np.rint(left)) < 1e-6, priors, 0.0)
+        turned = transposed_digits(np.abs(value) / unit) * unit
+        able = np.isfinite(turned)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turn_shift = np.where(able, np.log(np.abs(value)[:, None] / np.where(able, turned, 1.0)), 0.0)
+        turn_prior = np.where(able, self.plan.transposed / np.maximum(able.sum(axis=1, keepdims=True), 1), 0.0)
+        verdict = self._judge(
+            witnesses, np.column_stack([shifts, turn_shift]), np.column_stack([priors, turn_prior])
+        )  # fmt: skip
+        factors, found = list(errors), []
+        for i, c in _decided(verdict, self.plan.confidence):
+            chance = f"probability {verdict.candidates[i, c]:.3f}"
+            if c < len(factors):
+                detail = f"factor {factors[c]:g}, {chance}"
+                found.append((i, name, float(value[i] / factors[c]), ITEM, detail))
+            else:
+                right = float(np.copysign(turned[i, c - len(factors)], value[i]))
+                found.append((i, name, right, TRANSPOSED, chance))
+        kept = {i for i, *_ in found}
+        for i in map(int, np.flatnonzero(verdict.clean < self.plan.doubt)):
+            if i not in kept:
+                found.append((i, name, float(value[i]), UNKNOWN, f"probability of no error {verdict.clean[i]:.3f}"))
+        return found
+
+
+def _decided(verdict: Verdict, confidence: float) -> list[tuple[int, int]]:
+    """Places and candidates that are probable enough."""
+    if not verdict.candidates.size:
+        return []
+    best = np.nan_to_num(verdict.candidates)
+    return [(int(i), int(best[i].argmax())) for i in np.flatnonzero(best.max(axis=1) >= confidence)]

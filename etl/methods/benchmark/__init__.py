@@ -1,0 +1,1 @@
+"""Benchmarking of a frequent indicator to less frequent totals."""

@@ -1,0 +1,273 @@
+"""Error localisation (错误定位, Fellegi–Holt): the lightest set of variables whose change lets a record satisfy all edits.
+
+Linear programmes on HiGHS ask whether the record can be mended by a set S; where it cannot,
+their dual values are the multipliers of an edit implied by the given ones that the record fails and that holds no variable
+of S (Fellegi and Holt's implied edit, found only when needed: Garfinkel, Kunnathur and Liepins 1988). Each solution must hit
+every such edit. Sets are tried lightest first, so that the first that can be mended is proven lightest. Where very many
+sets are of little weight, a mixed-integer programme with a reach for each value takes over (``localisation_mip``).
+"""
+
+import heapq
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Final, Literal
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+
+from etl.methods.editing.expressions import EditError
+from etl.methods.editing.linear import LinearEdit
+from etl.methods.editing.localisation_mip import REACH, Programme
+from etl.methods.registry import method
+
+FloatArray = NDArray[np.float64]
+Status = Literal["consistent", "optimal", "time_limit", "infeasible"]
+#: Shares of the size of what is compared: rounding of a given record; infeasibility of a programme; zero coefficient.
+ROUNDING: Final = 1e-9
+INFEASIBLE: Final = 1e-8
+VANISHING: Final = 1e-9
+MOST_SETS: Final = 400
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """``variables``: to change, in the order of the table; ``objective``: their weight; ``bound``: no set is lighter.
+
+    ``status``: ``consistent`` (nothing to change), ``optimal`` (proven lightest), ``time_limit`` (a set that works, its
+    weight not proven lightest), ``infeasible`` (no values satisfy the edits). ``repair``: values that satisfy all edits.
+    ``proof``: ``sets`` (every lighter set fails an implied edit, whatever the values), ``programme`` (among values within
+    :data:`~etl.methods.editing.localisation_mip.REACH` times their size), empty where nothing is proven.
+    """
+
+    variables: tuple[str, ...]
+    objective: float | None
+    bound: float | None
+    status: Status
+    repair: Mapping[str, float]
+    proof: str = ""
+
+
+class Localiser:
+    """Localises records of one table. ``variables`` fixes the order that decides ties; ``most_sets`` are listed a record
+
+    before the programme takes over.
+
+    Raises
+    ------
+    EditError
+        If a weight is not positive or names no variable, or an edit's variable is not there.
+    """
+
+    def __init__(
+        self,
+        edits: Sequence[LinearEdit],
+        variables: Sequence[str],
+        weights: Mapping[str, float] | None = None,
+        *,
+        most_sets: int = MOST_SETS,
+    ) -> None:
+        self.variables = tuple(variables)
+        self.most_sets = most_sets
+        place = {name: j for j, name in enumerate(self.variables)}
+        self._check(edits, place, weights or {})
+        self.weight = np.array([(weights or {}).get(v, 1.0) for v in self.variables])
+        self.matrix = np.zeros((len(edits), len(self.variables)))
+        for i, edit in enumerate(edits):
+            for name, coefficient in edit.coefficients.items():
+                self.matrix[i, place[name]] = coefficient
+        size = np.abs(self.matrix).max(axis=1)
+        self.matrix /= size[:, None]
+        self.lower = np.array([e.lower for e in edits]) / size
+        self.upper = np.array([e.upper for e in edits]) / size
+        self._solver = _Elastic(self.matrix)
+
+    @staticmethod
+    def _check(edits: Sequence[LinearEdit], place: Mapping[str, int], weights: Mapping[str, float]) -> None:
+        for name, weight in weights.items():
+            if name not in place or not (0 < weight < float("inf")):
+                raise EditError(f"weights: {name}={weight}: expected a positive weight of one of {', '.join(place)}")
+        lost = next(((e.id, v) for e in edits for v in e.coefficients if v not in place), None)
+        if lost:
+            raise EditError(f"edit {lost[0]}: column {lost[1]} is not in the table; found: {', '.join(place)}")
+
+    def fails(self, record: FloatArray) -> NDArray[np.bool_]:
+        """Edits that a record fails by more than rounding; shape ``(edits,)``; a missing value leaves an edit open."""
+        terms = self.matrix * record
+        sums = terms.sum(axis=1)
+        bound = np.where(np.isfinite(self.lower), np.abs(self.lower), 0.0)
+        bound = np.maximum(bound, np.where(np.isfinite(self.upper), np.abs(self.upper), 0.0))
+        with np.errstate(invalid="ignore"):
+            room = ROUNDING * np.maximum(np.abs(terms).sum(axis=1), bound)
+            found: NDArray[np.bool_] = (sums < self.lower - room) | (sums > self.upper + room)
+        return found
+
+    def localise(self, record: FloatArray, *, time_limit: float = 10.0) -> Localisation:
+        """The lightest set to change. ``record`` has shape ``(variables,)``; ``nan`` is missing and always in the set.
+
+        Among sets of equal weight the one of fewest variables is taken, then the one whose first variable stands first in
+        the table (then the second, …); where the programme decides, the one whose places add up to least. ``time_limit``:
+        seconds for this record.
+        """
+        missing = tuple(int(j) for j in np.flatnonzero(np.isnan(record)))
+        filled = np.where(np.isnan(record), 0.0, record)
+        complete = np.where(self.matrix[:, list(missing)].any(axis=1), False, self.fails(filled))
+        if not missing and not complete.any():
+            return Localisation((), 0.0, 0.0, "consistent", {}, "sets")
+        cuts = [frozenset(map(int, np.flatnonzero(row))) for row in self.matrix[complete]]
+        return self._search(filled, missing, cuts, time.monotonic() + time_limit)
+
+    def _search(
+        self, record: FloatArray, missing: tuple[int, ...], cuts: list[frozenset[int]], deadline: float
+    ) -> Localisation:
+        order = count()
+        queue: list[tuple[float, int, tuple[int, ...], int]] = [(*self._key(missing), next(order))]
+        seen = {missing}
+        while queue:
+            weight, _, chosen, number = heapq.heappop(queue)
+            if time.monotonic() > deadline or number > self.most_sets:
+                return self._programme(record, missing, cuts, weight, deadline)
+            cut = next((c for c in cuts if c.isdisjoint(chosen)), None)
+            if cut is None:
+                cut = self._cut(record, chosen)
+                if cut is None:
+                    return self._answer(chosen, weight, "optimal", self._mend(record, chosen)[1], "sets")
+                if not cut:
+                    return Localisation(self._named(missing), None, None, "infeasible", {})
+                cuts.append(cut)
+            for j in cut:
+                larger = tuple(sorted((*chosen, j)))
+                if larger not in seen:
+                    seen.add(larger)
+                    heapq.heappush(queue, (*self._key(larger), next(order)))
+        raise AssertionError("a cut always leaves a larger set")
+
+    def _key(self, chosen: tuple[int, ...]) -> tuple[float, int, tuple[int, ...]]:
+        return round(float(self.weight[list(chosen)].sum()), 9), len(chosen), chosen
+
+    def _named(self, chosen: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.variables[j] for j in chosen)
+
+    def _answer(
+        self, chosen: tuple[int, ...], bound: float, status: Status, values: FloatArray, proof: str = ""
+    ) -> Localisation:
+        repair = {self.variables[j]: float(values[j]) for j in chosen}
+        return Localisation(self._named(chosen), self._key(chosen)[0], bound, status, repair, proof)
+
+    def _programme(
+        self, record: FloatArray, missing: tuple[int, ...], cuts: list[frozenset[int]], bound: float, deadline: float
+    ) -> Localisation:
+        known = self._unproven(record, missing, bound)
+        if known.status == "infeasible":
+            return known
+        repaired = np.array([known.repair.get(v, x) for v, x in zip(self.variables, record, strict=True)])
+        reach = REACH * np.maximum(1.0, np.maximum(np.abs(record), np.abs(repaired)))
+        programme = Programme(self.matrix, self.lower, self.upper, record, missing, reach, self.weight)
+        found = programme.solve(cuts, lambda chosen: self._cut(record, chosen), deadline)
+        if found.chosen is None:
+            return replace(known, bound=max(bound, min(found.bound, known.objective or 0.0)))
+        return self._answer(
+            found.chosen, self._key(found.chosen)[0], "optimal", self._mend(record, found.chosen)[1], "programme"
+        )
+
+    def _cut(self, record: FloatArray, chosen: tuple[int, ...]) -> frozenset[int] | None:
+        mended, found = self._mend(record, chosen)
+        return None if mended else frozenset(map(int, np.flatnonzero(found))) - set(chosen)
+
+    def _mend(self, record: FloatArray, chosen: Sequence[int]) -> tuple[bool, FloatArray]:
+        """Whether the record can be mended, and values of all variables or else an implied edit's coefficients."""
+        free = np.zeros(record.shape, dtype=bool)
+        free[list(chosen)] = True
+        moved = self.matrix @ np.where(free, 0.0, record)
+        lower, upper = self.lower - moved, self.upper - moved
+        bounds = np.concatenate([lower, upper])
+        scale = max(1.0, float(np.abs(bounds[np.isfinite(bounds)]).max(initial=0.0)))
+        excess, values, multipliers = self._solver.solve(free, lower / scale, upper / scale)
+        if excess <= INFEASIBLE:
+            return True, np.where(free, values * scale, record)
+        implied = self.matrix.T @ multipliers
+        implied[np.abs(implied) <= VANISHING * (np.abs(self.matrix).T @ np.abs(multipliers))] = 0.0
+        return False, implied
+
+    def _unproven(self, record: FloatArray, missing: tuple[int, ...], bound: float) -> Localisation:
+        """A set that works and holds no variable it can do without, found by leaving out the heaviest first."""
+        chosen = list(range(len(self.variables)))
+        mended, values = self._mend(record, chosen)
+        if not mended:
+            return Localisation(self._named(missing), None, bound, "infeasible", {})
+        for j in sorted(set(chosen) - set(missing), key=lambda j: (-self.weight[j], -j)):
+            fewer = [k for k in chosen if k != j]
+            mended, found = self._mend(record, fewer)
+            if mended:
+                chosen, values = fewer, found
+        return self._answer(tuple(chosen), bound, "time_limit", values)
+
+
+class _Quiet(highspy.Highs):  # type: ignore[misc]
+    """The solver without its banner, which is written as soon as call-backs are enabled."""
+
+    def enableCallbacks(self) -> None:
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
+class _Elastic:
+    """Least total violation of :math:`l \\le A x \\le u` over free x, others zero; keeps one model and its basis."""
+
+    def __init__(self, matrix: FloatArray) -> None:
+        rows, columns = matrix.shape
+        self.columns = columns
+        self._solver: Any = _Quiet()
+        options = {"output_flag": False, "threads": 1, "presolve": "off", "primal_feasibility_tolerance": 1e-10}
+        for option, setting in {**options, "dual_feasibility_tolerance": 1e-10, "random_seed": 1}.items():
+            self._solver.setOptionValue(option, setting)
+        whole = np.hstack([matrix, np.eye(rows), -np.eye(rows)])
+        model = highspy.HighsLp()
+        model.num_col_, model.num_row_ = columns + 2 * rows, rows
+        model.col_cost_ = np.r_[np.zeros(columns), np.ones(2 * rows)]
+        model.col_lower_ = np.zeros(columns + 2 * rows)
+        model.col_upper_ = np.r_[np.zeros(columns), np.full(2 * rows, highspy.kHighsInf)]
+        model.row_lower_, model.row_upper_ = np.zeros(rows), np.zeros(rows)
+        held = whole != 0
+        model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        model.a_matrix_.start_ = np.r_[0, held.sum(axis=0).cumsum()].astype(np.int32)
+        model.a_matrix_.index_ = np.nonzero(held.T)[1].astype(np.int32)
+        model.a_matrix_.value_ = whole.T[held.T]
+        self._solver.passModel(model)
+        self._rows = np.arange(rows, dtype=np.int32)
+        self._free = np.arange(columns, dtype=np.int32)
+
+    def solve(
+        self, free: NDArray[np.bool_], lower: FloatArray, upper: FloatArray
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Total violation, values of the variables, multipliers of the rows."""
+        reach = np.where(free, highspy.kHighsInf, 0.0)
+        self._solver.changeColsBounds(self.columns, self._free, -reach, reach)
+        self._solver.changeRowsBounds(self._rows.size, self._rows, lower, upper)
+        self._solver.run()
+        if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            self._solver.clearSolver()
+            self._solver.run()
+        if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            raise ArithmeticError(
+                f"error localisation: HiGHS ended with {self._solver.getModelStatus()}; check the size of the coefficients"
+            )
+        solution = self._solver.getSolution()
+        values = np.array(solution.col_value)[: self.columns]
+        return float(self._solver.getObjectiveValue()), values, np.array(solution.row_dual)
+
+
+@method("editing.localise")
+def localise_errors(
+    records: FloatArray,
+    edits: Sequence[LinearEdit],
+    variables: Sequence[str],
+    weights: Mapping[str, float] | None = None,
+    *,
+    time_limit: float = 10.0,
+) -> tuple[Localisation, ...]:
+    """:class:`Localiser` on every row of ``records`` (shape ``(records, variables)``, ``nan`` missing), in order."""
+    localiser = Localiser(edits, variables, weights)
+    return tuple(localiser.localise(record, time_limit=time_limit) for record in records)

@@ -1,0 +1,1 @@
+"""Estimates with their variance, domains, bands, below-threshold part, value added, additive cells."""

@@ -1,0 +1,228 @@
+"""Links of ratio-of-means imputation: by cell and period, with trimming, least counts and fall-back cells."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from etl.methods.registry import method
+from etl.methods.tabular import PERIOD, BadInput
+
+KINDS: Final = ("forward", "backward", "construction")
+LINK_SCHEMA: Final = {
+    "cell": pl.String,
+    "step": pl.Int64,
+    **{
+        name: dtype
+        for kind in KINDS
+        for name, dtype in (
+            (kind, pl.Float64),
+            (f"count_{kind}", pl.Int64),
+            (f"default_{kind}", pl.Boolean),
+            (f"cell_{kind}", pl.String),
+        )
+    },
+}
+
+
+@dataclass(frozen=True)
+class LinkOptions:
+    """How links are made.
+
+    ``periodicity``: months between periods of one unit (1, 3, 12). ``trim_lower``, ``trim_upper``: percent of the matched
+    pairs with the smallest and largest growth left out, in links of more than ``trim_above`` pairs. ``min_count``: pairs
+    (responders for construction) a link needs; else the link of the cell's parent in ``parents`` is taken. ``weight`` mixes
+    a link with that of ``weight_lag`` months before: w now, 1-w then (1: no mixing).
+    """
+
+    periodicity: int = 1
+    trim_lower: float = 0.0
+    trim_upper: float = 0.0
+    trim_above: int = 0
+    min_count: int = 1
+    parents: Mapping[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+    weight_lag: int = 12
+
+    def __post_init__(self) -> None:
+        trims = (self.trim_lower, self.trim_upper)
+        if not (all(0 <= t < 50 for t in trims) and self.trim_above >= 0 and self.min_count >= 1):
+            raise BadInput(
+                f"imputation links: trim {trims}, trim_above {self.trim_above}, min_count {self.min_count}; expected 0 to "
+                "below 50 percent, at least 0, at least 1"
+            )
+        if not (0 < self.weight <= 1 and self.periodicity >= 1 and self.weight_lag >= 1):
+            raise BadInput(
+                f"imputation links: weight {self.weight}, weight_lag {self.weight_lag}, periodicity {self.periodicity}; "
+                "expected 0 < weight <= 1, whole months"
+            )
+        if self.weight < 1 and self.weight_lag % self.periodicity:
+            raise BadInput(
+                f"imputation links: weight_lag {self.weight_lag} is no multiple of {self.periodicity} months"
+            )
+
+    def chain(self, cell: str) -> tuple[str, ...]:
+        """The cell, its parent, its parent's parent, …; BadInput for a circle."""
+        found = [cell]
+        while (parent := self.parents.get(found[-1])) is not None:
+            if parent in found:
+                raise BadInput(f"imputation links: fall-back of cell {cell} comes back to {parent}; break the circle")
+            found.append(parent)
+        return tuple(found)
+
+
+def month_of(period: str) -> int:
+    """Months since year 0 of the first month of a period; BadInput if it is none."""
+    found = re.fullmatch(PERIOD, period)
+    if found is None:
+        raise BadInput(f"period {period!r} is not YYYYMM (or YYYY-MM, YYYY-Qn, YYYY)")
+    year, month, quarter = found.groups()
+    return int(year) * 12 + (int(month) - 1 if month else 3 * (int(quarter) - 1) if quarter else 0)
+
+
+@method("imputation.links")
+def imputation_links(
+    frame: pl.DataFrame, options: LinkOptions | None = None, given: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    r"""Forward, backward and construction links of every cell and period (插补联系系数).
+
+    .. math::
+        f_{c,t} = \frac{\sum_{i\in M_t} y_{i,t}}{\sum_{i\in M_t} y_{i,t-1}}, \quad
+        b_{c,t} = \frac{\sum_{i\in M_{t+1}} y_{i,t}}{\sum_{i\in M_{t+1}} y_{i,t+1}}, \quad
+        k_{c,t} = \frac{\sum_{i\in R_t} y_{i,t}}{\sum_{i\in R_t} x_{i,t}}
+
+    :math:`M_t`: units that responded in t and in t-1, in the same cell; :math:`R_t`: responders of t with an auxiliary value.
+
+    Parameters
+    ----------
+    frame
+        ``unit, step (whole periods), cell, y (response, else null), x (auxiliary), usable (may enter links)``; one row a
+        unit and step.
+    given
+        ``cell, step`` and any of the three links: taken instead of the computed ones where not null (count 0).
+
+    Returns
+    -------
+    pl.DataFrame
+        :data:`LINK_SCHEMA`, sorted by cell and step: each link, the pairs it rests on, whether it is the default 1 (no pair
+        or a denominator of zero at every level), and the cell it was taken from.
+
+    Source: ONS, ratio of means imputation (Statistical Methods Library, Monthly Business Survey); fall-back cells are ours.
+    """
+    options = options or LinkOptions()
+    wanted = frame.select("cell", "step").unique()
+    if given is not None:
+        wanted = pl.concat([wanted, given.select("cell", "step")]).unique()
+    chains = {cell: options.chain(cell) for cell in wanted["cell"].unique()}
+    levels = pl.DataFrame(
+        [{"cell": c, "level": i, "source": s} for c, chain in chains.items() for i, s in enumerate(chain)],
+        schema={"cell": pl.String, "level": pl.Int64, "source": pl.String},
+    )
+    for kind in KINDS:
+        sums = _sums(frame, levels, kind, options)
+        wanted = wanted.join(_chosen(wanted, levels, sums, kind, options), on=["cell", "step"], how="left")
+    wanted = _mixed(_replaced(wanted, given), options)
+    return wanted.select(LINK_SCHEMA.keys()).cast(LINK_SCHEMA).sort("cell", "step")  # type: ignore[arg-type]
+
+
+def matched_pairs(frame: pl.DataFrame, levels: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """``source, step, top, bottom``: what each link's sums run over, one row a unit and level."""
+    answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
+    reach = answered.join(levels, on="cell").select("unit", "step", "source", "y", "x")
+    if kind == "construction":
+        return reach.filter(pl.col("x").is_not_null()).select("source", "step", top="y", bottom="x")
+    other = reach.select("unit", "source", bottom="y", step=pl.col("step") + (1 if kind == "forward" else -1))
+    return reach.join(other, on=["unit", "source", "step"]).select("source", "step", top="y", bottom="bottom")
+
+
+def _sums(frame: pl.DataFrame, levels: pl.DataFrame, kind: str, options: LinkOptions) -> pl.DataFrame:
+    one_each = levels.select("cell", "source").unique()
+    pairs = matched_pairs(frame, one_each, kind)
+    if kind != "construction" and (options.trim_lower or options.trim_upper):
+        pairs = trimmed(pairs, options)
+    return pairs.group_by("source", "step").agg(
+        top=pl.col("top").sum(), bottom=pl.col("bottom").sum(), count=pl.len().cast(pl.Int64)
+    )
+
+
+def trimmed(pairs: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
+    """Pairs without the smallest and largest growths of each link (0/0 counts as growth 1, x/0 as the largest)."""
+    growth = (
+        pl.when((pl.col("top") == 0) & (pl.col("bottom") == 0)).then(1.0).otherwise(pl.col("top") / pl.col("bottom"))
+    )
+    group = ["source", "step"]
+    ranked = pairs.with_columns(_growth=growth).with_columns(
+        _place=pl.col("_growth").rank("ordinal").over(group), _count=pl.len().over(group)
+    )
+    low = (pl.col("_count") * options.trim_lower / 100).floor()
+    high = (pl.col("_count") * options.trim_upper / 100).floor()
+    inside = (pl.col("_place") > low) & (pl.col("_place") <= pl.col("_count") - high)
+    return ranked.filter(inside | (pl.col("_count") <= options.trim_above)).select(pairs.columns)
+
+
+def _chosen(
+    wanted: pl.DataFrame, levels: pl.DataFrame, sums: pl.DataFrame, kind: str, options: LinkOptions
+) -> pl.DataFrame:
+    reach = wanted.select("cell", "step").join(levels, on="cell").join(sums, on=["source", "step"], how="left")
+    good = (pl.col("count") >= options.min_count) & (pl.col("bottom") != 0)
+    best = reach.filter(good).sort("level").group_by("cell", "step", maintain_order=True).first()
+    own = reach.filter(level=0).select("cell", "step", own=pl.col("count").fill_null(0))
+    found = own.join(best, on=["cell", "step"], how="left")
+    return found.select(
+        "cell",
+        "step",
+        (pl.col("top") / pl.col("bottom")).fill_null(1.0).alias(kind),
+        pl.coalesce("count", "own").alias(f"count_{kind}"),
+        pl.col("bottom").is_null().alias(f"default_{kind}"),
+        pl.coalesce("source", "cell").alias(f"cell_{kind}"),
+    )
+
+
+def _replaced(links: pl.DataFrame, given: pl.DataFrame | None) -> pl.DataFrame:
+    if given is None:
+        return links
+    here = [k for k in KINDS if k in given.columns]
+    joined = links.join(
+        given.select("cell", "step", *(pl.col(k).alias(f"_{k}") for k in here)), on=["cell", "step"], how="left"
+    )
+    for kind in here:
+        is_given = pl.col(f"_{kind}").is_not_null()
+        joined = joined.with_columns(
+            pl.coalesce(f"_{kind}", kind).alias(kind),
+            pl.when(is_given).then(0).otherwise(pl.col(f"count_{kind}")).alias(f"count_{kind}"),
+            pl.when(is_given).then(False).otherwise(pl.col(f"default_{kind}")).alias(f"default_{kind}"),
+            pl.when(is_given).then(pl.lit("given")).otherwise(pl.col(f"cell_{kind}")).alias(f"cell_{kind}"),
+        )
+    return joined.drop(f"_{k}" for k in here)
+
+
+def _mixed(links: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
+    if options.weight == 1.0:
+        return links
+    lag = options.weight_lag // options.periodicity
+    before = links.select("cell", *(pl.col(k).alias(f"_{k}") for k in KINDS), step=pl.col("step") + lag)
+    joined = links.join(before, on=["cell", "step"], how="left")
+    w = options.weight
+    return joined.with_columns(
+        pl.when(pl.col(f"_{k}").is_not_null())
+        .then(w * pl.col(k) + (1 - w) * pl.col(f"_{k}"))
+        .otherwise(pl.col(k))
+        .alias(k)
+        for k in KINDS
+    )
+
+
+def parents_from_table(table: pl.DataFrame | None) -> dict[str, str]:
+    """Fall-back cells of a table ``cell, parent``; BadInput if a column is missing or a cell has two parents."""
+    if table is None:
+        return {}
+    rows: Sequence[dict[str, Any]] = table.to_dicts()
+    if not {"cell", "parent"} <= set(table.columns):
+        raise BadInput(f"fallback: columns cell, parent are expected; found: {', '.join(table.columns)}")
+    found: dict[str, str] = {}
+    for row in rows:
+        if row["parent"] and found.setdefault(row["cell"], row["parent"]) != row["parent"]:
+            raise BadInput(f"fallback: cell {row['cell']} has two parents: {found[row['cell']]} and {row['parent']}")
+    return found

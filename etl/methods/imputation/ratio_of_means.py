@@ -1,0 +1,211 @@
+"""Ratio-of-means imputation (比率均值插补): each missing value gets a value, a marker and the link that made it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from etl.methods.imputation.links import LinkOptions, imputation_links, month_of
+from etl.methods.registry import method
+from etl.methods.tabular import BadInput
+
+#: r returned; mc manual construction; fir, fic, fimc forward from a return, a construction, a manual construction;
+#: bir backward from a return; c constructed.
+MARKERS: Final = ("r", "mc", "fir", "bir", "fimc", "c", "fic")
+_FORWARD: Final = {"r": "fir", "fir": "fir", "mc": "fimc", "fimc": "fimc", "c": "fic", "fic": "fic"}
+VALUE_SCHEMA: Final = {
+    "row": pl.Int64,
+    "value": pl.Float64,
+    "marker": pl.String,
+    "link": pl.Float64,
+    "from_row": pl.Int64,
+}
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """``rows``: the input with ``value, marker, link, link_count, link_cell, link_default, from_period`` and all links;
+
+    ``links``: one row a cell and step (:data:`etl.methods.imputation.links.LINK_SCHEMA`) with its ``period``.
+    """
+
+    rows: pl.DataFrame
+    links: pl.DataFrame
+    prepared: pl.DataFrame
+
+
+@method("imputation.ratio_of_means")
+def impute_ratio_of_means(
+    frame: pl.DataFrame, options: LinkOptions | None = None, given_links: pl.DataFrame | None = None
+) -> Imputed:
+    """Impute a target over periods from the unit's own neighbouring periods or its auxiliary value.
+
+    A value is, first that applies: returned (``r``); manual (``mc``); forward from a return (``fir``); backward from a
+    return (``bir``); forward from a manual value (``fimc``); constructed (``c``) where the period before gives nothing, and
+    forward from that (``fic``). Runs break where a period is missing or the unit changes its cell; a manual value also
+    stops runs from returns on its other side.
+
+    Parameters
+    ----------
+    frame
+        ``unit, period, cell, target, auxiliary`` (values null where missing) and optionally ``manual`` (value put by hand),
+        ``sampled`` (false: neither imputed nor used), ``usable`` (false: not used in links), ``back_marker`` (marker of a
+        row imputed in an earlier run: kept as it is; only ``r`` enters links; nothing is imputed backward over it).
+    given_links
+        ``cell, period`` and any of ``forward, backward, construction``.
+
+    Returns
+    -------
+    Imputed
+        Rows in the order of the input. ``value`` is null (marker null) for a unit not sampled, or where nothing can be
+        imputed: no value to go from and no auxiliary value.
+
+    Raises
+    ------
+    BadInput
+        If a unit stands twice in a period, periods do not fit the periodicity, or a back marker is unknown.
+
+    Source: ONS Statistical Methods Library and Monthly Business Survey results system, ratio of means (markers and order).
+    """
+    options = options or LinkOptions()
+    prepared = _prepared(frame, options)
+    given = None if given_links is None else _given(given_links, options)
+    links = imputation_links(prepared.filter("sampled"), options, given)
+    joined = prepared.join(links, on=["cell", "step"], how="left", maintain_order="left")
+    values = _values(joined.sort("unit", "cell", "step"))
+    rows = _described(joined, values)
+    names = pl.concat([t.select("step", "period") for t in (prepared, given) if t is not None])
+    names = names.unique("step", keep="first", maintain_order=True)
+    return Imputed(rows, links.join(names, on="step", how="left"), prepared)
+
+
+def steps(periods: pl.Series, periodicity: int) -> pl.Series:
+    """Whole periods since year 0; BadInput if two periods lie less than ``periodicity`` months apart."""
+    months = {p: month_of(p) for p in periods.unique().to_list()}
+    rests = {m % periodicity for m in months.values()}
+    if len(rests) > 1:
+        raise BadInput(f"periods are not {periodicity} months apart; set periodicity to the months between two periods")
+    return periods.replace_strict({p: m // periodicity for p, m in months.items()}, return_dtype=pl.Int64)
+
+
+def _prepared(frame: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
+    absent = {"manual": pl.Float64, "sampled": pl.Boolean, "usable": pl.Boolean, "back_marker": pl.String}
+    filled = frame.with_columns(pl.lit(None, dtype=t).alias(c) for c, t in absent.items() if c not in frame.columns)
+    filled = filled.with_columns(
+        pl.col("sampled", "usable").fill_null(True), step=steps(filled["period"], options.periodicity)
+    )
+    twice = filled.filter(pl.struct("unit", "step").is_duplicated())
+    if twice.height:
+        raise BadInput(
+            f"unit {twice['unit'][0]} stands twice in period {twice['period'][0]}; keep one row a unit and period"
+        )
+    unknown = filled.filter(~pl.col("back_marker").is_in(MARKERS))
+    if unknown.height:
+        raise BadInput(f"marker {unknown['back_marker'][0]!r} is not one of {', '.join(MARKERS)}")
+    returned = pl.col("back_marker").is_null() | (pl.col("back_marker") == "r")
+    return filled.with_row_index("row").with_columns(
+        pl.col("row").cast(pl.Int64),
+        y=pl.when(returned).then(pl.col("target")),
+        x=pl.col("auxiliary"),
+    )
+
+
+def _given(links: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
+    return links.with_columns(step=steps(links["period"], options.periodicity))
+
+
+@dataclass
+class _Run:
+    """Rows of one unit in one cell in consecutive periods, worked on in place."""
+
+    rows: list[int]
+    target: list[float | None]
+    manual: list[float | None]
+    auxiliary: list[float | None]
+    back: list[str | None]
+    links: list[tuple[float, float, float]]
+
+    def __post_init__(self) -> None:
+        size = len(self.rows)
+        self.value: list[float | None] = [None] * size
+        self.marker: list[str | None] = [None] * size
+        self.link: list[float | None] = [None] * size
+        self.origin: list[int | None] = [None] * size
+
+    def fill(self) -> None:
+        """Markers in their order of precedence."""
+        size = range(len(self.rows))
+        for i in size:
+            if self.target[i] is not None:
+                self._set(i, self.target[i], self.back[i] or "r")
+            elif self.manual[i] is not None:
+                self._set(i, self.manual[i], "mc")
+        for i in size:
+            self._forward(i, ("r", "fir"))
+        for i in reversed(size):
+            if i + 1 < len(self.rows) and self.marker[i + 1] in ("r", "bir"):
+                self._from(i, i + 1, self.links[i][1], "bir")
+        for i in size:
+            self._forward(i, ("mc", "fimc"))
+        for i in size:
+            self._forward(i, ("c", "fic"))
+            if self.value[i] is None and self.auxiliary[i] is not None:
+                self._set(i, self.auxiliary[i] * self.links[i][2], "c", self.links[i][2])  # type: ignore[operator]
+
+    def _forward(self, i: int, sources: tuple[str, str]) -> None:
+        if i and self.marker[i - 1] in sources:
+            self._from(i, i - 1, self.links[i][0], _FORWARD[self.marker[i - 1]])  # type: ignore[index]
+
+    def _from(self, i: int, j: int, link: float, marker: str) -> None:
+        if self.value[i] is None:
+            self._set(i, self.value[j] * link, marker, link)  # type: ignore[operator]
+            self.origin[i] = self.rows[j] if self.origin[j] is None else self.origin[j]
+
+    def _set(self, i: int, value: float | None, marker: str, link: float | None = None) -> None:
+        self.value[i], self.marker[i], self.link[i] = value, marker, link
+
+
+def _values(ordered: pl.DataFrame) -> pl.DataFrame:
+    """:data:`VALUE_SCHEMA` of every sampled row of a table sorted by unit, cell and step."""
+    found: dict[str, list[Any]] = {name: [] for name in VALUE_SCHEMA}
+    for run in runs(ordered.filter("sampled")):
+        run.fill()
+        parts: tuple[list[Any], ...] = (run.rows, run.value, run.marker, run.link, run.origin)
+        for name, part in zip(VALUE_SCHEMA, parts, strict=True):
+            found[name].extend(part)
+    return pl.DataFrame(found, schema=VALUE_SCHEMA)
+
+
+def runs(ordered: pl.DataFrame) -> Sequence[_Run]:
+    """Runs without a gap, in the order of the table."""
+    new = (
+        (pl.col("unit") != pl.col("unit").shift())
+        | (pl.col("cell") != pl.col("cell").shift())
+        | (pl.col("step") != pl.col("step").shift() + 1)
+    ).fill_null(True)
+    starts = ordered.select(new).to_series().arg_true().to_list()
+    target = ordered["target"].to_list()
+    parts = [ordered[c].to_list() for c in ("row", "manual", "auxiliary", "back_marker")]
+    links = list(zip(*(ordered[k].to_list() for k in ("forward", "backward", "construction")), strict=True))
+    row, manual, auxiliary, back = parts
+    return [
+        _Run(row[a:b], target[a:b], manual[a:b], auxiliary[a:b], back[a:b], links[a:b])
+        for a, b in zip(starts, [*starts[1:], ordered.height], strict=True)
+    ]
+
+
+def _described(joined: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
+    rows = joined.join(values, on="row", how="left", maintain_order="left")
+    origin = rows.select(from_row="row", from_period="period", from_value="value")
+    rows = rows.join(origin, on="from_row", how="left", maintain_order="left")
+    kind = {"f": "forward", "b": "backward", "c": "construction"}
+    first = pl.col("marker").str.slice(0, 1)
+    made = pl.col("link").is_not_null()
+
+    def used(prefix: str) -> pl.Expr:
+        return pl.coalesce(pl.when(made & (first == k)).then(pl.col(f"{prefix}_{v}")) for k, v in kind.items())
+
+    return rows.with_columns(link_count=used("count"), link_cell=used("cell"), link_default=used("default")).drop(
+        "row", "from_row", "y", "x"
+    )

@@ -1,0 +1,1 @@
+"""Index numbers: bilateral formulas, chains, links of quarterly volumes, rebasing, deflation."""

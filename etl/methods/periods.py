@@ -1,0 +1,89 @@
+"""Periods of year, quarter and month as whole numbers, so that lags and gaps are plain arithmetic."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Frequency = Literal[1, 4, 12]
+_FORMS: tuple[tuple[Frequency, re.Pattern[str]], ...] = (
+    (1, re.compile(r"(\d{4})")),
+    (4, re.compile(r"(\d{4})-?Q([1-4])", re.I)),
+    (12, re.compile(r"(\d{4})-?(0[1-9]|1[0-2])")),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """``frequency`` periods a year; ``ordinal`` counts them from year 0, so the next period is one more."""
+
+    frequency: Frequency
+    ordinal: int
+
+    @property
+    def year(self) -> int:
+        """Calendar year."""
+        return self.ordinal // self.frequency
+
+    @property
+    def within(self) -> int:
+        """Position in the year, from 1."""
+        return self.ordinal % self.frequency + 1
+
+    def shift(self, steps: int) -> "Period":
+        """The period ``steps`` later (earlier if negative)."""
+        return Period(self.frequency, self.ordinal + steps)
+
+    def __str__(self) -> str:
+        if self.frequency == 1:
+            return f"{self.year}"
+        return f"{self.year}-Q{self.within}" if self.frequency == 4 else f"{self.year}-{self.within:02d}"
+
+
+def parse(text: str) -> Period:
+    """``2025``, ``2025-Q3``, ``2025-09`` or ``202509``.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these.
+    """
+    for frequency, form in _FORMS:
+        found = form.fullmatch(text.strip())
+        if found:
+            position = int(found[2]) - 1 if frequency > 1 else 0
+            return Period(frequency, int(found[1]) * frequency + position)
+    raise ValueError(f"{text!r} is not a period (2025, 2025-Q3, 2025-09, 202509)")
+
+
+def of(frequency: Frequency, year: int, within: int = 1) -> Period:
+    """Period number ``within`` (from 1) of a year."""
+    return Period(frequency, year * frequency + within - 1)
+
+
+def series(texts: Sequence[str]) -> list[Period]:
+    """Periods of one series: one frequency, no period twice.
+
+    Raises
+    ------
+    ValueError
+        If the frequencies differ or a period stands twice; says which.
+    """
+    found = [parse(t) for t in texts]
+    if len({p.frequency for p in found}) > 1:
+        raise ValueError(f"periods of different frequency in one series: {found[0]} and others; keep one frequency")
+    seen: set[Period] = set()
+    for period in found:
+        if period in seen:
+            raise ValueError(f"period {period} stands twice; keep one row a period")
+        seen.add(period)
+    return found
+
+
+def gaps(found: Sequence[Period]) -> list[Period]:
+    """Periods missing between the first and the last of a series."""
+    have = set(found)
+    if not have:
+        return []
+    first, last = min(have), max(have)
+    return [p for i in range(first.ordinal, last.ordinal) if (p := Period(first.frequency, i)) not in have]

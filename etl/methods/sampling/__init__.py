@@ -1,0 +1,1 @@
+"""Running a survey: permanent random numbers, allocation, selection, rotation, response tracking."""

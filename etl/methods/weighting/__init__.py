@@ -1,0 +1,1 @@
+"""Weights: design, non-response, calibration, winsorisation."""

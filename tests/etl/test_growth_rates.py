@@ -1,0 +1,144 @@
+"""Growth rates by the Chinese conventions, on figures a reader can check by hand, and contributions that add up."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etl.methods.growth.contributions import contributions
+from etl.methods.growth.rates import Rate, growth_rates, mean_growth, percentage_points, two_year_average
+from etl.methods.periods import Period, gaps, of, parse, series
+from etl.methods.tabular import BadInput, run_table, table_methods
+
+
+def months(values: dict[str, float]) -> dict[Period, float]:
+    return {parse(k): v for k, v in values.items()}
+
+
+FLOWS = months(
+    {
+        "2024-01": 10.0, "2024-02": 20.0, "2024-03": 30.0, "2024-04": 40.0,
+        "2025-01": 16.0, "2025-02": 17.0, "2025-03": 36.0, "2025-04": 38.0,
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "frequency"),
+    [("2025", "2025", 1), ("2025Q3", "2025-Q3", 4), ("2025-q3", "2025-Q3", 4), ("202509", "2025-09", 12)],
+)
+def test_periods_are_read_and_written(text: str, said: str, frequency: int) -> None:
+    assert str(parse(text)) == said and parse(text).frequency == frequency
+    assert str(parse("2025-12").shift(1)) == "2026-01" and str(parse("2025-Q1").shift(-1)) == "2024-Q4"
+
+
+def test_a_series_has_one_frequency_and_no_period_twice() -> None:
+    assert [str(p) for p in gaps(series(["2024-11", "2025-02"]))] == ["2024-12", "2025-01"]
+    for texts, said in (
+        (["2025", "2025-01"], "frequency"),
+        (["2025-01", "202501"], "twice"),
+        (["2025-13"], "not a period"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            series(texts)
+
+
+def test_january_and_february_together_have_one_rate_and_none_on_the_period_before() -> None:
+    rows = {str(r.period): r for r in growth_rates(FLOWS, january_february="combined")}
+    assert list(rows) == ["2024-02", "2024-03", "2024-04", "2025-02", "2025-03", "2025-04"]
+    both = rows["2025-02"]
+    assert (both.label, both.value, both.cumulated) == ("2025年1—2月", 33.0, 33.0)
+    assert both.yoy.ratio == pytest.approx(33 / 30 - 1)  # apart they would be +60 % and -15 %
+    assert both.change == Rate(None, "combined_period") == rows["2025-03"].change
+    assert rows["2025-04"].change.ratio == pytest.approx(38 / 36 - 1)
+    assert rows["2025-03"].cumulated_yoy.ratio == pytest.approx(69 / 60 - 1)
+    # 累计同比 is not the mean of monthly 同比: here 15 % against 10 % and 20 %.
+    assert rows["2025-03"].points.ratio == pytest.approx(20.0 - 10.0)
+    assert rows["2025-04"].yoy.ratio == pytest.approx(-0.05) and rows["2025-04"].points.ratio == pytest.approx(-25.0)
+    assert rows["2024-03"].yoy == Rate(None, "missing")
+
+
+def test_apart_every_month_has_its_rates() -> None:
+    rows = {str(r.period): r for r in growth_rates(FLOWS)}
+    assert rows["2025-01"].yoy.ratio == pytest.approx(0.6) and rows["2025-02"].yoy.ratio == pytest.approx(-0.15)
+    assert rows["2025-02"].change.ratio == pytest.approx(1 / 16) and rows["2025-02"].cumulated == 33.0
+
+
+@pytest.mark.parametrize("january_february", ["combined", "separate"])
+def test_amounts_since_january_give_the_same_rates(january_february: str) -> None:
+    since: dict[Period, float] = {}
+    for period, value in FLOWS.items():
+        since[period] = value + (since[period.shift(-1)] if period.within > 1 else 0.0)
+    options = {"january_february": january_february}
+    direct, differenced = growth_rates(FLOWS, **options), growth_rates(since, cumulated=True, **options)  # type: ignore[arg-type]
+    assert direct == differenced
+
+
+def test_a_published_combined_figure_without_a_january_is_taken_as_it_is() -> None:
+    published = months({"2024-02": 30.0, "2024-03": 60.0, "2025-02": 33.0, "2025-03": 69.0})
+    rows = {str(r.period): r for r in growth_rates(published, cumulated=True, january_february="combined")}
+    assert rows["2025-02"].value == 33.0 and rows["2025-03"].value == 36.0
+    assert rows["2025-03"].yoy.ratio == pytest.approx(0.2)
+
+
+def test_missing_is_not_zero() -> None:
+    rows = {str(r.period): r for r in growth_rates(months({"2025-01": 1.0, "2025-02": math.nan, "2025-03": 3.0}))}
+    assert math.isnan(rows["2025-03"].cumulated) and rows["2025-01"].cumulated == 1.0
+    assert rows["2025-03"].change.reason == "missing"
+
+
+def test_two_year_average_of_the_national_accounts() -> None:
+    """国家统计局 2021: first half of 2021 12.7 % on a year before, two-year average 5.3 % (2020 first half -1.6 %)."""
+    assert mean_growth([-0.016, 0.127]).ratio == pytest.approx(0.053, abs=5e-4)
+    assert two_year_average(121.0, 100.0).ratio == pytest.approx(0.1)
+    assert two_year_average(-1.0, 100.0) == Rate(None, "current_negative")
+    assert (
+        two_year_average(1.0, 0.0).reason == "base_zero" and two_year_average(1.0, -1.0).reason == "base_not_positive"
+    )
+    assert mean_growth([]).reason == "missing" and mean_growth([0.1, -1.5]).reason == "current_negative"
+    assert percentage_points(Rate(0.054, None), Rate(0.049, None)).ratio == pytest.approx(0.5)
+
+
+def test_two_years_before_in_a_series() -> None:
+    years = {of(1, 2023): 100.0, of(1, 2024): 90.0, of(1, 2025): 121.0}
+    last = growth_rates(years)[-1]
+    assert last.two_year_average.ratio == pytest.approx(0.1) and last.label == "2025年"
+
+
+def test_constant_prices_by_the_command() -> None:
+    frame = pl.DataFrame({"period": ["2024-Q1", "2025-Q1"], "value": ["100", "110"], "deflator": ["100", "104"]})
+    found = run_table(table_methods()["growth_rates"], frame, {"deflator_name": "PPI 2024Q1=100"})
+    assert found.rows["yoy"][1] == pytest.approx(110 / 104 - 1) and found.result["prices"] == "constant"
+    assert found.result["deflator"] == "PPI 2024Q1=100"
+    with pytest.raises(BadInput, match="amounts=current"):
+        run_table(table_methods()["growth_rates"], frame, {"amounts": "cumulated"})
+    with pytest.raises(BadInput, match="twice"):
+        run_table(table_methods()["growth_rates"], pl.DataFrame({"period": ["2024", "2024"], "value": ["1", "2"]}), {})
+
+
+AMOUNT = st.decimals(-(10**9), 10**9, places=2).map(float)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(AMOUNT, AMOUNT), min_size=1, max_size=40))
+def test_contributions_add_up_to_the_growth_of_the_total(parts: list[tuple[float, float]]) -> None:
+    now, before = (np.array(column) for column in zip(*parts, strict=True))
+    found = contributions(now, before)
+    if found.total.ratio is None:
+        assert np.isnan(found.points).all() and found.total.reason in ("base_zero", "base_not_positive")
+        return
+    size = 100 * (np.abs(now).sum() + np.abs(before).sum()) / math.fsum(before)
+    assert math.fsum(found.points) == pytest.approx(100 * found.total.ratio, abs=1e-12 * (1 + size))
+
+
+def test_contributions_by_hand() -> None:
+    found = contributions(np.array([60.0, 55.0]), np.array([50.0, 50.0]))
+    assert found.points.tolist() == [10.0, 5.0] and found.share.tolist() == [10 / 15, 5 / 15]
+    with pytest.raises(ValueError, match="missing in one period"):
+        contributions(np.array([math.nan]), np.array([1.0]))
+    frame = pl.DataFrame({"id": ["a", "b"], "value": ["60", "55"], "value_prev": ["50", "50"]})
+    ran = run_table(table_methods()["contributions"], frame, {})
+    assert ran.result["points"] == pytest.approx(15.0) and ran.rows["points"].to_list() == [10.0, 5.0]

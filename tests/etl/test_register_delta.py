@@ -1,0 +1,71 @@
+"""Nightly changes on the monthly full extract: the last change of each unit counts, older ones do not."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from etl.assets.collect import receipt_table, table_name
+from etl.assets.register import DELTA, REGISTER_CURRENT, full_extract_until, update_register
+from etl.collect import schema
+from etl.contract import load_contract
+from warehouse.write import WorkStore
+
+
+def rows(source: str, given: list[dict[str, str]]) -> pl.DataFrame:
+    types = schema(load_contract(source))
+    full = [{**dict.fromkeys(types), **row} for row in given]
+    frame = pl.DataFrame(full, schema=dict.fromkeys(types, pl.String), orient="row")
+    return frame.with_columns(pl.col("closing_date").str.to_date()).cast(types)  # type: ignore[arg-type]
+
+
+@pytest.fixture()
+def work(tmp_path: Path) -> WorkStore:
+    store = WorkStore(tmp_path)
+    store.write(table_name("register"), rows("register", [{"uscc": u, "name": f"old {u}"} for u in "abcd"]))
+    receipts = {"ref_period": ["2025-11", "2025-12"], "status": ["accepted", "accepted"]}
+    store.write(receipt_table("register"), pl.DataFrame(receipts))
+    store.write(DELTA, rows("register_delta", []))
+    return store
+
+
+def test_without_changes_the_extract_is_shown_not_copied(work: WorkStore) -> None:
+    assert update_register(work) == (4, 0)
+    assert work.read(REGISTER_CURRENT)["name"].to_list() == [f"old {u}" for u in "abcd"]
+    assert REGISTER_CURRENT in work.tables() and work.exists(REGISTER_CURRENT)
+
+
+def test_the_last_change_after_the_extract_stands(work: WorkStore) -> None:
+    update_register(work)
+    work.write(
+        DELTA,
+        rows(
+            "register_delta",
+            [
+                {"uscc": "a", "name": "too old", "change": "2", "ref_period": "2025-12-31"},
+                {"uscc": "b", "name": "new b", "change": "2", "ref_period": "2026-01-02"},
+                {"uscc": "b", "name": "newer b", "change": "2", "ref_period": "2026-01-09"},
+                {"uscc": "c", "name": "gone", "change": "3", "ref_period": "2026-01-03"},
+                {"uscc": "d", "name": "gone", "change": "3", "ref_period": "2026-01-03", "closing_date": "2025-12-30"},
+                {"uscc": "0", "name": "born", "change": "1", "ref_period": "2026-01-03"},
+            ],
+        ),
+    )
+    assert update_register(work) == (5, 4)
+    found = work.read(REGISTER_CURRENT)
+    assert found["uscc"].to_list() == ["0", "a", "b", "c", "d"]
+    assert found["name"].to_list() == ["born", "old a", "newer b", "gone", "gone"]
+    assert found["closing_date"].cast(pl.String).to_list() == [None, None, None, "2026-01-03", "2025-12-30"]
+    assert found.schema == pl.Schema(schema(load_contract("register")))
+    work.write(DELTA, rows("register_delta", []))
+    assert update_register(work) == (4, 0)
+
+
+def test_the_month_of_the_extract_comes_from_its_receipt() -> None:
+    receipts = pl.DataFrame({"ref_period": ["2024-02", "2024-03"], "status": ["accepted", "refused"]})
+    assert full_extract_until(receipts) == "2024-02-29" and full_extract_until(receipts.clear()) == ""
+
+
+def test_a_missing_query_is_named(work: WorkStore) -> None:
+    with pytest.raises(LookupError, match=r"process/process_nothing__rows\.sql"):
+        work.derive("process_nothing__rows")

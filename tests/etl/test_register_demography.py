@@ -1,0 +1,134 @@
+"""Demography of the register: dates and links make births and deaths; few units are withheld."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from etl.demography import AI, ALL, ai_units, cleared_counts, demography_rows, lives, moves, pooled
+from etl.methods.disclosure import Rules
+
+LIMITS = Rules()
+LINKS = pl.DataFrame(
+    {
+        "predecessor_uscc": ["old1", "old2", "far"],
+        "successor_uscc": ["heir1", "new2", "heir1"],
+        "event_date": [date(2023, 6, 30), date(2024, 3, 1), date(2020, 1, 1)],
+    }
+)
+
+
+def unit(uscc: str, opened: date, closed: date | None = None, kind: str = "1", group: str | None = None) -> tuple[str, str, date, date | None, str | None, str, str]:  # fmt: skip
+    return uscc, kind, opened, closed, group, "440305", "440305"
+
+
+def register() -> pl.DataFrame:
+    rows = [unit(f"stay{i}", date(2015, 1, 1)) for i in range(43)]
+    rows += [unit(f"born{i}", date(2023, 5, 1), date(2024, 8, 1) if i < 4 else None) for i in range(10)]
+    rows += [unit(f"dead{i}", date(2016, 1, 1), date(2023, 2, 1)) for i in range(5)]
+    rows += [unit(f"few{i}", date(2016, 1, 1), date(2024, 2, 1)) for i in range(2)]
+    rows += [
+        unit("old1", date(2014, 1, 1), date(2023, 6, 30)), unit("heir1", date(2013, 1, 1)),
+        unit("old2", date(2014, 1, 1), date(2024, 2, 28)), unit("new2", date(2024, 3, 1)),
+        unit("far", date(2014, 1, 1), date(2023, 9, 1)), unit("branch", date(2023, 1, 1), kind="2"),
+    ]  # fmt: skip
+    names = ["uscc", "unit_kind", "opening_date", "closing_date", "group_uscc", "operating_district", "registered_district"]  # fmt: skip
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def frame(years: tuple[int, ...] = (2022, 2023, 2024)) -> pl.DataFrame:
+    rows = [(f"stay{i}", y, 1.0 if i < 30 else 0.2, 10 + i + 5 * (y - 2022)) for i in range(43) for y in years]
+    return pl.DataFrame(rows, schema=["uscc", "ref_year", "membership", "employed_persons"], orient="row")
+
+
+NO_DELTA = pl.DataFrame(
+    schema={
+        "uscc": pl.String,
+        "unit_kind": pl.String,
+        "operating_district": pl.String,
+        "registered_district": pl.String,
+        "ref_period": pl.String,
+    }
+)
+
+
+def table() -> dict[tuple[str, str, str], tuple[float | None, str]]:
+    found = demography_rows(register(), register(), NO_DELTA, LINKS, frame(), LIMITS, 1)
+    return {
+        (r["population"], r["metric"], r["period"]): (r["value"], r["conf_status"]) for r in found.iter_rows(named=True)
+    }
+
+
+def test_links_make_continuations_only_near_the_dates() -> None:
+    found = {r["uscc"]: r for r in lives(register(), LINKS).iter_rows(named=True)}
+    assert found["old1"]["is_continued"] and found["old1"]["ended"] is None, "its heir goes on"
+    assert found["new2"]["is_continuation"] and found["old2"]["ended"] is None
+    assert not found["far"]["is_continued"] and found["far"]["ended"] == 2023, "the link is years away"
+    assert "branch" not in found and not found["heir1"]["is_continuation"]
+
+
+def test_births_deaths_and_survival_by_hand() -> None:
+    found = table()
+    assert found[ALL, "births", "2023"] == (10.0, "F")
+    assert found[ALL, "deaths", "2023"] == (6.0, "F"), (
+        "five dead and the one linked too late; the continued unit is none"
+    )
+    assert found[ALL, "survivors_1", "2023"] == (10.0, "F"), "those that close in 2024 were active in it"
+    # 43 staying, ten born, five dead, two few, old1, heir1, old2, far: 64 alive at some time of 2023.
+    assert found[ALL, "active", "2023"] == (60.0, "F")
+    assert found[ALL, "birth_rate", "2023"] == (pytest.approx(10 / 60), "F")
+    assert found[ALL, "churn_rate", "2023"] == (pytest.approx(16 / 60), "F")
+    assert found[ALL, "survival_rate_2", "2023"] == (None, "F"), "not known yet"
+
+
+def test_counts_of_fewer_than_three_are_withheld_with_their_rates() -> None:
+    found = table()
+    assert found[ALL, "continued_by_others", "2023"] == (None, "C")
+    assert found[ALL, "continuations", "2024"] == (None, "C")
+    assert found[ALL, "births", "2022"] == (0.0, "F"), "zero is no one's secret"
+    assert all(value is None for value, conf in found.values() if conf == "C")
+
+
+def test_a_count_is_withheld_where_all_but_a_few_are_counted_or_one_group_is() -> None:
+    most = pl.DataFrame({"contributor": [f"u{i}" for i in range(20)], "n": [1] * 20, "up": [i > 1 for i in range(20)]})
+    assert cleared_counts(most, ["up"], LIMITS, 1) == {"up": (18, False)}
+    group = most.with_columns(up=pl.Series([i < 6 for i in range(20)]), contributor=pl.Series(["g"] * 6 + [f"u{i}" for i in range(14)]))  # fmt: skip
+    assert cleared_counts(group, ["up"], LIMITS, 1) == {"up": (6, False)}
+
+
+def test_millions_of_units_are_counted_by_their_dates_and_few_of_them_still_withheld() -> None:
+    days = [date(2015, 1, 1)] * 29_990 + [date(2023, 1, 1)] * 10
+    closed = [date(2023, 3, 1) if i < 2 or 10_000 <= i < 13_000 else None for i in range(30_000)]
+    kinds = pl.DataFrame({"uscc": [f"u{i}" for i in range(30_000)], "unit_kind": ["1"] * 30_000})
+    many = kinds.with_columns(
+        opening_date=pl.Series(days), closing_date=pl.Series(closed), group_uscc=pl.lit(None, pl.String)
+    )
+    rows = pooled(lives(many, LINKS.clear()))
+    assert rows.height < 500 and rows["n"].sum() == 30_000
+    few = rows.filter(pl.col("closed").is_null()).with_columns(up=pl.col("opened") == 2023)
+    assert cleared_counts(few, ["up"], LIMITS, 1) == {"up": (10, True)}
+    rare = rows.with_columns(up=pl.col("closed").is_not_null() & pl.col("contributor").is_in(["pool0"]))
+    assert cleared_counts(rare, ["up"], LIMITS, 1)["up"][1] is False
+
+
+def test_ai_enterprises_are_those_confirmed_or_more_likely_than_not_and_grow_by_their_staff() -> None:
+    assert set(ai_units(frame())) == {f"stay{i}" for i in range(30)}
+    years = (2021, 2022, 2023, 2024)
+    staff = frame(years).with_columns(
+        employed_persons=pl.when(pl.col("uscc").str.slice(4).cast(pl.Int64) < 5)
+        .then(20 * 2.0 ** (pl.col("ref_year") - 2021)).otherwise(20).cast(pl.Int64)
+    )  # fmt: skip
+    rows = demography_rows(register(), register(), NO_DELTA, LINKS, staff, LIMITS, 1)
+    own = {r["metric"]: r["value"] for r in rows.filter((pl.col("population") == AI) & (pl.col("period") == "2024")).iter_rows(named=True)}  # fmt: skip
+    assert (own["high_growth_20"], own["high_growth_10"], own["ten_persons_before"]) == (5.0, 5.0, 30.0)
+    assert own["high_growth_20_rate"] == pytest.approx(5 / 30) and own["gazelles"] == 0.0
+
+
+def test_a_move_is_a_change_of_district_in_the_nightly_files() -> None:
+    delta = pl.DataFrame(
+        {
+            "uscc": ["stay1", "stay2", "unknown"], "unit_kind": ["1"] * 3, "operating_district": ["440306", "440305", "440306"],
+            "registered_district": ["440305"] * 3, "ref_period": ["2025-01-31", "2025-02-28", "2025-02-28"],
+        }
+    )  # fmt: skip
+    assert moves(register(), delta).rows() == [("stay1", 2025)]

@@ -1,0 +1,142 @@
+"""The growth waterfall of a total: its identity on planted changes, and what of it may be shown."""
+
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+
+from etl.dissemination import clear
+from etl.methods.disclosure import Rules
+from etl.waterfall import (
+    Change,
+    changes,
+    clear_changes,
+    compared,
+    growth_rows,
+    identity_error,
+    public_certificate,
+)
+from warehouse.catalogue import load_indicators
+
+LIMITS = Rules()
+LEAVES, DISTRICTS, SIZES = ("A11", "A12", "B11"), ("440305", "440306"), ("S", "M")
+NO_LINKS = pl.DataFrame(schema={"predecessor_uscc": pl.String, "successor_uscc": pl.String, "event_date": pl.Date})
+
+
+def contributions(units: int = 60, gone: int = 1, new: int = 6) -> pl.DataFrame:
+    """AI revenue of two years: ``gone`` units of branch A leave, ``new`` ones come in either branch."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for i in range(units + new):
+        leaf = "A11" if i < gone else LEAVES[i % 3]
+        for year in (2024, 2025):
+            if (year == 2024 and i >= units) or (year == 2025 and i < gone):
+                continue
+            value = Decimal(int(rng.integers(100, 200)) * 1000 + year)
+            place = DISTRICTS[i % 2], SIZES[(i // 2) % 2]
+            rows.append(("ai_revenue", year, f"u{i:03d}", f"u{i:03d}", leaf, *place, value, True))
+    names = ["indicator", "ref_year", "uscc", "contributor", "ai_class", "district", "size", "value", "observed"]
+    return pl.DataFrame(rows, schema=names, orient="row").with_columns(pl.col("value").cast(pl.Decimal(20, 2)))
+
+
+def frame_of(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select("uscc", "ref_year").unique()
+
+
+def only(rows: pl.DataFrame, links: pl.DataFrame = NO_LINKS, published: dict[tuple[str, str, str], float] | None = None) -> Change:  # fmt: skip
+    (found,) = changes(rows, frame_of(rows), links, published or {})
+    return found
+
+
+def test_parts_add_up_to_the_change_of_every_branch_and_the_city() -> None:
+    rows = contributions(gone=4)
+    found = only(rows)
+    assert identity_error(found) <= 1e-12
+    whole = found.classes["_T"]
+    totals = {y: float(v) for y, v in rows.group_by("ref_year").agg(pl.col("value").sum()).iter_rows()}
+    assert (whole.previous, whole.current) == (totals[2024], totals[2025])
+    left = rows.filter((pl.col("ref_year") == 2024) & pl.col("uscc").is_in([f"u{i:03d}" for i in range(4)]))
+    assert whole.exit == -float(left["value"].sum()) and whole.units["exit"] == 4 and whole.units["entry"] == 6
+    for part in ("continuing", "entry", "exit", "reclassification", "previous", "current"):
+        assert sum(getattr(found.classes[c], part) for c in "AB") == pytest.approx(getattr(whole, part), rel=1e-12)
+
+
+def test_a_merged_unit_is_continued_and_one_that_takes_up_a_branch_is_reclassified() -> None:
+    rows = contributions(units=12, gone=1, new=0)
+    links = pl.DataFrame(
+        {"predecessor_uscc": ["u000"], "successor_uscc": ["u003"], "event_date": [date(2025, 5, 1)]}
+    )  # u003 is of branch A too
+    assert only(rows).classes["_T"].exit < 0
+    assert only(rows, links).classes["_T"].exit == 0
+    early = links.with_columns(event_date=pl.lit(date(2024, 5, 1)))
+    assert only(rows, early).classes["_T"].exit < 0, "a link of another year ties nothing"
+    extra = rows.filter((pl.col("uscc") == "u005") & (pl.col("ref_year") == 2025)).with_columns(ai_class=pl.lit("A12"))
+    grown = only(pl.concat([rows, extra]))
+    assert grown.classes["A"].reclassification == float(extra["value"][0]) and grown.classes["A"].entry == 0
+
+
+def test_revision_is_what_changed_of_the_figure_first_published() -> None:
+    rows = contributions()
+    plain = only(rows).classes["_T"]
+    found = only(rows, published={("ai_revenue", "_T", "2024"): plain.previous - 500.0})
+    whole = found.classes["_T"]
+    assert whole.revision == 500.0 and whole.total == plain.total + 500.0 and identity_error(found) <= 1e-12
+    assert found.classes["A"].revision == 0
+
+
+def test_a_unit_that_is_no_longer_in_the_frame_exits_and_one_that_stays_is_reclassified() -> None:
+    rows = contributions(units=12, gone=1, new=0)
+    amounts = rows.group_by("uscc", "ref_year", branch=pl.col("ai_class").str.slice(0, 1)).agg(pl.col("value").sum())
+    stays = pl.concat([frame_of(rows), pl.DataFrame({"uscc": ["u000"], "ref_year": [2025]})])
+    pair = compared(amounts, stays, NO_LINKS, 2025).filter(pl.col("uscc") == "u000")
+    assert pair["active"].item() and pair["class"].item() is None
+    (found,) = changes(rows, stays, NO_LINKS, {})
+    assert found.classes["_T"].exit == 0 and found.classes["_T"].reclassification < 0
+
+
+def released(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Change], pl.DataFrame]:
+    card = load_indicators()["ai_revenue"]
+    cells = pl.concat([c.cells() for c in clear(rows, [card], LIMITS, 3)])
+    found = list(changes(rows, frame_of(rows), NO_LINKS, {}))
+    cleared = clear_changes(found, rows, cells, {"ai_revenue": "magnitude"}, LIMITS, 3)
+    assert all(c.certificate.passed for c in cleared) and public_certificate(cleared)["passed"] is True
+    return growth_rows(found, cleared, cells), found, cells
+
+
+def test_the_exit_of_one_unit_is_withheld_with_what_would_give_it_away() -> None:
+    table, found, _ = released(contributions(gone=1))
+    own = {r["component"]: r for r in table.filter(pl.col("ai_class") == "A").iter_rows(named=True)}
+    assert own["exit"]["conf_status"] == "C" and own["exit"]["value"] is None and own["exit"]["points"] is None
+    assert own["previous"]["value"] == found[0].classes["A"].previous and own["total"]["conf_status"] == "F"
+    hidden = [p for p in ("continuing", "entry", "exit", "reclassification") if own[p]["conf_status"] == "C"]
+    assert len(hidden) >= 2, "one hidden part alone is the total less the others"
+    city = {r["component"]: r for r in table.filter(pl.col("ai_class") == "_T").iter_rows(named=True)}
+    assert city["exit"]["conf_status"] == "C", "only branch A has exits, so the city's is the same unit"
+    assert table.filter((pl.col("conf_status") == "C") & pl.col("value").is_not_null()).height == 0
+
+
+def test_parts_of_many_units_are_shown_and_add_up() -> None:
+    table, found, _ = released(contributions(gone=9, new=9))
+    own = {r["component"]: r for r in table.filter(pl.col("ai_class") == "_T").iter_rows(named=True)}
+    assert {r["conf_status"] for r in own.values()} == {"F"}
+    parts = [own[p]["value"] for p in ("continuing", "entry", "exit", "reclassification", "revision")]
+    assert sum(parts) == pytest.approx(own["total"]["value"], rel=1e-12)
+    points = sum(own[p]["points"] for p in ("continuing", "entry", "exit", "reclassification", "revision"))
+    assert points == pytest.approx(100 * own["growth"]["value"], rel=1e-12)
+    assert own["comparable_growth"]["value"] == found[0].classes["_T"].comparable.ratio
+
+
+def test_a_part_is_withheld_where_a_level_behind_it_is() -> None:
+    rows = contributions(gone=9, new=9)
+    table, found, cells = released(rows)
+    whole = pl.all_horizontal(pl.col("district", "size") == "_T")
+    at = pl.col("ai_class").is_in(["B", "B1", "B11"]) & whole & (pl.col("period") == "2024")
+    shut = cells.with_columns(status=pl.when(at).then(pl.lit("secondary")).otherwise("status"))
+    cleared = clear_changes(found, rows, shut, {"ai_revenue": "magnitude"}, LIMITS, 3)
+    own = growth_rows(found, cleared, shut).filter(pl.col("ai_class") == "B")
+    withheld = set(own.filter(pl.col("conf_status") == "C")["component"])
+    assert {"previous", "total", "growth", "continuing", "comparable_growth"} <= withheld
+    assert own.filter(pl.col("component") == "current")["conf_status"].item() == "F"
+    assert table.filter((pl.col("ai_class") == "B") & (pl.col("component") == "previous"))["value"].item() is not None
