@@ -56,6 +56,7 @@ def _protected(
     table = build_table(
         micro.select(*used, "contributor", "value", "observed"), tables, {k: known[k] for k in used},
         value="value", contributor="contributor", observed="observed", kind=family.kind,
+        offers=family.offers(),
     )  # fmt: skip
     pattern = protect(table, limits)
     return pattern.frame.drop("n"), audit(pattern, limits, seed=SEED).public_dict()

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from etl.source_plan import Cluster, Part, Plan, Quantity
+from etl.source_plan import Cluster, Part, Plan, Quantity, Reading
 from etl.source_rows import NOT_STATED, keep
 from warehouse.catalogue import Dataset, MetadataError, load_datasets
 
@@ -40,11 +40,23 @@ class Family:
             found[self.table_name(dataset, part)] = dims if part is None else (*dims, self.column(part))
         return found
 
+    def offers(self) -> dict[str, set[str]]:
+        """The codes of every part that a reading shows; its other codes are in no publication."""
+        found: dict[str, set[str]] = {self.column(p): set() for p in self.parts}
+        for _, reading in self._readings():
+            if reading.part is not None:
+                found[self.column(reading.part)].add(reading.code)
+        return found
+
     def _shown(self) -> Iterator[tuple[Dataset, Part | None]]:
+        for plan, reading in self._readings():
+            yield from ((load_datasets()[d], reading.part) for d in plan.indicator.datasets)
+
+    def _readings(self) -> Iterator[tuple[Plan, Reading]]:
         for plan in self.plans:
             for reading in (plan.numerator, plan.denominator):
                 if reading is not None and reading.quantity == self.quantity:
-                    yield from ((load_datasets()[d], reading.part) for d in plan.indicator.datasets)
+                    yield plan, reading
 
 
 def families(cluster: Cluster) -> list[Family]:

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from etl.dissemination import HIDDEN
-from etl.methods.stratified import stratified_share
+from etl.methods.estimation.design import stratified_sample
+from etl.methods.estimation.ratio import ratio
 from etl.source_plan import Plan
 from etl.source_rows import keep
 from warehouse.source_spec import Sample
@@ -65,9 +66,12 @@ def _period_cv(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, dims: Sequen
         __of=keep(dict(part.of) if part else {}),
         __in=keep(dict(part.inside) if part else {}),
     )
+    w = pl.col(str(spec.variable)).cast(pl.Float64).sum()
     weight = known[str(spec.variable)].cast(pl.Float64).to_numpy()
     stratum = known[str(spec.stratum)].to_list()
-    inside = known["__in"].to_numpy()
+    inside = (known["__in"] & known["__of"]).cast(pl.Float64).to_numpy()
+    # Weights are units represented: those of a stratum add up to its population.
+    sample = stratified_sample(stratum, dict(known.group_by(str(spec.stratum)).agg(w).iter_rows()))
     values: list[float | None] = []
     for row in cells.iter_rows(named=True):
         if row["status"] in HIDDEN or not row["value"]:
@@ -77,7 +81,8 @@ def _period_cv(cells: pl.DataFrame, rows: pl.DataFrame, plan: Plan, dims: Sequen
         for d in dims:
             if row[d] != TOTAL:
                 domain &= (known[d] == row[d]).to_numpy()
-        cv = stratified_share(stratum, weight, inside, domain).cv
-        values.append(None if np.isnan(cv) else round(100 * cv, 2))
+        of = domain.astype(np.float64)
+        cv = ratio(inside * of, of, sample, weight=weight, lonely="centre").cv
+        values.append(None if cv is None else round(100 * cv, 2))
     shown = cells.with_columns(value=pl.Series(values, dtype=pl.Float64).cast(pl.Decimal(24, 2)))
     return shown.filter(pl.col("value").is_not_null() | pl.col("status").is_in(HIDDEN))

@@ -279,6 +279,33 @@ def test_nothing_more_could_be_published(rows: list[tuple[Any, ...]]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(ROWS)
+def test_cells_in_no_publication_are_protected_and_do_not_compete(rows: list[tuple[Any, ...]]) -> None:
+    """Of a share only the inside and the whole are shown: what remains outside must not follow from them."""
+    pattern = protect(table_of(rows, {"t": ("region", "activity")}, offers={"activity": ("a", "b")}), Rules())
+    assert_no_exact_disclosure(pattern)
+    assert audit(pattern).passed
+    frame = pattern.frame
+    cells = list(zip(members(pattern), frame["activity"], frame["status"], strict=True))
+    offered = {cell for cell, activity, _ in cells if activity in ("a", "b")}
+    for cell, _, found in cells:
+        assert found in (
+            ("primary", "published", "secondary", "empty") if cell in offered else ("primary", "unoffered", "empty")
+        )
+
+
+def test_a_total_that_is_not_offered_costs_no_offered_total() -> None:
+    """N: the outside part c is one group's. Its sum with the rest is in no publication, so that the rest may be."""
+    rows = [*groups("N1", "a", [5, 5, 5, 5]), *groups("N1", "b", [9, 9, 9, 9]), *groups("N1", "c", [70])]
+    whole = protect(table_of(rows, {"t": ("region", "activity")}), Rules())
+    parts = protect(table_of(rows, {"t": ("region", "activity")}, offers={"activity": ("a", "b")}), Rules())
+    assert {status(whole, region="_T", activity=c) for c in "ab"} != {"published"}
+    assert {status(parts, region="_T", activity=c) for c in "ab"} == {"published"}
+    assert status(parts, region="_T", activity="_T") == "unoffered"
+    assert status(parts, region="_T", activity="c") == "primary"
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS)
 def test_values_add_up(rows: list[tuple[Any, ...]]) -> None:
     pattern = protect(table_of(rows), Rules())
     by_key = {r[:3]: r for r in pattern.frame.select("table", "region", "activity", "value", "n").rows()}

@@ -19,7 +19,7 @@ from etl.methods.registry import method
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 Check = dict[str, Any]
-STATUSES: Final = ("published", "primary", "secondary", "empty")
+STATUSES: Final = ("published", "primary", "secondary", "unoffered", "empty")
 PROBES: Final = 4
 MOVED: Final = 1e-6
 LISTED: Final = 20
@@ -30,7 +30,7 @@ class Certificate:
     """Outcome of an audit. Everything but :meth:`public_dict` is restricted.
 
     ``checks`` maps the name of a check to ``{"passed": bool, ...}`` (JSON-ready); ``counts`` holds cells,
-    published, primary, secondary and empty.
+    published, primary, secondary, unoffered and empty.
     """
 
     passed: bool
@@ -52,7 +52,8 @@ class Certificate:
         searched) and without telling primary from secondary cells.
         """
         withheld = self.counts["primary"] + self.counts["secondary"]
-        counts = {k: self.counts[k] for k in ("cells", "published", "empty")} | {"withheld": withheld}
+        counts = {k: self.counts[k] for k in ("published", "empty")} | {"withheld": withheld}
+        counts["cells"] = sum(counts.values())
         return {
             "passed": self.passed,
             "checks": {k: c["passed"] for k, c in self.checks.items()},

@@ -25,8 +25,8 @@ class Pattern:
     """A proposal of what to publish; only a certificate makes it a result.
 
     ``frame``: ``table``, dimensions (``_T`` where totalled), ``value`` Decimal(24,2), ``n`` observed
-    contributors, ``status`` published | primary | secondary | empty, sorted by table and codes. Values of
-    all cells are in it: restricted. ``hash`` is that of the frame as it was made.
+    contributors, ``status`` published | primary | secondary | unoffered (safe, but in no publication) | empty, sorted
+    by table and codes. Values of all cells are in it: restricted. ``hash`` is that of the frame as it was made.
     """
 
     frame: pl.DataFrame
@@ -43,11 +43,11 @@ def frame_hash(frame: pl.DataFrame) -> str:
 def priority(table: Table) -> list[int]:
     """Variables from the first to be published to the last: totals before details, large values before small.
 
-    A variable shown in several cells counts as the least deep of them; ties go by table and codes.
+    Those no offered cell shows are left out. A variable shown in several cells counts as the least deep of them; ties go by table and codes.
     """
     first = (
         table.cells.with_row_index("order")
-        .filter(pl.col("variable") >= 0)
+        .filter((pl.col("variable") >= 0) & pl.col("offered"))
         .group_by("variable")
         .agg(pl.col("depth").min(), pl.col("order").min())
     )
@@ -216,7 +216,9 @@ def protect(table: Table, rules: Rules) -> Pattern:
     """
     primary = find_primary(table, rules)
     published = choose(table, primary, rules)
-    status = np.where(primary.unsafe, "primary", np.where(published, "published", "secondary"))
+    offered = np.isin(np.arange(published.shape[0]), priority(table))
+    safe = np.where(published, "published", np.where(offered, "secondary", "unoffered"))
+    status = np.where(primary.unsafe, "primary", safe)
     names = [*status.tolist(), "empty"]
     cents, n = [*table.cents.tolist(), 0], [*primary.n.tolist(), 0]
     variable = table.cells["variable"].to_list()

@@ -1,6 +1,6 @@
 """From contributions to the linked tables of one statistic: cells, and the atoms they are sums of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Literal
@@ -14,6 +14,7 @@ MONEY: Final = pl.Decimal(24, 2)
 CENTS_LIMIT: Final = 2**62
 Kind = Literal["magnitude", "count"]
 Parents = Mapping[str, str | None]
+Offers = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,11 @@ class Table:
     Attributes
     ----------
     dims : all dimensions used by any table, in order of first use.
-    cells : one row per cell: ``table``, ``dims`` (``_T`` where totalled), ``depth`` (0 is the grand total)
-    and
-        ``variable`` (row of ``incidence``; -1 for an empty cell). Cells that sum the same atoms share a
-        variable.
-    atoms : non-empty combinations of leaf codes: ``atom``, ``dims``, ``cents`` (Int64, value × 100,
-    positive). parts : contributions summed by group: ``atom``, ``contributor``, ``observed``, ``cents``.
+    cells : one row per cell: ``table``, ``dims`` (``_T`` where totalled), ``depth`` (0 is the grand total),
+        ``offered`` (whether it may be published at all) and ``variable`` (row of ``incidence``; -1 for an empty
+        cell). Cells that sum the same atoms share a variable.
+    atoms : non-empty combinations of leaf codes: ``atom``, ``dims``, ``cents`` (Int64, value × 100, positive).
+    parts : contributions summed by group: ``atom``, ``contributor``, ``observed``, ``cents``.
     incidence : shape ``(variables, atoms)``, True where the variable includes the atom.
     hierarchies : parent of every code by dimension, as given.
     kind : ``magnitude`` (frequency and p% rule) or ``count`` (frequency rule only).
@@ -132,15 +132,20 @@ def _grid(
     shown: Sequence[tuple[str, int | None]],
     dims: Sequence[str],
     hierarchies: Mapping[str, Parents],
+    offers: Offers,
 ) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """All cells of one table, empty ones too, and the closures of its dimensions."""
     closures = [_closure(dim, level, hierarchies[dim]) for dim, level in shown]
-    grid = pl.DataFrame({"table": [name], "depth": [0]}, schema={"table": pl.String, "depth": pl.Int64})
+    grid = pl.DataFrame({"table": [name], "depth": [0], "offered": [True]}, schema_overrides={"depth": pl.Int64})
     for closure, (dim, _) in zip(closures, shown, strict=True):
         codes = closure.select(pl.col(f"{dim}__shown").alias(dim), f"{dim}__depth").unique().sort(dim)
-        grid = grid.join(codes, how="cross").with_columns(depth=pl.col("depth") + pl.col(f"{dim}__depth"))
+        grid = grid.join(codes, how="cross")
+        if dim in offers:
+            grid = grid.with_columns(offered=pl.col("offered") & pl.col(dim).is_in(list(offers[dim])))
+        else:
+            grid = grid.with_columns(depth=pl.col("depth") + pl.col(f"{dim}__depth"))
     rest = [pl.lit(TOTAL).alias(d) for d in dims if d not in dict(shown)]
-    return grid.with_columns(rest).select("table", *dims, "depth"), closures
+    return grid.with_columns(rest).select("table", *dims, "depth", "offered"), closures
 
 
 def _members(
@@ -173,11 +178,12 @@ def _cells(
     atoms: pl.DataFrame,
     dims: Sequence[str],
     hierarchies: Mapping[str, Parents],
+    offers: Offers,
 ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
     """Cells of all tables in order of table and codes, and the incidence of their variables."""
     grids, pairs = [], []
     for name in sorted(shown):
-        grid, closures = _grid(name, shown[name], dims, hierarchies)
+        grid, closures = _grid(name, shown[name], dims, hierarchies, offers)
         grids.append(grid)
         pairs.append(_members(atoms, name, shown[name], dims, closures))
     key = ["table", *dims]
@@ -202,6 +208,7 @@ def build_table(
     contributor: str,
     observed: str | None = None,
     kind: Kind = "magnitude",
+    offers: Offers | None = None,
 ) -> Table:
     """Cells of all tables and the atoms behind them.
 
@@ -222,6 +229,10 @@ def build_table(
         Column of the values; ``None`` counts every contribution as one.
     kind
         ``count`` for memberships: the dominance rule has no meaning there.
+    offers
+        By dimension, the codes (``_T`` too) that are published where a table shows the dimension; cells of its
+        other codes are protected where they are unsafe and never published. For dimensions that split a figure
+        into parts (a share's numerator): they count as no detail, so that ``depth`` leaves them out.
 
     Raises
     ------
@@ -236,7 +247,7 @@ def build_table(
         parts.group_by(dims).agg(pl.col("cents").sum()).sort(dims).with_row_index("atom") if dims else _single(parts)
     )
     atoms = atoms.with_columns(pl.col("atom").cast(pl.Int64))
-    cells, incidence = _cells(shown, atoms, dims, hierarchies)
+    cells, incidence = _cells(shown, atoms, dims, hierarchies, offers or {})
     linked = parts.join(atoms.select("atom", *dims), on=dims) if dims else parts.with_columns(atom=pl.lit(0, pl.Int64))
     digest = _hash(tables, kind, parts, dims)
     return Table(dims, cells, atoms, linked.drop(dims), incidence, hierarchies, kind, digest)
