@@ -6,6 +6,7 @@ BASE := .venv/.installed-base
 TEST := .venv/.installed-test
 SPARK := .venv/.installed-spark
 WORKERS ?= 2
+export OPENBLAS_NUM_THREADS ?= 1
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
 .PHONY: help setup setup-spark up test check docs bench bench-classifier prove clean lock

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from threadpoolctl import threadpool_limits
 
 from warehouse.connect import run_lock
 from warehouse.home import home
@@ -27,7 +28,8 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Stores"]:
         """Hold the run lock from the first asset of a run to its last."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with run_lock(self.root):
+        # Threads of linear algebra spin on matrices as small as ours: one is several times faster.
+        with run_lock(self.root), self.work.held(), threadpool_limits(limits=1, user_api="blas"):
             yield self
 
     @property

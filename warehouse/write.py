@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -39,12 +40,34 @@ def _clear(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     connection.execute(f"DROP {'VIEW' if views else 'TABLE'} IF EXISTS {name}")
 
 
+_HELD: dict[Path, duckdb.DuckDBPyConnection] = {}
+
+
 class WorkStore:
     """Tables of the pipeline between its assets; unit level, never opened by the web process."""
 
     def __init__(self, root: Path) -> None:
         self._path = root / "work.duckdb"
         root.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open: opening it for each table costs more than reading most of them. A run holds it to its end."""
+        if self._path in _HELD:
+            yield
+            return
+        with open_writable(self._path) as connection:
+            _HELD[self._path] = connection
+            try:
+                yield
+            finally:
+                del _HELD[self._path]
+
+    @contextmanager
+    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        held = _HELD.get(self._path)
+        with open_writable(self._path) if held is None else held.cursor() as connection:
+            yield connection
 
     @staticmethod
     def _checked(table: str) -> str:
@@ -69,7 +92,7 @@ class WorkStore:
         """
         name = self._checked(table)
         building = f"{name}{BUILDING}"
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             try:
                 rows = _write_aside(connection, building, frames)
@@ -99,7 +122,7 @@ class WorkStore:
         path = SQL / name.partition("_")[0] / f"{name}.sql"
         if not path.is_file():
             raise LookupError(f"no query {path.relative_to(SQL)}; add it, or make {name} by write")
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             query = path.read_text(encoding="utf-8")
             connection.begin()
@@ -111,7 +134,7 @@ class WorkStore:
     def alias(self, table: str, source: str) -> int:
         """Let ``table`` show what ``source`` holds, without a copy; its rows."""
         name, origin = self._checked(table), self._checked(source)
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             connection.begin()
             _clear(connection, name)
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {origin}")
@@ -127,7 +150,7 @@ class WorkStore:
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         picked = ", ".join(self._checked(column) for column in columns) or "*"
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             reader = connection.execute(f"SELECT {picked} FROM {name}").to_arrow_reader(rows)
             empty = True
@@ -150,7 +173,7 @@ class WorkStore:
         name = self._checked(table)
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             picked = ", ".join(self._checked(column) for column in columns) or "*"
             frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}").pl()
             return frame
@@ -164,7 +187,7 @@ class WorkStore:
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         picked = ", ".join(self._checked(column) for column in columns)
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             connection.register("wanted", keys.unique().to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()))
             query = f"SELECT {picked} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {key}"
             frame: pl.DataFrame = connection.sql(query).pl()
@@ -172,13 +195,13 @@ class WorkStore:
 
     def rows(self, table: str) -> int:
         """How many rows a table has."""
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             (count,) = connection.execute(f"SELECT count(*) FROM {self._checked(table)}").fetchall()[0]
         return int(count)
 
     def distinct(self, table: str, column: str) -> int:
         """How many different values a column has."""
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             query = f"SELECT count(DISTINCT {self._checked(column)}) FROM {self._checked(table)}"
             (count,) = connection.execute(query).fetchall()[0]
         return int(count)
@@ -187,11 +210,16 @@ class WorkStore:
         """Names of the tables there (and of what shows another one), sorted."""
         if not self._path.exists():
             return []
-        with open_writable(self._path) as connection:
+        with self._open() as connection:
             rows = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
             rows += connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
         return sorted(str(name) for (name,) in rows if not str(name).endswith(BUILDING))
 
     def exists(self, table: str) -> bool:
         """Whether a table is there."""
-        return table in self.tables()
+        return self._path.exists() and not table.endswith(BUILDING) and self._has(table)
+
+    def _has(self, table: str) -> bool:
+        query = "SELECT 1 FROM information_schema.tables WHERE table_name = $1 LIMIT 1"
+        with self._open() as connection:
+            return connection.execute(query, [table]).fetchone() is not None

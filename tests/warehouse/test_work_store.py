@@ -15,6 +15,16 @@ def frame(*numbers: int) -> pl.DataFrame:
     )
 
 
+@pytest.fixture(autouse=True, params=["opened each time", "held"])
+def _kept_open(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """All holds whether a run keeps the file open or not."""
+    if request.param == "held":
+        with WorkStore(tmp_path).held():
+            yield
+    else:
+        yield
+
+
 def test_chunks_in_and_out_keep_order_and_types(tmp_path: Path) -> None:
     store = WorkStore(tmp_path)
     assert store.write_stream("t", iter([frame(), frame(3, 1), frame(2)])) == 3
@@ -60,3 +70,11 @@ def test_no_rows_and_no_table(tmp_path: Path) -> None:
     assert [part.schema for part in store.batches("t")] == [frame().schema] and store.rows("t") == 0
     with pytest.raises(LookupError, match="no table absent"):
         list(store.batches("absent"))
+
+
+def test_what_is_held_is_let_go_and_another_store_is_another_file(tmp_path: Path) -> None:
+    other = WorkStore(tmp_path / "other")
+    with other.held(), other.held():
+        other.write("t", frame(1))
+        assert not WorkStore(tmp_path).exists("t") and other.exists("t")
+    assert other.tables() == ["t"] and not other.exists("t__incoming")

@@ -178,14 +178,34 @@ def _directions(view: _View, seed: int) -> tuple[FloatArray, NDArray[np.int64], 
     hidden, cells = view.distinct(np.isin(view.status, ("primary", "secondary")))
     merged = np.unique(np.vstack([published, hidden]), axis=1).astype(np.float64)
     rows, targets = merged[: published.shape[0]], merged[published.shape[0] :]
-    space = np.empty((0, merged.shape[1]))
-    if rows.size:
-        _, singular, right = np.linalg.svd(rows, full_matrices=False)
-        space = right[singular > singular[0] * 1e-10]
     random = np.random.default_rng(seed).standard_normal((merged.shape[1], PROBES))
+    left, rank = _unseen(rows, random)
+    return (targets @ left) / np.sqrt(targets.sum(axis=1, keepdims=True)), cells, rank
+
+
+def _unseen(rows: FloatArray, vectors: FloatArray) -> tuple[FloatArray, int]:
+    """What of ``vectors`` (columns) lies outside the row space of ``rows``, and the rank of ``rows``.
+
+    By the eigenvectors of the rows' Gram matrix, which is whole-numbered and much smaller than the rows. It squares the
+    singular values: should a small one be taken for zero, the rows still see the result, and singular vectors of the rows
+    themselves are used instead.
+    """
+    if not rows.size:
+        return vectors, 0
+    value, vector = np.linalg.eigh(rows @ rows.T)
+    kept = value > value[-1] * 1e-10
+    basis = vector[:, kept]
+    left = vectors
     for _ in range(2):
-        random -= space.T @ (space @ random)
-    return (targets @ random) / np.sqrt(targets.sum(axis=1, keepdims=True)), cells, int(space.shape[0])
+        left = left - rows.T @ (basis @ ((basis.T @ (rows @ left)) / value[kept][:, None]))
+    if np.abs(rows @ left).max(initial=0.0) < MOVED / 100:
+        return left, int(kept.sum())
+    _, singular, right = np.linalg.svd(rows, full_matrices=False)
+    space = right[singular > singular[0] * 1e-10]
+    left = vectors
+    for _ in range(2):
+        left = left - space.T @ (space @ left)
+    return left, int(space.shape[0])
 
 
 def _null_space(view: _View, moves: FloatArray, cells: NDArray[np.int64], rank: int) -> Check:
