@@ -9,10 +9,11 @@ from typing import Final
 
 import polars as pl
 
+from etl.clearing import clear_table
 from etl.dissemination import HIDDEN
 from etl.link import LEGAL_UNIT
 from etl.methods.demography import GROWTH_YEARS, SMALLEST_HIGH_GROWTH, SURVIVAL_YEARS, high_growth
-from etl.methods.disclosure import Rules, audit, build_table, protect
+from etl.methods.disclosure import Rules
 
 ALL, AI = "legal_units", "ai_enterprises"
 LINK_DAYS: Final = 366
@@ -127,19 +128,18 @@ def cleared_counts(
     metric is withheld where too few units are behind it, or too few are *not*. All are when the audit fails.
     """
     rows = micro.select(
-        "contributor", "n", *[pl.when(m).then(pl.lit(YES)).otherwise(pl.lit(NO)).alias(m) for m in metrics],
+        "contributor", pl.col("n").alias("value"), *[pl.when(m).then(pl.lit(YES)).otherwise(pl.lit(NO)).alias(m) for m in metrics],
         observed=pl.lit(True),
     )  # fmt: skip
-    table = build_table(
-        rows, {m: (m,) for m in metrics}, {m: {YES: None, NO: None} for m in metrics}, "n", "contributor",
-        "observed", kind="count",
-    )  # fmt: skip
-    pattern = protect(table, limits)
-    passed = audit(pattern, limits, seed=seed).passed
+    codes = {m: {YES: None, NO: None} for m in metrics}
+    cleared = clear_table(rows, {m: (m,) for m in metrics}, codes, limits, seed, kind="count")
     found = {}
     for metric in metrics:
-        own = pattern.frame.filter((pl.col("table") == metric) & (pl.col(metric) == YES))
-        found[metric] = (_count(micro.filter(metric)), passed and own["status"].item() not in HIDDEN)
+        own = cleared.frame.filter((pl.col("table") == metric) & (pl.col(metric) == YES))
+        found[metric] = (
+            _count(micro.filter(metric)),
+            cleared.certificate.passed and own["status"].item() not in HIDDEN,
+        )
     return found
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from etl.methods.disclosure import Certificate, Pattern, Rules, audit, build_table, protect
+from etl.clearing import clear_table
+from etl.methods.disclosure import Certificate, Rules
 from etl.methods.growth import yoy_expr
 from taxonomy.scheme import load_scheme
 from warehouse.catalogue import Indicator, load_datasets, load_yaml
@@ -30,12 +31,12 @@ class Cleared:
 
     indicator: str
     period: str
-    pattern: Pattern
+    frame: pl.DataFrame
     certificate: Certificate
 
     def cells(self) -> pl.DataFrame:
         """All cells, the hidden ones with their values: restricted."""
-        return self.pattern.frame.select("table", *DIMENSIONS, "value", "n", "status").with_columns(
+        return self.frame.select("table", *DIMENSIONS, "value", "n", "status").with_columns(
             indicator=pl.lit(self.indicator), period=pl.lit(self.period)
         )
 
@@ -75,12 +76,8 @@ def clear(contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: 
         rows = known.filter(pl.col("indicator") == indicator.id)
         for year in sorted(rows["ref_year"].unique().to_list()):
             micro = rows.filter(pl.col("ref_year") == year).select(*DIMENSIONS, "contributor", "value", "observed")
-            table = build_table(
-                micro, CUBES, hierarchies(), value="value", contributor="contributor", observed="observed",
-                kind=indicator.kind,
-            )  # fmt: skip
-            pattern = protect(table, limits)
-            yield Cleared(indicator.id, str(year), pattern, audit(pattern, limits, seed=seed))
+            cleared = clear_table(micro, CUBES, hierarchies(), limits, seed, kind=indicator.kind)
+            yield Cleared(indicator.id, str(year), cleared.frame, cleared.certificate)
 
 
 def model_shares(contributions: pl.DataFrame) -> pl.DataFrame:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from etl.clearing import ClearedTable, clear_table
 from etl.dissemination import DIMENSIONS, TOTAL, model_shares
 from etl.domains import INDICATOR, domain_parents
-from etl.methods.disclosure import Certificate, Rules, Table, audit, build_table, protect, separable
+from etl.methods.disclosure import Certificate, Rules, separable
 from etl.methods.disclosure.primary import dominated
 
 CUBES: Mapping[str, tuple[str, ...]] = {
@@ -39,12 +40,9 @@ def _branch(column: str = "ai_class") -> pl.Expr:
     return pl.col(column).str.slice(0, 1)
 
 
-def _table(micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]]) -> Table:
+def _cleared(micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]], limits: Rules, seed: int) -> ClearedTable:
     branches = dict.fromkeys(sorted(micro["ai_class"].unique().to_list()))
-    return build_table(
-        micro, cubes, {"ai_class": branches, "domain": domain_parents()}, value="value", contributor="contributor",
-        observed="observed", kind="magnitude",
-    )  # fmt: skip
+    return clear_table(micro, cubes, {"ai_class": branches, "domain": domain_parents()}, limits, seed)
 
 
 def _published(cells: pl.DataFrame, among: Sequence[str]) -> bool:
@@ -90,15 +88,15 @@ def clear_domains(
         rows = contributions.filter(pl.col("ref_year") == year)
         core = totals.filter(pl.col("period") == str(year))
         micro = rows.select(_branch(), "domain", "contributor", "value", "observed")
-        pattern = protect(_table(micro, CUBES), limits)
+        cleared = _cleared(micro, CUBES, limits, seed)
         shown: tuple[str, ...] = tuple(CUBES)
-        frame = pattern.frame
+        frame = cleared.frame
         if not _joint(rows, core, frame):
-            pattern = protect(_table(micro, {"core_domain_year": CUBES["core_domain_year"]}), limits)
-            own = pattern.frame.with_columns(ai_class=pl.lit(TOTAL)).select(frame.columns)
+            cleared = _cleared(micro, {"core_domain_year": CUBES["core_domain_year"]}, limits, seed)
+            own = cleared.frame.with_columns(ai_class=pl.lit(TOTAL)).select(frame.columns)
             shown = ("core_domain_year",) if _alone(rows, core, own) else ()
             frame = pl.concat([own, frame.filter(pl.col("table") != "core_domain_year")])
-        yield ClearedDomains(str(year), frame, audit(pattern, limits, seed=seed), shown)
+        yield ClearedDomains(str(year), frame, cleared.certificate, shown)
 
 
 def domain_certificates(cleared: Sequence[ClearedDomains]) -> dict[str, dict[str, object]]:

@@ -5,11 +5,12 @@ from typing import Final
 
 import polars as pl
 
+from etl.clearing import AUDIT_SEED, clear_table
 from etl.contract import load_contract
 from etl.dissemination import TOTAL
 from etl.domain_cubes import SAME_REVENUE
 from etl.domains import domain_codes
-from etl.methods.disclosure import Rules, build_table, protect
+from etl.methods.disclosure import Rules
 from etl.methods.membership import R30, THRESHOLDS, publishable, sensitivity
 from etl.quantities import membership_name, signed_share
 from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_intervals
@@ -78,16 +79,14 @@ def _rungs(units: pl.DataFrame, contributions: pl.DataFrame, shown: set[str], li
     for year in sorted(rows["ref_year"].unique().to_list()):
         if str(year) not in shown:
             continue
-        table = build_table(
-            rows.filter(pl.col("ref_year") == year), {"rung": ("rung",)}, {"rung": rung_parents()}, "value", "contributor",
-            "observed",
-        )  # fmt: skip
-        frame = protect(table, limits).frame
+        own = rows.filter(pl.col("ref_year") == year)
+        cleared = clear_table(own, {"rung": ("rung",)}, {"rung": rung_parents()}, limits, AUDIT_SEED)
+        frame, passed = cleared.frame, cleared.certificate.passed
         total = float(frame.filter(pl.col("rung") == TOTAL)["value"].item())
         for rung, value, status in frame.select("rung", pl.col("value").cast(pl.Float64), "status").iter_rows():
             if rung in (TOTAL, ANSWERS, MODELS) or status == "empty":
                 continue
-            hidden = status != "published"
+            hidden = status != "published" or not passed
             yield (
                 "ai_share_rung", rung, str(year), None if hidden else round(value / total, 4), None, None,
                 *(WITHHELD if hidden else ("", "")),

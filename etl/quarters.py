@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.clearing import clear_table
 from etl.methods.benchmark.denton import denton
-from etl.methods.disclosure import Certificate, Rules, audit, build_table, protect
+from etl.methods.disclosure import Certificate, Rules
 from etl.methods.growth.rates import RateRow, growth_rates
 from etl.methods.periods import Period, parse
 
@@ -115,11 +116,9 @@ def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: Rules
     for year in sorted(rows["year"].unique().to_list()):
         own = rows.filter(pl.col("year") == year)
         codes: dict[str, str | None] = dict.fromkeys(sorted(own["quarter"].unique().to_list()))
-        table = build_table(own, {"quarters": ("quarter",)}, {"quarter": codes}, "value", "contributor", "observed")
-        pattern = protect(table, limits)
-        certificate = audit(pattern, limits, seed=seed)
-        open_cells = bool(pattern.frame["status"].is_in(["published", "empty"]).all())
-        found[year] = (certificate.passed and open_cells, certificate)
+        cleared = clear_table(own, {"quarters": ("quarter",)}, {"quarter": codes}, limits, seed)
+        open_cells = bool(cleared.frame["status"].is_in(["published", "empty"]).all())
+        found[year] = (cleared.certificate.passed and open_cells, cleared.certificate)
     return found
 
 
@@ -133,11 +132,8 @@ def safe_periods(rows: pl.DataFrame, limits: Rules, seed: int) -> set[str]:
         "contributor", "period", value=pl.col("value").cast(MONEY).abs(), observed=pl.lit(True)
     ).drop_nulls()
     for (period,), own in typed.group_by("period", maintain_order=True):
-        table = build_table(
-            own, {"total": ("period",)}, {"period": {str(period): None}}, "value", "contributor", "observed"
-        )
-        pattern = protect(table, limits)
-        if pattern.frame["status"].is_in(["published"]).all() and audit(pattern, limits, seed=seed).passed:
+        cleared = clear_table(own, {"total": ("period",)}, {"period": {str(period): None}}, limits, seed)
+        if cleared.frame["status"].is_in(["published"]).all() and cleared.certificate.passed:
             found.add(str(period))
     return found
 

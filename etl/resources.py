@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from threadpoolctl import threadpool_limits
 
+from etl.remember import Memory, remembering
 from warehouse.connect import run_lock
 from warehouse.home import home
 from warehouse.write import WorkStore
@@ -29,8 +30,10 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Hold the run lock from the first asset of a run to its last."""
         self.root.mkdir(parents=True, exist_ok=True)
         # Threads of linear algebra spin on matrices as small as ours: one is several times faster.
-        with run_lock(self.root), self.work.held(), threadpool_limits(limits=1, user_api="blas"):
+        memory = Memory(self.root / "cache" / "results", read=not is_full(context))
+        with run_lock(self.root), self.work.held(), threadpool_limits(limits=1, user_api="blas"), remembering(memory):
             yield self
+            memory.purge()
 
     @property
     def root(self) -> Path:
@@ -67,9 +70,9 @@ def as_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> 
     return context.run.tags.get(AS_OF_TAG) or datetime.now(CITY_TIME).date().isoformat()
 
 
-def is_full(context: dg.AssetExecutionContext) -> bool:
+def is_full(context: dg.AssetExecutionContext | dg.InitResourceContext) -> bool:
     """Whether everything is to be computed again, whatever has not changed."""
-    return context.run.tags.get(FULL_TAG) == "true"
+    return context.run is not None and context.run.tags.get(FULL_TAG) == "true"
 
 
 def official_asked_by(context: dg.AssetExecutionContext) -> str:

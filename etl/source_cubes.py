@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import polars as pl
 
+from etl.clearing import AUDIT_SEED, clear_table
 from etl.dissemination import HIDDEN
-from etl.methods.disclosure import Rules, audit, build_table, protect
+from etl.methods.disclosure import Rules
 from etl.source_family import MONEY, Codes, Family, contributions, families, parents
 from etl.source_plan import Cluster, Plan, Quantity
 from etl.source_quality import stratified_cv, too_few_sampled
@@ -15,7 +15,6 @@ from etl.source_rows import NOT_STATED, Placed, Received, check_columns, coded, 
 from etl.source_sums import TOTAL, distinct_cells, plain_cells, rollups
 from warehouse.catalogue import Dataset, MetadataError
 
-SEED: Final = 20221101
 Finding = Mapping[str, object]
 
 
@@ -51,15 +50,8 @@ def _protected(
     micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: Rules
 ) -> tuple[pl.DataFrame, Finding]:
     """``table, dims, parts, value, status`` of one quantity and period, and the audit's public findings."""
-    tables = family.tables()
-    used = list(dict.fromkeys(c for dims in tables.values() for c in dims))
-    table = build_table(
-        micro.select(*used, "contributor", "value", "observed"), tables, {k: known[k] for k in used},
-        value="value", contributor="contributor", observed="observed", kind=family.kind,
-        offers=family.offers(),
-    )  # fmt: skip
-    pattern = protect(table, limits)
-    return pattern.frame.drop("n"), audit(pattern, limits, seed=SEED).public_dict()
+    cleared = clear_table(micro, family.tables(), known, limits, AUDIT_SEED, kind=family.kind, offers=family.offers())
+    return cleared.frame.drop("n"), cleared.certificate.public_dict()
 
 
 def _once(rows: pl.DataFrame, family: Family, codes: Codes, limit: int) -> tuple[pl.DataFrame, pl.DataFrame | None]:

@@ -60,7 +60,7 @@ def distinct_cells(rows: pl.DataFrame, family: Family, codes: Codes, limit: int)
         return None
     parts = []
     for name, shown in family.tables().items():
-        counted = rollups(rows.select(unit, "contributor", *shown), shown).group_by(shown)
+        counted = rollups(rows.select(unit, "contributor", *shown), shown).group_by(shown, maintain_order=True)
         cells = counted.agg(value=pl.col(unit).n_unique().cast(MONEY), n=pl.col("contributor").n_unique())
         total = pl.all_horizontal(pl.col(d) == TOTAL for d in shown)
         status = (

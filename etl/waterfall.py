@@ -6,7 +6,7 @@ what became of the units, protected, and audited together with the core cubes of
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, TOTAL, hierarchies
 from etl.methods.disclosure import Certificate, Pattern, Rules, Table, audit, build_table, protect
 from etl.methods.disclosure.secondary import frame_hash
 from etl.methods.growth.decomposition import COMPONENTS, Waterfall, assignments, decompose, link_groups
+from etl.remember import as_json, from_json, remembered
 
 INDICATORS: Final = ("ai_revenue", "ai_enterprises")
 CAME, WENT = "came", "went"
@@ -238,6 +239,23 @@ def clear_year(
     ``micro`` as :func:`_micro` shapes it, ``core`` the protected cells of the indicator and year. Where the joint audit
     fails by branch, city totals alone are tried, then nothing is shown.
     """
+    parts = (indicator, kind, year, micro, core, limits, seed)
+
+    def make() -> dict[str, pl.DataFrame]:
+        status, certificate, level = _clear_year(kind, micro, core, limits, seed)
+        rows = [(*key, value) for key, value in status.items()]
+        frame = pl.DataFrame(rows, schema=["flow", "code", "component", "status"], orient="row")
+        return {"status": frame, "certificate": as_json({"level": level, "certificate": certificate.as_dict()})}
+
+    found = remembered("waterfall", parts, make)
+    said = cast(dict[str, Any], from_json(found["certificate"]))
+    status = {(flow, code, component): s for flow, code, component, s in found["status"].iter_rows()}
+    return ClearedYear(indicator, year, status, Certificate(**said["certificate"]), said["level"])
+
+
+def _clear_year(
+    kind: str, micro: pl.DataFrame, core: pl.DataFrame, limits: Rules, seed: int
+) -> tuple[dict[tuple[str, str, str], str], Certificate, str]:
     branch = pl.col("ai_class").is_in(micro.select(_branch().unique()).to_series().implode())
     at_city = (pl.col("district") == TOTAL) & (pl.col("size") == TOTAL) & (pl.col("table") == "core_leaf_year")
     hidden = core.filter(at_city & branch & pl.col("status").is_in(HIDDEN))["ai_class"].to_list()
@@ -263,7 +281,7 @@ def clear_year(
     for name in FLOWS:
         own_rows = flows.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
         status |= {(name, code, component): s for code, component, s in own_rows.iter_rows()}
-    return ClearedYear(indicator, year, status, certificate, level)
+    return status, certificate, level
 
 
 def clear_changes(

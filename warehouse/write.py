@@ -181,7 +181,7 @@ class WorkStore:
     def matching(self, table: str, columns: Sequence[str], keys: pl.Series) -> pl.DataFrame:
         """Rows of a table whose column of the name of ``keys`` holds one of them, without reading the others whole.
 
-        Sorted by that column. LookupError if there is no such table.
+        Sorted by that column and the columns asked for. LookupError if there is no such table.
         """
         name, key = self._checked(table), self._checked(keys.name)
         if not self.exists(name):
@@ -189,7 +189,7 @@ class WorkStore:
         picked = ", ".join(self._checked(column) for column in columns)
         with self._open() as connection:
             connection.register("wanted", keys.unique().to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()))
-            query = f"SELECT {picked} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {key}"
+            query = f"SELECT {picked} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {key}, {picked}"
             frame: pl.DataFrame = connection.sql(query).pl()
             return frame
 

@@ -12,6 +12,7 @@ from etl.assets.collect import receipt_table, table_name
 from etl.assets.editing import SUMMARY as EDITING
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.classifier_quality import keep, report_of
+from etl.clearing import AUDIT_SEED
 from etl.contract import list_contracts
 from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
 from etl.domain_cubes import CUBES as DOMAIN_CUBES
@@ -45,7 +46,6 @@ DOMAIN_CERTIFICATE = "disseminate_domain__log_certificate"
 QUANTITY = "disseminate_core__cell_quantity"
 DOMAIN_CONTRIBUTION = "analyse_domain__est_contribution_year"
 RELEASE = "disseminate_city__log_release"
-AUDIT_SEED = 20221101
 CORRESPONDENCES = ("ai_2026__gbt4754_2017",)
 
 

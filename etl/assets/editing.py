@@ -8,11 +8,12 @@ import polars as pl
 from etl.assets.collect import table_name
 from etl.contract import load_contract
 from etl.dissemination import rules
-from etl.editing import edit_source, lost
+from etl.editing import Edited, edit_source, lost
 from etl.editing_plan import REGISTER, EditingPlan, Other, edited_sources, load_plan
 from etl.editing_table import SourceEdited, editing_table
 from etl.edits import load_edits
 from etl.progress import step
+from etl.remember import remembered
 from etl.resources import Stores
 from warehouse.write import WorkStore
 
@@ -78,6 +79,14 @@ def _checks(
     )
 
 
+def _edited(received: pl.DataFrame, plan: EditingPlan, others: dict[str, pl.DataFrame]) -> Edited:
+    def make() -> dict[str, pl.DataFrame]:
+        done = edit_source(received, plan, load_edits(plan.source_id), others)
+        return {"rows": done.rows, "changes": done.changes, "followup": done.followup}
+
+    return Edited(**remembered("edit", (plan.source_id, received, others), make))
+
+
 def build_editing_asset(plan: EditingPlan) -> dg.AssetsDefinition:
     """The editing asset of one source."""
     source, name = plan.source_id, rows_table(plan.source_id)
@@ -95,7 +104,7 @@ def build_editing_asset(plan: EditingPlan) -> dg.AssetsDefinition:
         with step(name) as notes:
             work = stores.work
             received = work.read(table_name(source))
-            done = edit_source(received, plan, load_edits(source), _others(work, plan, received["uscc"]))
+            done = _edited(received, plan, _others(work, plan, received["uscc"]))
             work.write(name, done.rows)
             work.write(flag_table(source), done.changes)
             work.write(followup_table(source), done.followup)

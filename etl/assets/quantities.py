@@ -7,7 +7,6 @@ import polars as pl
 
 from etl.assets.analyse import CONTRIBUTION
 from etl.assets.disseminate import (
-    AUDIT_SEED,
     DOMAIN_CERTIFICATE,
     DOMAIN_CONTRIBUTION,
     DOMAIN_PROTECTED,
@@ -15,11 +14,13 @@ from etl.assets.disseminate import (
     QUANTITY,
 )
 from etl.assets.process import UNIT_YEAR
+from etl.clearing import AUDIT_SEED
 from etl.dissemination import HIDDEN, rules
 from etl.domain_cubes import CUBES, SAME_REVENUE, clear_domains, domain_certificates
 from etl.domains import domain_contributions
 from etl.progress import step
 from etl.quantity_table import quantity_rows
+from etl.remember import remembered
 from etl.resources import Stores
 
 
@@ -93,10 +94,9 @@ def quantity_quality(stores: Stores) -> dg.MaterializeResult:  # type: ignore[ty
     """What readers may know of how much hangs on the threshold, the evidence and the imputation."""
     with step(QUANTITY) as notes:
         work = stores.work
-        rows = quantity_rows(
-            work.read(UNIT_YEAR), work.read(CONTRIBUTION), work.read(PROTECTED), work.read(DOMAIN_PROTECTED),
-            rules(stores.root / "secret" / "disclosure.yaml"),
-        )  # fmt: skip
+        inputs = tuple(work.read(t) for t in (UNIT_YEAR, CONTRIBUTION, PROTECTED, DOMAIN_PROTECTED))
+        limits = rules(stores.root / "secret" / "disclosure.yaml")
+        rows = remembered("quantity", (*inputs, limits), lambda: {"rows": quantity_rows(*inputs, limits)})["rows"]
         work.write(QUANTITY, rows)
         notes.append(f"{rows.height} figures, {rows['value'].null_count()} withheld")
         return dg.MaterializeResult(metadata={"rows": rows.height})

@@ -9,10 +9,11 @@ import polars as pl
 
 from etl.assets.analyse import CONTRIBUTION
 from etl.assets.collect import receipt_table, superseded_table, table_name
-from etl.assets.disseminate import AUDIT_SEED, PROTECTED, QUANTITY
+from etl.assets.disseminate import PROTECTED, QUANTITY
 from etl.assets.editing import SUMMARY as EDITING
 from etl.assets.editing import rows_table
 from etl.assets.process import UNIT_YEAR
+from etl.clearing import AUDIT_SEED
 from etl.compact import compact
 from etl.contract import list_contracts
 from etl.demography import AI_FROM, demography_rows
@@ -34,6 +35,7 @@ from etl.monitor import (
 from etl.process_quality import process_rows
 from etl.progress import step
 from etl.quarters import Quarters, quarterly
+from etl.remember import remembered
 from etl.resources import Stores, as_of
 from etl.series_tables import (
     CLIMATE_TABLE,
@@ -141,7 +143,8 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
         register, places = _legal_units(work, delta["uscc"].unique())
         units = work.read(UNIT_YEAR, ["uscc", "ref_year", "membership", "employed_persons"])
         links = work.read(table_name("unit_links"))
-        rows = demography_rows(register, places, delta, links, units, _limits(stores), AUDIT_SEED)
+        inputs = (register, places, delta, links, units, _limits(stores), AUDIT_SEED)
+        rows = remembered("demography", inputs, lambda: {"rows": demography_rows(*inputs)})["rows"]
         work.write(DEMOGRAPHY, rows)
         hidden = rows.filter(pl.col("conf_status") == "C").height
         notes.append(f"{rows.height} figures, {hidden} withheld")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from etl.methods.registry import method
@@ -66,18 +65,16 @@ def ratio_by_strata(
         open_units = np.isnan(ratio)
         if not open_units.any():
             break
-        frame = pl.DataFrame({"h": labels, "y": numerator, "x": denominator, "r": responded})
-        totals = (
-            frame.filter("r")
-            .sort("h", maintain_order=True)
-            .group_by("h", maintain_order=True)
-            .agg(pl.col("y").sum(), pl.col("x").sum(), pl.len().alias("n"))
-            .filter((pl.col("n") >= min_respondents) & (pl.col("x") > 0))
+        names, code = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+        # Added up in the order of the rows: the same to the last bit whatever runs in parallel.
+        y, x, count = (
+            np.bincount(code[responded], weights=w[responded], minlength=names.size)
+            for w in (numerator, denominator, np.ones(n))
         )
-        joined = frame.select("h").join(totals, on="h", how="left", maintain_order="left")
-        found = open_units & joined["n"].is_not_null().to_numpy()
-        values = (joined["y"] / joined["x"]).to_numpy()
-        ratio[found] = values[found]
+        enough = (count >= min_respondents) & (x > 0)
+        values = np.divide(y, x, out=np.full(names.size, np.nan), where=enough)
+        found = open_units & enough[code]
+        ratio[found] = values[code][found]
         level_used[found] = level
-        respondents[found] = joined["n"].fill_null(0).to_numpy()[found]
+        respondents[found] = count[code][found].astype(np.int64)
     return StratumRatio(ratio, level_used, respondents)
