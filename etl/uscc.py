@@ -57,12 +57,14 @@ def problem_codes(codes: pl.Series) -> npt.NDArray[np.int8]:
 
     ``codes`` is a String series of length n, already normalised; the result has shape ``(n,)``.
     """
-    sizes = codes.str.len_bytes().fill_null(-1).to_numpy()
+    named = codes.alias("code").to_frame()
+    sizes = named.select(pl.col("code").str.len_bytes().cast(pl.Int64).fill_null(-1)).to_series().to_numpy()
     result = np.where(sizes < 0, 0, 1).astype(np.int8)
     rows = np.flatnonzero(sizes == LENGTH)
     if rows.size == 0:
         return result
-    joined = "".join(codes.gather(rows).to_list()).encode()
+    whole = codes if rows.size == len(codes) else codes.gather(rows)
+    joined = "".join(whole.to_list()).encode()
     signs = np.frombuffer(joined, dtype=np.uint8).reshape(rows.size, LENGTH)
     values = _VALUE[signs]
     org = _ORG_VALUE[signs[:, 8:16]] @ _ORG_WEIGHTS % 11

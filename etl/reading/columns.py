@@ -1,7 +1,8 @@
 """Contract columns as polars expressions: text → value and flags, all columns of a block step by step together."""
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import zip_longest
 from typing import Final
 
@@ -113,10 +114,49 @@ def _verdict(column: Column) -> Plan:
     return [flags, [pl.when(~bad).then(value).alias(column.to)], limits]
 
 
+class Held:
+    """A contract as a key of a cache: contracts hold mappings, so they are told apart by identity."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+
+    def __hash__(self) -> int:
+        return id(self.contract)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Held) and other.contract is self.contract
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """The plans of a contract's columns: text by whether all cells are ASCII, values and verdicts, codes."""
+
+    texts: dict[bool, list[Plan]]
+    codes: Plan
+    values: list[Plan]
+    verdicts: list[Plan]
+    is_ascii: pl.Expr
+
+
+@lru_cache(maxsize=256)
+def _plans(held: Held) -> _Plans:
+    columns = held.contract.columns
+    expressions = [c for c in columns if c.type != "date" and not _is_code(c)]
+    folded = pl.col([c.header for c in columns if not _is_free(c)] or [columns[0].header])
+    return _Plans(
+        {ascii_only: [_text(c, ascii_only) for c in columns] for ascii_only in (False, True)},
+        [[uscc.normalise(pl.col(TEXT + c.to)).alias(c.to) for c in columns if _is_code(c)]],
+        [_number(c) if c.type in ("int", "decimal") else _checked_text(c) for c in expressions],
+        [_verdict(c) for c in columns],
+        (folded.str.len_bytes() == folded.str.len_chars()).all(),
+    )
+
+
 def _then(frame: pl.LazyFrame, plans: Sequence[Plan]) -> pl.LazyFrame:
     """The first steps of all plans, then the second ones …"""
     for steps in zip_longest(*plans, fillvalue=()):
-        frame = frame.with_columns([expression for step in steps for expression in step])
+        if found := [expression for step in steps for expression in step]:
+            frame = frame.with_columns(found)
     return frame
 
 
@@ -124,12 +164,16 @@ def _texts(contract: Contract, raw: pl.DataFrame) -> pl.DataFrame:
     """Trimmed text of each column, null where the file lacks the column; codes normalised besides."""
     absent = [pl.lit(None, pl.String).alias(c.header) for c in contract.columns if c.header not in raw.columns]
     raw = raw.with_columns(absent) if absent else raw
-    folded = pl.col([c.header for c in contract.columns if not _is_free(c)] or [contract.columns[0].header])
-    is_ascii = raw.select((folded.str.len_bytes() == folded.str.len_chars()).all()).row(0, named=True)
-    plans = [_text(c, is_ascii.get(c.header, False)) for c in contract.columns]
+    made = _plans(Held(contract))
+    is_ascii = raw.select(made.is_ascii).row(0, named=True)
+    plans = [made.texts[is_ascii.get(c.header, False)][at] for at, c in enumerate(contract.columns)]
     first = raw.lazy().select([expression for plan in plans for expression in plan[0]])
-    codes: Plan = [[uscc.normalise(pl.col(TEXT + c.to)).alias(c.to) for c in contract.columns if _is_code(c)]]
-    return _then(_then(first, [plan[1:] for plan in plans]), [codes]).collect()
+    return collect(_then(_then(first, [plan[1:] for plan in plans]), [made.codes]))
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """The frame as planned: the steps are in order already, and most files are smaller than the search for a better one."""
+    return frame.collect(optimizations=pl.QueryOptFlags.none())
 
 
 def judged(contract: Contract, raw: pl.DataFrame) -> pl.LazyFrame:
@@ -137,14 +181,9 @@ def judged(contract: Contract, raw: pl.DataFrame) -> pl.LazyFrame:
 
     ``raw`` has text columns named by the contract's headers; flags other than ``bad:`` exist where the contract asks.
     """
-    texts = _texts(contract, raw)
+    texts, made = _texts(contract, raw), _plans(Held(contract))
     apart = [series for c in contract.columns for series in _apart(c, texts)]
-    plans = [
-        _number(c) if c.type in ("int", "decimal") else _checked_text(c)
-        for c in contract.columns
-        if c.type != "date" and not _is_code(c)
-    ]
-    return _then(_then(texts.with_columns(apart).lazy(), plans), [_verdict(c) for c in contract.columns])
+    return _then(_then(texts.with_columns(apart).lazy(), made.values), made.verdicts)
 
 
 def expectation(column: Column) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
 from etl.contract import Column, Contract, RowRule
-from etl.reading.columns import BAD, HIGH, LOW, MISSING, expectation, judged
+from etl.reading.columns import BAD, HIGH, LOW, MISSING, Held, collect, expectation, judged
 
 ROW: Final = "__row"
 ISSUE: Final = {
@@ -92,19 +93,45 @@ def _issues(check: _Check, where: pl.Series, shown: pl.Series) -> pl.DataFrame:
     )
 
 
-def _found(
-    contract: Contract, raw: pl.DataFrame, frame: pl.DataFrame, rules: list[_Check], again: _Check
-) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Checks:
+    """What is looked at in a contract's rows: cells, then contradictions (with their flags), then keys that come again."""
+
+    cells: tuple[_Check, ...]
+    rules: tuple[_Check, ...]
+    again: _Check
+    broken: tuple[pl.Expr, ...]
+
+
+@lru_cache(maxsize=256)
+def _checks(held: Held) -> _Checks:
+    contract = held.contract
+    rules = tuple(
+        _Check(f"rule:{at}", rule.columns[0], rule.expectation, "行内矛盾 / contradiction")
+        for at, rule in enumerate(contract.rules)
+    )
+    key = contract.own_key
+    unique = f"同一文件中 {'+'.join(key)} 唯一 / unique key in a file"
+    return _Checks(
+        tuple(check for column in contract.columns for check in _column_checks(column)),
+        rules,
+        _Check("again:", key[0], unique, "重复记录，保留第一条 / duplicate, the first is kept"),
+        tuple(_broken(contract, r).alias(check.flag) for r, check in zip(contract.rules, rules, strict=True)),
+    )
+
+
+def _found(contract: Contract, raw: pl.DataFrame, frame: pl.DataFrame, checks: _Checks) -> pl.DataFrame:
     """The issues of all checks, by row and identifier; only flags that are set somewhere are looked at."""
-    own = [check for column in contract.columns for check in _column_checks(column)]
-    counts = frame.select(pl.col([check.flag for check in (*own, *rules, again)]).sum()).row(0, named=True)
-    empty = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+    rows = (*checks.rules, checks.again)
+    counts = frame.select(pl.col([check.flag for check in (*checks.cells, *rows)]).sum()).row(0, named=True)
     found = [pl.DataFrame(schema=ISSUE)]
-    for check in own:
+    for check in checks.cells:
         if counts[check.flag]:
             header = contract.column(check.identifier).header
-            found.append(_issues(check, frame[check.flag], raw[header] if header in raw.columns else empty))
-    found += [_issues(c, frame[c.flag], frame[c.identifier]) for c in (*rules, again) if counts[c.flag]]
+            absent = header not in raw.columns
+            cells = pl.Series([None], dtype=pl.String).new_from_index(0, raw.height) if absent else raw[header]
+            found.append(_issues(check, frame[check.flag], cells))
+    found += [_issues(check, frame[check.flag], frame[check.identifier]) for check in rows if counts[check.flag]]
     return pl.concat(found).sort(ROW, "identifier", maintain_order=True) if len(found) > 1 else found[0]
 
 
@@ -113,15 +140,9 @@ def type_rows(contract: Contract, raw: pl.DataFrame, seen: Seen | None = None) -
 
     ``seen`` holds the keys of the blocks of the same file that came before.
     """
-    rules = [
-        _Check(f"rule:{at}", rule.columns[0], rule.expectation, "行内矛盾 / contradiction")
-        for at, rule in enumerate(contract.rules)
-    ]
-    broken = [_broken(contract, rule).alias(check.flag) for rule, check in zip(contract.rules, rules, strict=True)]
+    checks = _checks(Held(contract))
     row = pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW)
-    frame = judged(contract, raw).with_columns(row, *broken).collect()
-    key = list(contract.own_key)
-    unique = f"同一文件中 {'+'.join(key)} 唯一 / unique key in a file"
-    again = _Check("again:", key[0], unique, "重复记录，保留第一条 / duplicate, the first is kept")
-    frame = frame.with_columns((seen or Seen()).duplicates(frame.select(key)).alias(again.flag))
-    return Typed(frame.select([c.to for c in contract.columns] + [ROW]), _found(contract, raw, frame, rules, again))
+    frame = collect(judged(contract, raw).with_columns(row, *checks.broken))
+    again = (seen or Seen()).duplicates(frame.select(contract.own_key))
+    frame = frame.with_columns(again.alias(checks.again.flag))
+    return Typed(frame.select([c.to for c in contract.columns] + [ROW]), _found(contract, raw, frame, checks))
