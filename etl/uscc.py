@@ -47,15 +47,9 @@ for _authority, _kinds in _KINDS.items():
         _PAIR_OK[ord(_authority), ord(_kind)] = True
 
 
-def nfkc(texts: pl.Series) -> pl.Series:
-    """NFKC form of each text; ASCII stands for itself, which is most codes and numbers and costs nothing."""
-    plain = bool((texts.str.len_bytes() == texts.str.len_chars()).all())
-    return texts if plain else texts.str.normalize("NFKC")
-
-
-def normalise(codes: pl.Series) -> pl.Series:
-    """Half-width, upper-case, without white space: the harmless part of what people type."""
-    return nfkc(codes).str.replace_all(r"\s+", "").str.to_uppercase()
+def normalise(codes: pl.Expr) -> pl.Expr:
+    """Upper-case and without white space: the harmless part of what people type. ``codes`` is text in NFKC form."""
+    return codes.str.replace_all(r"\s+", "").str.to_uppercase()
 
 
 def problem_codes(codes: pl.Series) -> npt.NDArray[np.int8]:
@@ -63,12 +57,14 @@ def problem_codes(codes: pl.Series) -> npt.NDArray[np.int8]:
 
     ``codes`` is a String series of length n, already normalised; the result has shape ``(n,)``.
     """
-    result = np.zeros(len(codes), dtype=np.int8)
-    result[(codes.str.len_bytes() != LENGTH).fill_null(False).to_numpy()] = 1
-    rows = np.flatnonzero((codes.str.len_bytes() == LENGTH).fill_null(False).to_numpy())
+    named = codes.alias("code").to_frame()
+    sizes = named.select(pl.col("code").str.len_bytes().cast(pl.Int64).fill_null(-1)).to_series().to_numpy()
+    result = np.where(sizes < 0, 0, 1).astype(np.int8)
+    rows = np.flatnonzero(sizes == LENGTH)
     if rows.size == 0:
         return result
-    joined = "".join(codes.gather(rows).to_list()).encode()
+    whole = codes if rows.size == len(codes) else codes.gather(rows)
+    joined = "".join(whole.to_list()).encode()
     signs = np.frombuffer(joined, dtype=np.uint8).reshape(rows.size, LENGTH)
     values = _VALUE[signs]
     org = _ORG_VALUE[signs[:, 8:16]] @ _ORG_WEIGHTS % 11

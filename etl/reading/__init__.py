@@ -13,7 +13,7 @@ from etl.contract import Contract
 from etl.reading.bulk import blocks, suits
 from etl.reading.database import Query, fetch
 from etl.reading.raw import LINE, FileRefused, Raw, read_raw
-from etl.reading.typed import ROW, Seen, type_rows
+from etl.reading.typed import ROW, Seen, Typed, type_rows
 
 QUARANTINE: Final = {
     "source_id": pl.String, "file": pl.String, "sheet": pl.String, "line": pl.Int64, "key": pl.String,
@@ -92,32 +92,42 @@ class Part:
 def _judge(contract: Contract, file: str, raw: Raw, seen: Seen) -> Part:
     """Type a block and set the rows apart that do not fit."""
     typed = type_rows(contract, raw.frame, seen)
-    key = contract.own_key
-    bad_rows = typed.issues[ROW].unique()
-    heads = {c.to: c.header for c in contract.columns}
-    context = raw.frame.select(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW),
-        pl.col(LINE).alias("line"),
-        pl.struct(pl.exclude(LINE)).alias("cells"),
-    ).filter(pl.col(ROW).is_in(bad_rows.implode()))
-    context = context.with_columns(row_json=pl.col("cells").struct.json_encode()).drop("cells")
-    keys = typed.frame.select(
-        ROW, pl.concat_str([pl.col(k).cast(pl.String).fill_null("?") for k in key], separator="|").alias("key")
+    rows_in, ragged = raw.frame.height + len(raw.ragged), _ragged(contract, raw, file)
+    if typed.issues.height == 0:
+        return Part(typed.frame.drop(ROW), ragged, rows_in)
+    bad_rows = typed.issues[ROW].unique().implode()
+    quarantine = pl.concat([_refused_rows(contract, file, raw, typed, bad_rows), ragged])
+    return Part(typed.frame.filter(~pl.col(ROW).is_in(bad_rows)).drop(ROW), quarantine, rows_in)
+
+
+def _refused_rows(contract: Contract, file: str, raw: Raw, typed: Typed, bad_rows: pl.Series) -> pl.DataFrame:
+    """The issues with place, key and text of their rows, in the columns of ``QUARANTINE``."""
+    row = pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW)
+    context = (
+        raw.frame.with_columns(row)
+        .filter(pl.col(ROW).is_in(bad_rows))
+        .select(
+            ROW,
+            pl.col(LINE).alias("line"),
+            pl.struct(pl.exclude(LINE, ROW)).struct.json_encode().alias("row_json"),
+        )
     )
-    issues = (
+    keys = typed.frame.filter(pl.col(ROW).is_in(bad_rows)).select(
+        ROW,
+        pl.concat_str([pl.col(k).cast(pl.String).fill_null("?") for k in contract.own_key], separator="|").alias("key"),
+    )
+    return (
         typed.issues.join(context, on=ROW, how="left", maintain_order="left")
         .join(keys, on=ROW, how="left", maintain_order="left")
         .with_columns(
             source_id=pl.lit(contract.id),
             file=pl.lit(file),
             sheet=pl.lit(raw.sheet, pl.String),
-            column=pl.col("identifier").replace(heads),
+            column=pl.col("identifier").replace({c.to: c.header for c in contract.columns}),
         )
         .select(QUARANTINE.keys())
+        .cast(QUARANTINE)  # type: ignore[arg-type]
     )
-    quarantine = pl.concat([issues.cast(QUARANTINE), _ragged(contract, raw, file)])  # type: ignore[arg-type]
-    good = typed.frame.filter(~pl.col(ROW).is_in(bad_rows.implode())).drop(ROW)
-    return Part(good, quarantine, raw.frame.height + len(raw.ragged))
 
 
 def read_parts(contract: Contract, path: Path) -> Iterator[Part]:

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,43 +89,56 @@ def _joined_heads(rows: Sequence[Sequence[Any]]) -> list[str]:
 
 def is_footnote(contract: Contract, cells: Sequence[Any]) -> bool:
     """Whether a row is a note below the table (注：…, 填表人：…)."""
-    texts = [str(c).strip() for c in cells if c is not None and str(c).strip()]
-    return bool(texts) and len(texts) <= 2 and texts[0].startswith(contract.file.footnote)
+    texts = 0
+    for cell in cells:
+        text = "" if cell is None else str(cell).strip()
+        if text:
+            texts += 1
+            if texts > 2 or (texts == 1 and not text.startswith(contract.file.footnote)):
+                return False
+    return texts > 0
 
 
-def _frames(contract: Contract, rows: Iterator[tuple[int, Sequence[Any]]], place: dict[int, str], width: int) -> Raw:
-    names = list(place.values())
-    schema = {LINE: pl.Int64, **dict.fromkeys(names, pl.String)}
+def _filled(name: str, head: str) -> pl.Expr:
+    """A text column under the contract's head, null where a cell is empty."""
+    return pl.when(pl.col(name) != "").then(pl.col(name)).alias(head)
+
+
+def _no_rows() -> FileRefused:
+    return FileRefused("没有数据行；请检查是否为空表 / no data rows; check that the right file was sent")
+
+
+def _table(lines: list[int], rows: list[list[str]], place: dict[int, str]) -> pl.DataFrame:
+    """Rows of cells as columns; a row may be shorter than the head."""
+    depth = max(place) + 1
+    columns = list(zip(*(row if len(row) >= depth else row + [""] * (depth - len(row)) for row in rows), strict=False))
+    texts = [pl.Series(name, columns[position], dtype=pl.String) for position, name in place.items()]
+    frame = pl.DataFrame([pl.Series(LINE, lines, dtype=pl.Int64), *texts])
+    return frame.with_columns(_filled(name, name) for name in place.values())
+
+
+def _frames(contract: Contract, rows: Iterable[tuple[int, list[str]]], place: dict[int, str], width: int) -> Raw:
     parts: list[pl.DataFrame] = []
     ragged: list[tuple[int, tuple[str, ...]]] = []
     lines: list[int] = []
-    columns: list[list[Any]] = [[] for _ in place]
-
-    def flush() -> None:
-        if lines:
-            parts.append(pl.DataFrame([lines, *columns], schema=schema))
-            lines.clear()
-            for column in columns:
-                column.clear()
-
+    kept: list[list[str]] = []
     for line, cells in rows:
         if not any(cells) or is_footnote(contract, cells):
             continue
         if len(cells) > width and any(cells[width:]):
-            ragged.append((line, tuple(str(c or "") for c in cells)))
+            ragged.append((line, tuple(cells)))
             continue
         lines.append(line)
-        for column, position in zip(columns, place, strict=True):
-            column.append(cells[position] or None if position < len(cells) else None)
+        kept.append(cells)
         if len(lines) >= CHUNK:
-            flush()
-            lines, columns = [], [[] for _ in place]
+            parts.append(_table(lines, kept, place))
+            lines, kept = [], []
     if lines:
-        parts.append(pl.DataFrame([lines, *columns], schema=schema))
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
-    if frame.height == 0 and not ragged:
-        raise FileRefused("没有数据行；请检查是否为空表 / no data rows; check that the right file was sent")
-    return Raw(frame, None, tuple(ragged))
+        parts.append(_table(lines, kept, place))
+    if not parts and not ragged:
+        raise _no_rows()
+    schema = {LINE: pl.Int64, **dict.fromkeys(place.values(), pl.String)}
+    return Raw(pl.concat(parts) if parts else pl.DataFrame(schema=schema), None, tuple(ragged))
 
 
 def wrong_encoding(contract: Contract) -> FileRefused:
@@ -171,12 +185,7 @@ def _csv(contract: Contract, path: Path) -> Raw:
             break
     at, place = find_head(contract, head)
     width = max(len(numbered[at][1]), max(place) + 1)
-
-    def data() -> Iterator[tuple[int, list[str]]]:
-        yield from numbered[at + 1 :]
-        yield from stream
-
-    return _frames(contract, data(), place, width)
+    return _frames(contract, chain(numbered[at + 1 :], stream), place, width)
 
 
 def _xlsx(contract: Contract, path: Path) -> Raw:
@@ -197,23 +206,46 @@ def _xlsx(contract: Contract, path: Path) -> Raw:
         raise FileRefused(
             "不是完整的 xlsx 文件（可能被截断）；请重新导出 / not a complete xlsx file (truncated?); export it again"
         ) from error
-    rows = table.rows()
     first = 1 + _leading_blank_rows(path, name)
-    at, place = find_head(contract, rows)
-    numbered = ((first + i, rows[i]) for i in range(at + 1, len(rows)))
-    raw = _frames(contract, numbered, place, table.width)
-    return Raw(raw.frame, name, raw.ragged)
+    at, place = find_head(contract, table.head(contract.file.header_search + contract.file.header_rows).rows())
+    return Raw(_below(contract, table, first, at, place), name)
+
+
+def _below(contract: Contract, table: pl.DataFrame, first: int, at: int, place: dict[int, str]) -> pl.DataFrame:
+    """The rows below row ``at`` of a sheet that starts in line ``first``, without blank ones and footnotes."""
+    cells = pl.all()
+    texts = table.cast(pl.String).slice(at + 1)
+    marked = texts.select(
+        pl.any_horizontal(cells != "").fill_null(False).alias("any"),
+        pl.sum_horizontal(cells.str.contains(r"[^\s\x00-\x1f]").fill_null(False)).alias("words"),
+    )
+    kept = marked["any"].to_numpy(writable=True)
+    for row in (marked["words"] <= 2).arg_true():
+        kept[row] = kept[row] and not is_footnote(contract, texts.row(row))
+    lines = pl.int_range(first + at + 1, first + at + 1 + pl.len(), dtype=pl.Int64).alias(LINE)
+    heads = [_filled(table.columns[position], head) for position, head in place.items()]
+    frame = texts.select(lines, *heads).filter(pl.Series(kept))
+    if frame.height == 0:
+        raise _no_rows()
+    return frame
 
 
 def _leading_blank_rows(path: Path, sheet: str) -> int:
-    """Rows above the first used one (the reader starts there; line numbers must not)."""
-    from openpyxl import load_workbook
+    """Rows above the first used one (the reader starts there; line numbers must not).
 
-    book = load_workbook(path, read_only=True)
-    try:
-        return max(book[sheet].min_row - 1, 0)
-    finally:
-        book.close()
+    Only the sheet's own statement of its dimension is read, not its cells, nor the texts of the workbook.
+    """
+    from openpyxl.reader.excel import ExcelReader
+    from openpyxl.worksheet._reader import WorkSheetParser
+
+    reader = ExcelReader(path, read_only=True)
+    with reader.archive:
+        reader.read_manifest()
+        reader.read_workbook()
+        target = next(rel.target for found, rel in reader.parser.find_sheets() if found.name == sheet)
+        with reader.archive.open(target) as source:
+            bounds = WorkSheetParser(source, []).parse_dimensions()
+    return 0 if bounds is None else max(bounds[1] - 1, 0)
 
 
 def read_raw(contract: Contract, path: Path) -> Raw:
