@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from etl.in_order import added
 from etl.link import SURVEY_BRANCHES, residual_leaf
 from etl.quantities import BASE
 from etl.strata import variable
@@ -57,7 +58,7 @@ def activity_view(units: pl.DataFrame, indicator: Indicator) -> pl.DataFrame:
             .otherwise(pl.col(f"ai_share_{name}_estimate").fill_null(0.0) * pl.col(BASE))
         )
         parts.append(_long(units, units.select(leaf).to_series(), units.select(value).to_series(), units["is_signed"]))
-    placed = pl.sum_horizontal(pl.col(f"ai_share_{name}_estimate").fill_null(0.0) for name in SURVEY_BRANCHES)
+    placed = added(pl.col(f"ai_share_{name}_estimate").fill_null(0.0) for name in SURVEY_BRANCHES)
     rest = units.filter(~pl.col("responded")).with_columns(left=pl.col("ai_share_estimate") - placed)
     rest = rest.filter(pl.col("left") > ROUNDING)
     parts.append(_long(rest, rest["leaf"], rest["left"] * rest[BASE], rest["is_signed"]))

@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from etl.collect_cache import FileCache
+from etl.collect_cache import FileCache, delivery_key
 from etl.contract import Contract
 from etl.reading import (
     QUARANTINE,
@@ -111,6 +111,24 @@ def _picked(contract: Contract, files: Sequence[Path]) -> list[Path]:
     return [p for p in files if periods.get(p, newest) == newest]
 
 
+def received_files(contract: Contract, inbox: Path) -> list[Path]:
+    """The files of a source that are read, in order of their names."""
+    return _picked(contract, _received(inbox))
+
+
+def delivery(contract: Contract, inbox: Path, root: Path) -> str:
+    """Key of what lies in the inbox (:func:`etl.collect_cache.delivery_key`); empty where a database is asked instead."""
+    try:
+        return "" if query_of(root, contract) else delivery_key(contract, received_files(contract, inbox))
+    except FileRefused:
+        return ""
+
+
+def kept_quarantine(folder: Path, receipt: FileReceipt) -> bool:
+    """Whether the rows set aside from a file are still where they were put."""
+    return receipt.rows_quarantined == 0 or (folder / receipt.source_id / f"{receipt.file}.parquet").is_file()
+
+
 def _merge(contract: Contract, results: Sequence[ReadResult]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of all files, and those another file replaced: a later correction wins, else what the contract says."""
     types = schema(contract)
@@ -159,7 +177,7 @@ def collect_source(contract: Contract, inbox: Path, quarantine: Path, cache: Fil
     folder = quarantine / contract.id
     results: list[ReadResult] = []
     receipts: list[FileReceipt] = []
-    for path in _picked(contract, _received(inbox)):
+    for path in received_files(contract, inbox):
         try:
             result = _read(contract, path, cache)
         except FileRefused as error:
@@ -176,12 +194,14 @@ def collect_source(contract: Contract, inbox: Path, quarantine: Path, cache: Fil
 
 
 def collect_into(
-    contract: Contract, inbox: Path, quarantine: Path, store: WorkStore, table: str, root: Path | None = None
-) -> Collected:
+    contract: Contract, inbox: Path, quarantine: Path, store: WorkStore, table: str, root: Path | None = None, *,
+    fresh: bool = False,
+) -> Collected:  # fmt: skip
     """As :func:`collect_source`, with the accepted rows in ``table`` of the work store instead of in ``frame``.
 
     A single large file, and a source that ``sources.yaml`` in ``root`` takes from a database, go there block by block;
-    the table is replaced only when something could be used. ``frame`` has the columns and no row.
+    the table is replaced only when something could be used. ``frame`` has the columns and no row. ``fresh``: every file is
+    read anew.
     """
     folder = quarantine / contract.id
     try:
@@ -190,10 +210,10 @@ def collect_into(
         return _nothing(contract, refused(contract, f"sql_{contract.id}", "", str(error)), folder, store, table)
     if query is not None:
         return _collect_stream(contract, query.name, query_parts(contract, query), folder, store, table)
-    paths = _picked(contract, _received(inbox))
+    paths = received_files(contract, inbox)
     if len(paths) == 1 and suits(contract, paths[0]):
         return _collect_stream(contract, paths[0], read_parts(contract, paths[0]), folder, store, table)
-    cache = FileCache(root / "cache" / "collect", contract) if root is not None else None
+    cache = FileCache(root / "cache" / "collect", contract, fresh=fresh) if root is not None else None
     collected = collect_source(contract, inbox, quarantine, cache)
     if any(r.status == "accepted" for r in collected.receipts) or not store.exists(table):
         store.write(table, collected.frame)

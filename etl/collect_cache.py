@@ -7,6 +7,7 @@ are unit level and live under the installation like the work store; entries no r
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -31,14 +32,26 @@ def _reader_digest() -> str:
     return found.hexdigest()
 
 
-class FileCache:
-    """Read results of one source's files under ``folder``."""
+def _base(contract: Contract) -> str:
+    """Hash of the contract and of the code that reads by it."""
+    own = (SOURCES / contract.id / "contract.yaml").read_bytes() if (SOURCES / contract.id).is_dir() else b""
+    return hashlib.sha256(own + repr(contract).encode() + _reader_digest().encode()).hexdigest()
 
-    def __init__(self, folder: Path, contract: Contract) -> None:
+
+def delivery_key(contract: Contract, paths: Sequence[Path]) -> str:
+    """What a source's rows are made from: names and content of its files, the contract, the code that reads."""
+    found = hashlib.sha256(_base(contract).encode())
+    for path in paths:
+        found.update(f"{path.name}|{digest(path)}\n".encode())
+    return found.hexdigest()
+
+
+class FileCache:
+    """Read results of one source's files under ``folder``; ``fresh``: every file is read anew, and kept."""
+
+    def __init__(self, folder: Path, contract: Contract, *, fresh: bool = False) -> None:
         self._folder = folder / contract.id
-        self._contract = contract
-        own = (SOURCES / contract.id / "contract.yaml").read_bytes() if (SOURCES / contract.id).is_dir() else b""
-        self._base = hashlib.sha256(own + repr(contract).encode() + _reader_digest().encode()).hexdigest()
+        self._base, self._fresh = _base(contract), fresh
         self._used: set[str] = set()
 
     def _key(self, path: Path, sha256: str) -> str:
@@ -49,6 +62,8 @@ class FileCache:
     def get(self, path: Path) -> ReadResult | None:
         """What the file held when it was read before; None if it has to be read (a damaged entry counts as none)."""
         key = self._key(path, digest(path))
+        if self._fresh:
+            return None
         try:
             receipt = FileReceipt(**json.loads((self._folder / f"{key}.json").read_text(encoding="utf-8")))
             frame = pl.read_ipc(self._folder / f"{key}.rows")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from etl.in_order import added
 from etl.quantities import ARTICLES, domain_columns
 from etl.strata import floats, structure_strata
 from taxonomy.scheme import load_scheme
@@ -61,7 +62,7 @@ def _profiles(units: pl.DataFrame) -> pl.DataFrame:
         answered = units["domain_answered"] & (total > 0).fill_null(False)
         parts.append(pl.select(pl.when(answered).then(own).otherwise(rate).alias(code)).to_series())
     wide = units.select(*UNIT, is_answer="domain_answered").with_columns(parts)
-    inside = pl.sum_horizontal(list(columns))
+    inside = added(map(pl.col, columns))
     wide = wide.with_columns(pl.col(list(columns)) / pl.max_horizontal(inside, 1.0))
     wide = wide.with_columns((1.0 - inside).clip(0.0).alias(OTHER))
     return wide.unpivot(

@@ -56,7 +56,12 @@ def run_table(receipts: Sequence[pl.DataFrame], contracts: Sequence[Contract]) -
             "is_public": [c.is_public for c in contracts],
         }
     )
-    return pl.concat(receipts).join(titles, on="source_id", how="left").sort("source_id", "file")
+    return (
+        pl.concat(receipts)
+        .drop("delivery", strict=False)
+        .join(titles, on="source_id", how="left")
+        .sort("source_id", "file")
+    )
 
 
 def quality_table(

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from etl.domains import OTHER, domain_parents
+from etl.in_order import added
 from etl.methods.share import FloatArray, imputed_total, ratio_draws
 from etl.quantities import ARTICLES, BASE, answers, domain_columns, half_unit, main_to_operating
 from etl.strata import MIN_RESPONDENTS, floats, model_strata, structure_strata
@@ -89,7 +90,7 @@ def _answered_parts(units: pl.DataFrame) -> dict[str, FloatArray]:
     parts = {}
     for article in ARTICLES:
         names = [column for code, column in domain_columns().items() if parents[code] == article]
-        value = floats(units.select(pl.sum_horizontal(pl.col(names).cast(pl.Float64).fill_null(0.0))).to_series())
+        value = floats(units.select(added(pl.col(n).cast(pl.Float64).fill_null(0.0) for n in names)).to_series())
         parts[article] = np.where(blank, np.nan, value)
     # The form lets the parts exceed the whole by its rounding.
     inside = np.sum(list(parts.values()), axis=0)

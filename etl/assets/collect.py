@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from etl.collect import Collected, collect_into
+from etl.collect import Collected, collect_into, delivery, kept_quarantine
 from etl.contract import Contract, list_contracts
 from etl.progress import step
-from etl.resources import Stores, as_of
+from etl.reading import FileReceipt
+from etl.resources import Stores, as_of, is_full
+from warehouse.write import WorkStore
 
 GROUP = "collect"
 
@@ -29,8 +32,8 @@ def superseded_table(source_id: str) -> str:
     return f"collect_{source_id}__log_superseded"
 
 
-def receipts_frame(collected: Collected) -> pl.DataFrame:
-    """File receipts as a table: what came, what was taken, what was refused and why."""
+def receipts_frame(collected: Collected, key: str) -> pl.DataFrame:
+    """File receipts as a table: what came, what was taken, what was refused and why; ``delivery``: key of all of them."""
     schema = {
         "source_id": pl.String,
         "file": pl.String,
@@ -43,7 +46,48 @@ def receipts_frame(collected: Collected) -> pl.DataFrame:
         "message": pl.String,
     }
     rows = [{name: getattr(receipt, name) for name in schema} for receipt in collected.receipts]
-    return pl.DataFrame(rows, schema=schema).sort("source_id", "file")
+    return pl.DataFrame(rows, schema=schema).with_columns(delivery=pl.lit(key)).sort("source_id", "file")
+
+
+def standing(contract: Contract, work: WorkStore, quarantine: Path, key: str) -> Collected | None:
+    """What was collected before, if it was made from this delivery and was taken whole; a refusal is looked at every night.
+
+    The receipts are written last and forgotten first: a night that was cut off leaves none, and the files are read again.
+    """
+    table, replaced = receipt_table(contract.id), superseded_table(contract.id)
+    if not key or not work.exists(table) or not work.exists(table_name(contract.id)):
+        return None
+    rows = work.read(table)
+    if (
+        rows.is_empty()
+        or "delivery" not in rows.columns
+        or set(rows["delivery"]) != {key}
+        or set(rows["status"]) != {"accepted"}
+    ):
+        return None
+    receipts = tuple(FileReceipt(**row) for row in rows.drop("delivery").iter_rows(named=True))
+    if not all(kept_quarantine(quarantine, r) for r in receipts):
+        return None
+    superseded = work.read(replaced) if work.exists(replaced) else pl.DataFrame()
+    return Collected(pl.DataFrame(), pl.DataFrame(), receipts, superseded)
+
+
+def _collected(contract: Contract, inbox: Path, stores: Stores, *, fresh: bool) -> Collected:
+    """Rows of the delivery in the work store, with receipts, and what another return replaced."""
+    work, name = stores.work, table_name(contract.id)
+    key = delivery(contract, inbox, stores.root)
+    before = None if fresh else standing(contract, work, stores.quarantine, key)
+    if before is not None:
+        return before
+    if work.exists(receipt_table(contract.id)):
+        work.write(receipt_table(contract.id), work.read(receipt_table(contract.id)).clear())
+    collected = collect_into(contract, inbox, stores.quarantine, work, name, stores.root, fresh=fresh)
+    replaced = collected.superseded
+    if replaced.height or work.exists(superseded_table(contract.id)):
+        empty = None if replaced.width else work.read(superseded_table(contract.id)).clear()
+        work.write(superseded_table(contract.id), replaced if empty is None else empty)
+    work.write(receipt_table(contract.id), receipts_frame(collected, key))
+    return collected
 
 
 def _check_results(contract: Contract, collected: Collected, kept: int, today: date) -> Iterable[dg.AssetCheckResult]:
@@ -97,17 +141,10 @@ def build_collect_asset(contract: Contract) -> dg.AssetsDefinition:
         with step(name) as notes:
             work = stores.work
             inbox = stores.inbox(context) / contract.id
-            collected = collect_into(contract, inbox, stores.quarantine, work, name, stores.root)
+            collected = _collected(contract, inbox, stores, fresh=is_full(context))
             kept = work.rows(name)
             if kept and not any(r.status == "accepted" for r in collected.receipts):
                 notes.append("没有可用的新文件，沿用上次接收的数据 / no usable file, last accepted rows kept")
-            work.write(receipt_table(contract.id), receipts_frame(collected))
-            if collected.superseded.height or work.exists(superseded_table(contract.id)):
-                replaced = collected.superseded
-                work.write(
-                    superseded_table(contract.id),
-                    replaced if replaced.width else work.read(superseded_table(contract.id)).clear(),
-                )
             if collected.superseded.height:
                 notes.append(f"{collected.superseded.height:,} rows replaced by corrected or later returns")
             quarantined = sum(r.rows_quarantined for r in collected.receipts)
