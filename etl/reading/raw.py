@@ -99,22 +99,16 @@ def is_footnote(contract: Contract, cells: Sequence[Any]) -> bool:
     return texts > 0
 
 
-def _filled(name: str, head: str) -> pl.Expr:
-    """A text column under the contract's head, null where a cell is empty."""
-    return pl.when(pl.col(name) != "").then(pl.col(name)).alias(head)
-
-
 def _no_rows() -> FileRefused:
     return FileRefused("没有数据行；请检查是否为空表 / no data rows; check that the right file was sent")
 
 
 def _table(lines: list[int], rows: list[list[str]], place: dict[int, str]) -> pl.DataFrame:
-    """Rows of cells as columns; a row may be shorter than the head."""
+    """Rows of cells as columns, null where a cell is empty; a row may be shorter than the head."""
     depth = max(place) + 1
     columns = list(zip(*(row if len(row) >= depth else row + [""] * (depth - len(row)) for row in rows), strict=False))
-    texts = [pl.Series(name, columns[position], dtype=pl.String) for position, name in place.items()]
-    frame = pl.DataFrame([pl.Series(LINE, lines, dtype=pl.Int64), *texts])
-    return frame.with_columns(_filled(name, name) for name in place.values())
+    texts = [pl.Series(n, [cell or None for cell in columns[at]], dtype=pl.String) for at, n in place.items()]
+    return pl.DataFrame([pl.Series(LINE, lines, dtype=pl.Int64), *texts])
 
 
 def _frames(contract: Contract, rows: Iterable[tuple[int, list[str]]], place: dict[int, str], width: int) -> Raw:
@@ -223,7 +217,8 @@ def _below(contract: Contract, table: pl.DataFrame, first: int, at: int, place: 
     for row in (marked["words"] <= 2).arg_true():
         kept[row] = kept[row] and not is_footnote(contract, texts.row(row))
     lines = pl.int_range(first + at + 1, first + at + 1 + pl.len(), dtype=pl.Int64).alias(LINE)
-    heads = [_filled(table.columns[position], head) for position, head in place.items()]
+    found = {head: pl.col(table.columns[position]) for position, head in place.items()}
+    heads = [pl.when(cell != "").then(cell).alias(head) for head, cell in found.items()]
     frame = texts.select(lines, *heads).filter(pl.Series(kept))
     if frame.height == 0:
         raise _no_rows()
