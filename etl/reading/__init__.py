@@ -68,7 +68,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_CLEAN: Final = pl.DataFrame(schema=QUARANTINE)
+
+
 def _ragged(contract: Contract, raw: Raw, file: str) -> pl.DataFrame:
+    if not raw.ragged:
+        return _CLEAN
     rows = [
         {
             "source_id": contract.id, "file": file, "sheet": raw.sheet, "line": line, "key": None, "column": None,
@@ -94,10 +99,10 @@ def _judge(contract: Contract, file: str, raw: Raw, seen: Seen) -> Part:
     typed = type_rows(contract, raw.frame, seen)
     rows_in, ragged = raw.frame.height + len(raw.ragged), _ragged(contract, raw, file)
     if typed.issues.height == 0:
-        return Part(typed.frame.drop(ROW), ragged, rows_in)
+        return Part(typed.frame, ragged, rows_in)
     bad_rows = typed.issues[ROW].unique().implode()
     quarantine = pl.concat([_refused_rows(contract, file, raw, typed, bad_rows), ragged])
-    return Part(typed.frame.filter(~pl.col(ROW).is_in(bad_rows)).drop(ROW), quarantine, rows_in)
+    return Part(typed.frame.filter(~pl.col(ROW).is_in(bad_rows)), quarantine, rows_in)
 
 
 def _refused_rows(contract: Contract, file: str, raw: Raw, typed: Typed, bad_rows: pl.Series) -> pl.DataFrame:
@@ -157,8 +162,9 @@ def _parts(contract: Contract, file: str, raws: Iterable[tuple[str | None, Raw]]
     seen: dict[str | None, Seen] = {}
     for period, raw in raws:
         part = _judge(contract, file, raw, seen.setdefault(period, Seen()))
-        frame = part.frame.with_columns(period_value(contract, str(period)))
-        yield Part(compact(frame.select(contract.identifiers)), part.quarantine, part.rows_in)
+        own = [column.to for column in contract.columns]
+        frame = part.frame.select(*own, *period_value(contract, str(period)))
+        yield Part(compact(frame), part.quarantine, part.rows_in)
 
 
 def period_value(contract: Contract, period: str) -> list[pl.Expr]:
@@ -194,8 +200,11 @@ def read_file(contract: Contract, path: Path) -> ReadResult:
         If the file as a whole cannot be used.
     """
     parts = list(read_parts(contract, path))
-    good = pl.concat([part.frame for part in parts])
-    quarantine = pl.concat([part.quarantine for part in parts]).sort("line", "identifier")
+    good, quarantine = parts[0].frame, parts[0].quarantine
+    if len(parts) > 1:
+        good, quarantine = pl.concat(p.frame for p in parts), pl.concat(p.quarantine for p in parts)
+    if quarantine.height:
+        quarantine = quarantine.sort("line", "identifier")
     receipt = accepted(contract, path, sum(part.rows_in for part in parts), good.height)
     return ReadResult(good, quarantine, receipt)
 

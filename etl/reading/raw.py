@@ -56,7 +56,8 @@ def find_head(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[int, d
     Raises
     ------
     FileRefused
-        If no row (or pair of rows) holds every column the contract requires; names those missing in the best one.
+        If no row (or pair of rows) holds every column the contract requires (names those missing in the best one), or the
+        row holds one of them twice.
     """
     needed = {c.header for c in contract.columns if not c.optional}
     depth = contract.file.header_rows
@@ -64,12 +65,19 @@ def find_head(contract: Contract, rows: Sequence[Sequence[Any]]) -> tuple[int, d
     for top in range(min(len(rows), contract.file.header_search)):
         found = _place(contract, _joined_heads(rows[top : top + depth]))
         if needed <= set(found.values()):
-            return top + depth - 1, found
+            return top + depth - 1, _once(found)
         best = max(best, set(found.values()), key=len)
     missing = "、".join(c.header for c in contract.columns if c.header in needed - best)
     raise FileRefused(
         f"缺少列 {missing}；请按表式补齐后重报 / columns missing: {missing}; complete the form and send it again"
     )
+
+
+def _once(place: dict[int, str]) -> dict[int, str]:
+    doubled = "、".join(name for name in dict.fromkeys(place.values()) if list(place.values()).count(name) > 1)
+    if doubled:
+        raise FileRefused(f"列 {doubled} 出现两次；请只留一列 / columns {doubled} come twice; leave one of them")
+    return place
 
 
 def _joined_heads(rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -99,22 +107,16 @@ def is_footnote(contract: Contract, cells: Sequence[Any]) -> bool:
     return texts > 0
 
 
-def _filled(name: str, head: str) -> pl.Expr:
-    """A text column under the contract's head, null where a cell is empty."""
-    return pl.when(pl.col(name) != "").then(pl.col(name)).alias(head)
-
-
 def _no_rows() -> FileRefused:
     return FileRefused("没有数据行；请检查是否为空表 / no data rows; check that the right file was sent")
 
 
 def _table(lines: list[int], rows: list[list[str]], place: dict[int, str]) -> pl.DataFrame:
-    """Rows of cells as columns; a row may be shorter than the head."""
+    """Rows of cells as columns, null where a cell is empty; a row may be shorter than the head."""
     depth = max(place) + 1
     columns = list(zip(*(row if len(row) >= depth else row + [""] * (depth - len(row)) for row in rows), strict=False))
-    texts = [pl.Series(name, columns[position], dtype=pl.String) for position, name in place.items()]
-    frame = pl.DataFrame([pl.Series(LINE, lines, dtype=pl.Int64), *texts])
-    return frame.with_columns(_filled(name, name) for name in place.values())
+    texts = [pl.Series(n, [cell or None for cell in columns[at]], dtype=pl.String) for at, n in place.items()]
+    return pl.DataFrame([pl.Series(LINE, lines, dtype=pl.Int64), *texts])
 
 
 def _frames(contract: Contract, rows: Iterable[tuple[int, list[str]]], place: dict[int, str], width: int) -> Raw:
@@ -206,13 +208,12 @@ def _xlsx(contract: Contract, path: Path) -> Raw:
         raise FileRefused(
             "不是完整的 xlsx 文件（可能被截断）；请重新导出 / not a complete xlsx file (truncated?); export it again"
         ) from error
-    first = 1 + _leading_blank_rows(path, name)
     at, place = find_head(contract, table.head(contract.file.header_search + contract.file.header_rows).rows())
-    return Raw(_below(contract, table, first, at, place), name)
+    return Raw(_below(contract, table, at, place), name)
 
 
-def _below(contract: Contract, table: pl.DataFrame, first: int, at: int, place: dict[int, str]) -> pl.DataFrame:
-    """The rows below row ``at`` of a sheet that starts in line ``first``, without blank ones and footnotes."""
+def _below(contract: Contract, table: pl.DataFrame, at: int, place: dict[int, str]) -> pl.DataFrame:
+    """The rows below row ``at`` (counted from 0) of a sheet read from its first line, without blank ones and footnotes."""
     cells = pl.all()
     texts = table.cast(pl.String).slice(at + 1)
     marked = texts.select(
@@ -222,30 +223,13 @@ def _below(contract: Contract, table: pl.DataFrame, first: int, at: int, place: 
     kept = marked["any"].to_numpy(writable=True)
     for row in (marked["words"] <= 2).arg_true():
         kept[row] = kept[row] and not is_footnote(contract, texts.row(row))
-    lines = pl.int_range(first + at + 1, first + at + 1 + pl.len(), dtype=pl.Int64).alias(LINE)
-    heads = [_filled(table.columns[position], head) for position, head in place.items()]
+    lines = pl.int_range(at + 2, at + 2 + pl.len(), dtype=pl.Int64).alias(LINE)
+    found = {head: pl.col(table.columns[position]) for position, head in place.items()}
+    heads = [pl.when(cell != "").then(cell).alias(head) for head, cell in found.items()]
     frame = texts.select(lines, *heads).filter(pl.Series(kept))
     if frame.height == 0:
         raise _no_rows()
     return frame
-
-
-def _leading_blank_rows(path: Path, sheet: str) -> int:
-    """Rows above the first used one (the reader starts there; line numbers must not).
-
-    Only the sheet's own statement of its dimension is read, not its cells, nor the texts of the workbook.
-    """
-    from openpyxl.reader.excel import ExcelReader
-    from openpyxl.worksheet._reader import WorkSheetParser
-
-    reader = ExcelReader(path, read_only=True)
-    with reader.archive:
-        reader.read_manifest()
-        reader.read_workbook()
-        target = next(rel.target for found, rel in reader.parser.find_sheets() if found.name == sheet)
-        with reader.archive.open(target) as source:
-            bounds = WorkSheetParser(source, []).parse_dimensions()
-    return 0 if bounds is None else max(bounds[1] - 1, 0)
 
 
 def read_raw(contract: Contract, path: Path) -> Raw:

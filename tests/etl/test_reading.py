@@ -136,6 +136,35 @@ def test_lines_are_exact_after_a_cell_with_a_line_break(tmp_path: Path) -> None:
     assert result.frame["business_scope"].to_list() == ["甲\n乙\n丙"]
 
 
+def test_an_amount_of_any_length_is_kept_aside(tmp_path: Path) -> None:
+    rows = [register_row(GOOD[0]), register_row(GOOD[1], **{"注册资本(万元)": "9" * 30})]
+    result = read_file(REGISTER, write_register(tmp_path, rows))
+    assert result.frame["uscc"].to_list() == [GOOD[0]]
+    assert result.quarantine.select("line", "identifier", "value").rows() == [(3, "registered_capital_cny", "9" * 30)]
+
+
+def test_lines_of_a_sheet_count_blank_rows_above_and_between(tmp_path: Path) -> None:
+    heads = ["统一社会信用代码", "单位详细名称", "主营业务收入", "人工智能业务收入/合计"]
+    heads += [c.header for c in SURVEY.columns if not c.optional and c.header not in heads]
+    path = tmp_path / "ai_survey_annual_2025.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("年报")
+        book.add_worksheet("说明").write(0, 0, "另一张表")
+        for column, head in enumerate(heads):
+            above, _, below = head.partition("/")
+            sheet.write(5, column, above)
+            sheet.write(6, column, below)
+        for line, cells in ((8, (GOOD[0], "甲", "x")), (9, ("　", "注：乙")), (11, ("填表人：丙", "丁"))):
+            sheet.write_row(line, 0, cells)
+        sheet.write_row(12, 0, ("填表人：丙", "丁", "1"))
+    result = read_file(SURVEY, path)
+    assert result.receipt.rows_in == 2, "notes and blank rows are no data"
+    wrong = result.quarantine.filter(pl.col("reason").str.starts_with("值不符合要求"))
+    assert wrong.select("line", "identifier", "sheet").rows()[:2] == [
+        (9, "main_revenue_cny", "年报"), (13, "uscc", "年报"),
+    ]  # fmt: skip
+
+
 def test_duplicates_and_surplus_cells_are_kept_aside(tmp_path: Path) -> None:
     rows = [register_row(GOOD[0]), register_row(GOOD[0], 单位名称="同码另名"), register_row(GOOD[1]) + ",多,余"]
     result = read_file(REGISTER, write_register(tmp_path, rows))
@@ -180,6 +209,14 @@ def test_a_broken_file_is_refused_whole_with_one_sentence(
     assert receipt.status == "refused" and says in receipt.message and "\n" not in receipt.message
     assert collected.frame.height == 0 and dict(collected.frame.schema) == schema(load_contract(source))
     assert json.loads((quarantine / source / f"{name}.refused.json").read_text())["message"] == receipt.message
+
+
+def test_a_head_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    path = write_register(tmp_path, [register_row(GOOD[0]) + ",重名"])
+    text = path.read_bytes().decode("gb18030").replace(",".join(HEADS), ",".join([*HEADS, "单位名称"]))
+    path.write_bytes(text.encode("gb18030"))
+    with pytest.raises(FileRefused, match=r"单位名称 .*twice"):
+        read_file(REGISTER, path)
 
 
 def test_a_truncated_xlsx_is_refused(tmp_path: Path) -> None:
