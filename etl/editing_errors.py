@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from etl.editing_plan import EditingPlan
 from etl.methods.editing.mixture import Verdict, WitnessErrors, error_mixture, robust_spread, transposed_digits
+from etl.remember import remembered
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,6 +21,8 @@ MOST_ITEMS = 2
 """Items of one form that may be wrong each for itself; more are a matter for a person."""
 GROSS, SHARED = 1.0, 0.5
 """An item's deviation (log) that must be shared by the form to speak of the whole form, and the part that is shared."""
+OUTCOME = {"at": pl.Int64, "name": pl.String, "value": pl.Float64, "rule": pl.String, "detail": pl.String}
+"""Of one period: place among its returns; a corrected value, or a rule and detail, or a doubt's detail alone."""
 FORM, ITEM, TRANSPOSED, UNKNOWN = "unit_error_form", "unit_error_item", "transposed_digits", "suspicious"
 
 
@@ -110,11 +114,39 @@ class _Period:
 
     def edit(self) -> None:
         """Whole forms first, then single items; the result stands in ``found``."""
-        if len(self.form) > 1:
-            self._forms()
-        self._items()
+        for at, name, value, rule, detail in remembered("edit_period", self._inputs(), self._edited)[
+            "rows"
+        ].iter_rows():
+            if value is not None:
+                self.now[name][at] = value
+            if rule is not None:
+                self.found.reasons[int(self.rows[at]), name] = rule, detail
+            elif detail is not None:
+                self.found.doubts[int(self.rows[at]), name] = detail
         for name, values in self.now.items():
             self.found.values[name][self.rows] = values
+
+    def _inputs(self) -> list[object]:
+        """All that the period's result rests on: its returns, its neighbours as they stand, what other sources say."""
+        near = [{v: self.found.values[v][place] for v in self.plan.variables} for place in self.neighbours]
+        there = [place >= 0 for place in self.neighbours]
+        heard = {v: [o[self.rows] for o in self.panel.others.get(v, ())] for v in self.plan.variables}
+        return [self.plan.source_id, self.wrong, self.now, near, there, heard]
+
+    def _edited(self) -> dict[str, pl.DataFrame]:
+        """:data:`OUTCOME`: what is changed, for which reason, and what is in doubt."""
+        own = _Period(self.panel, self.plan, Errors(self.found.values), self.rows, self.wrong)
+        if len(own.form) > 1:
+            own._forms()
+        own._items()
+        place = {int(row): at for at, row in enumerate(own.rows)}
+        rows: list[tuple[int, str, float | None, str | None, str | None]] = []
+        for name, values in own.now.items():
+            moved = np.flatnonzero(~((values == self.now[name]) | (np.isnan(values) & np.isnan(self.now[name]))))
+            rows += [(int(at), name, float(values[at]), None, None) for at in moved]
+        rows += [(place[row], name, None, rule, detail) for (row, name), (rule, detail) in own.found.reasons.items()]
+        rows += [(place[row], name, None, None, detail) for (row, name), detail in own.found.doubts.items()]
+        return {"rows": pl.DataFrame(rows, schema=OUTCOME, orient="row")}
 
     def _before(self, names: Sequence[str]) -> list[FloatArray]:
         """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each."""

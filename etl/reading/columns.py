@@ -55,9 +55,9 @@ def _number(column: Column) -> Plan:
     plain = pl.col(TEXT + name).str.replace_all(r"[,\s]", "").alias(name)
     value = pl.col(name)
     if column.type == "int":
-        whole = value.str.contains(r"^[+-]?\d{1,15}(\.0+)?$").alias(FITS + name)
+        whole = value.str.contains(r"^[+-]?[0-9]{1,15}(\.0+)?$").alias(FITS + name)
         return [[plain], [whole], [value.str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)]]
-    number = value.str.contains(r"^[+-]?\d{1,15}(\.\d{1,6}0*)?$|^[+-]?\d{1,15}\.\d+$").alias(FITS + name)
+    number = value.str.contains(r"^[+-]?[0-9]{1,15}(\.[0-9]{1,6}0*)?$|^[+-]?[0-9]{1,15}\.[0-9]+$").alias(FITS + name)
     # what is no such number is left out before the product: that raises where it has too many places
     exact = pl.when(fits).then(value).cast(pl.Decimal(38, 8), strict=False) * MONEY_FACTORS.get(column.unit or "", 1)
     money = value.cast(MONEY, strict=False)

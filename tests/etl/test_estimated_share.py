@@ -81,7 +81,7 @@ def test_intervals_of_a_domain_cover_its_share() -> None:
 
 
 def test_wrong_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="larger|population of 1"):
+    with pytest.raises(ValueError, match=r"larger|population of 1"):
         share(["a", "a"], np.array([0.5, 0.5]), np.ones(2, bool), np.ones(2, bool))
     with pytest.raises(ValueError, match="denominator is not positive"):
         share(["a", "a"], np.array([2.0, 2.0]), np.ones(2, bool), np.zeros(2, bool))

@@ -110,6 +110,7 @@ def test_title_lines_merged_heads_units_and_footnotes(tmp_path: Path) -> None:
         ({"行业代码": "9999"}, "gbt_code"),
         ({"从业人员(人)": "-5"}, "employed_persons"),
         ({"从业人员(人)": "十人"}, "employed_persons"),
+        ({"从业人员(人)": "٣٤"}, "employed_persons"),
         ({"注册资本(万元)": "1.2345678"}, "registered_capital_cny"),
         ({"经营地区划": "东莞市"}, "operating_district"),
         ({"成立日期": "2020-13-01"}, "opening_date"),

@@ -169,29 +169,40 @@ class _Run:
 def _values(ordered: pl.DataFrame) -> pl.DataFrame:
     """:data:`VALUE_SCHEMA` of every sampled row of a table sorted by unit, cell and step."""
     found: dict[str, list[Any]] = {name: [] for name in VALUE_SCHEMA}
-    for run in runs(ordered.filter("sampled")):
+    sampled = ordered.filter("sampled").with_columns(_new().cum_sum().alias("__run"))
+    # A run without a gap is its own returned values.
+    open_ = (pl.col("target").is_null() | pl.col("back_marker").is_not_null()).any().over("__run")
+    whole = sampled.filter(~open_).select(
+        *(pl.col(c).cast(VALUE_SCHEMA[n]).alias(n) for n, c in (("row", "row"), ("value", "target"))),
+        *(pl.lit(m, VALUE_SCHEMA[n]).alias(n) for n, m in (("marker", "r"), ("link", None), ("from_row", None))),
+    )
+    for run in runs(sampled.filter(open_)):
         run.fill()
         parts: tuple[list[Any], ...] = (run.rows, run.value, run.marker, run.link, run.origin)
         for name, part in zip(VALUE_SCHEMA, parts, strict=True):
             found[name].extend(part)
-    return pl.DataFrame(found, schema=VALUE_SCHEMA)
+    return pl.concat([whole.select(list(VALUE_SCHEMA)), pl.DataFrame(found, schema=VALUE_SCHEMA)])
 
 
-def runs(ordered: pl.DataFrame) -> Sequence[_Run]:
-    """Runs without a gap, in the order of the table."""
-    new = (
+def _new() -> pl.Expr:
+    """Where another unit, another cell or a period after a gap begins."""
+    return (
         (pl.col("unit") != pl.col("unit").shift())
         | (pl.col("cell") != pl.col("cell").shift())
         | (pl.col("step") != pl.col("step").shift() + 1)
     ).fill_null(True)
-    starts = ordered.select(new).to_series().arg_true().to_list()
+
+
+def runs(ordered: pl.DataFrame) -> Sequence[_Run]:
+    """Runs without a gap, in the order of the table."""
+    starts = ordered.select(_new()).to_series().arg_true().to_list()
     target = ordered["target"].to_list()
     parts = [ordered[c].to_list() for c in ("row", "manual", "auxiliary", "back_marker")]
     links = list(zip(*(ordered[k].to_list() for k in ("forward", "backward", "construction")), strict=True))
     row, manual, auxiliary, back = parts
     return [
         _Run(row[a:b], target[a:b], manual[a:b], auxiliary[a:b], back[a:b], links[a:b])
-        for a, b in zip(starts, [*starts[1:], ordered.height], strict=True)
+        for a, b in zip(starts, [*starts, ordered.height][1:], strict=True)
     ]
 
 
