@@ -85,8 +85,18 @@ def _districts(ctx: Context) -> list[html.Section]:
     ]  # fmt: skip
 
 
+def _names(ctx: Context, field: str) -> dict[str, str]:
+    """The list's Chinese words in the reader's language; a district by its name, the others by their code lists."""
+    scheme = {"filing_type": "filing_type", "role_or_class": "filing_role", "district": "district_sz"}[field]
+    return {word: ctx.name(code) for code in ctx.release.codes(scheme) for word in (code.code, code.name_zh)}
+
+
 def _list(ctx: Context) -> html.Section:
-    frame = ctx.release.table("public_filing")
+    frame = ctx.release.table("public_filing").select(f for f, _, _ in COLUMNS)
+    if ctx.lang == "en":
+        frame = frame.with_columns(
+            pl.col(f).replace(_names(ctx, f)) for f in ("filing_type", "role_or_class", "district")
+        )
     grid = dag.AgGrid(
         rowData=frame.to_dicts(),
         columnDefs=[
@@ -113,7 +123,7 @@ def _list(ctx: Context) -> html.Section:
         style={"height": "640px"},
     )
     return plain_block(
-        f"{ctx.t('filings_list')}（{frame.height:,}）", [grid], extra=badge(ctx, synthetic=False, real=True), wide=True
+        ctx.t("filings_list", n=f"{frame.height:,}"), [grid], extra=badge(ctx, synthetic=False, real=True), wide=True
     )
 
 
