@@ -1,5 +1,6 @@
 """Colours and the look of every figure. Palette told apart with any colour vision (after Okabe and Ito)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ SERIES = ("#1f5fa8", "#e08a1e", "#2a9d8f", "#9b5fa8", "#c0504d", "#6b7a34", "#8a
 FONT = (
     '"PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", system-ui, sans-serif'
 )
+QUARTER = re.compile(r"^(\d{4}年?)-?(.季度|Q\d)$")
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": False, "locale": "en"}
 
 
@@ -26,9 +28,9 @@ def period_axis(columns: Sequence[str]) -> dict[str, Any]:
     """An axis of periods, never read as numbers or dates; of a long series every fourth has its label, or fewer."""
     step = 1 if len(columns) <= 12 else 4 * -(-len(columns) // 40)
     shown = list(columns[::step])
-    # 2026年一季度 in two lines, so that labels stand beside one another in half a page.
-    texts = [text.replace("年", "年<br>", 1) if text.endswith("季度") else text for text in shown]
-    return {"type": "category", "tickvals": shown, "ticktext": texts, **({} if step == 1 else {"tickangle": 0})}
+    # A quarter in two lines, so that labels stand beside one another in half a page.
+    texts = [QUARTER.sub(r"\1<br>\2", text) for text in shown]
+    return {"type": "category", "tickvals": shown, "ticktext": texts, "autotickangles": [0, 45, 90]}
 
 
 def figure(*traces: Any, height: int = 300, **layout: Any) -> go.Figure:

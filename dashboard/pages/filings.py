@@ -18,9 +18,9 @@ from warehouse.catalogue import TOTAL
 from warehouse.cube import Periods
 
 COLUMNS = (
-    ("batch", "col_batch", 110), ("company", "col_company", 240), ("algorithm_name", "col_algorithm", 240),
-    ("role_or_class", "col_role", 130), ("filing_type", "col_type", 170), ("district", "col_district", 100),
-    ("filing_no", "col_no", 240),
+    ("batch", "col_batch", 95), ("company", "col_company", 180), ("algorithm_name", "col_algorithm", 180),
+    ("role_or_class", "col_role", 125), ("filing_type", "col_type", 150), ("district", "col_district", 110),
+    ("filing_no", "col_no", 190),
 )  # fmt: skip
 LOCALE = {
     "page": "页", "to": "至", "of": "共", "next": "下一页", "last": "末页", "first": "首页", "previous": "上一页",
@@ -108,10 +108,15 @@ def _list(ctx: Context) -> html.Section:
                 "filter": True,
                 "sortable": True,
                 "resizable": True,
+                "wrapText": True,
+                "autoHeight": True,
+                "wrapHeaderText": True,
+                "autoHeaderHeight": True,
             }
             for f, key, width in COLUMNS
         ],
         dashGridOptions={
+            "domLayout": "autoHeight",
             "pagination": True,
             "paginationPageSize": 20,
             "paginationPageSizeSelector": False,
@@ -120,7 +125,7 @@ def _list(ctx: Context) -> html.Section:
             "localeText": LOCALE if ctx.lang == "zh" else {},
         },
         className="ag-theme-quartz list",
-        style={"height": "640px"},
+        style={"height": None},
     )
     return plain_block(
         ctx.t("filings_list", n=f"{frame.height:,}"), [grid], extra=badge(ctx, synthetic=False, real=True), wide=True

@@ -1,5 +1,6 @@
 """年度计划进度, the register itself: every task with document, clause, due date and progress; targets beside the figures published."""
 
+import re
 from typing import Any
 
 from dash import html
@@ -27,8 +28,14 @@ def _amount(ctx: Context, value: Any, unit: str) -> str:
     if value is None:
         return fmt.MISSING
     if unit == "元" and abs(value) >= YI:
-        return f"{_number(float(value) / YI, 2)} {ctx.value('亿元')}"
+        yi = float(value) / YI
+        return f"{_number(yi, 2)} 亿元" if ctx.lang == "zh" else f"CNY {_number(yi / 10, 2)} billion"
     return f"{_number(value)} {ctx.value(unit)}"
+
+
+def _clause(ctx: Context, clause: str) -> str:
+    found = re.fullmatch(r"第(\d+)项", clause)
+    return f"Item {found[1]}" if found and ctx.lang == "en" else clause
 
 
 def _task(ctx: Context, task: str) -> str:
@@ -41,7 +48,7 @@ def _row(ctx: Context, row: dict[str, Any]) -> list[str]:
     unit = row["target_unit"] or ""
     target = row["kind"] == "T"
     return [
-        row["document_no"], row["clause"], _task(ctx, row["task"]), ctx.value(row["owner"]), row["due_on"], _number(row["progress_pct"]),
+        row["document_no"], _clause(ctx, row["clause"]), _task(ctx, row["task"]), ctx.value(row["owner"]), row["due_on"], _number(row["progress_pct"]),
         ctx.t(f"state_plan_{row['status']}"),
         _amount(ctx, row["target_value"], unit) if target else fmt.NOT_APPLICABLE,
         _amount(ctx, row["actual_value"], unit) if target else fmt.NOT_APPLICABLE,

@@ -69,7 +69,10 @@ def _shares(ctx: Context) -> html.Section:
     table = plain_table([ctx.t("indicator"), *periods], rows, numeric=range(1, len(periods) + 1))
     synthetic = badge(ctx, synthetic=ctx.release.info.is_synthetic)
     return plain_block(
-        ctx.t("quality_shares"), [html.P(ctx.t("model_share_hint"), className="lead"), table], extra=synthetic
+        ctx.t("quality_shares"),
+        [html.P(ctx.t("model_share_hint"), className="lead"), table],
+        extra=synthetic,
+        wide=True,
     )
 
 
@@ -106,12 +109,12 @@ def render(ctx: Context) -> Any:
                     ),
                     _shares(ctx),
                     *quality_quantities.sections(ctx),
+                    *quality_process.sections(ctx),
                     plain_block(
                         ctx.t("quality_withheld"),
                         [plain_table([ctx.t("col_dataset"), share], withheld, (1,))],
                         extra=synthetic,
                     ),
-                    *quality_process.sections(ctx),
                     *quality_classifier.sections(ctx),
                     _sources(ctx),
                 ],

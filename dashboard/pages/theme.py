@@ -91,7 +91,9 @@ def _card(ctx: Context, figure: Figure) -> html.Div | None:
     row = rows.row(-1, named=True)
     cell = shown_cell(row, card, "value", ctx.lang)
     when = html.Div(fmt.period_text(str(row["period"]), ctx.lang), className="stat-growth flat")
-    return stat(ctx.name(card), cell.text, fmt.unit(card, ctx.lang) if cell.value is not None else "", when)
+    unit = fmt.unit(card, ctx.lang) if cell.value is not None else ""
+    said = [html.Div(ctx.t(cell.state), className="stat-share")] if cell.state in ("withheld", "missing") else []
+    return stat(ctx.name(card), cell.text, unit, when, *said)
 
 
 def _bars(model: TableModel) -> tuple[list[tuple[str, str, Cell]], str]:
