@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from dashboard.text import LANGUAGES, words
+from dashboard.text import LANGUAGES, value, words
+from dashboard.text.citations import english
 from warehouse.access import User, may
 from warehouse.read import Release
 
@@ -28,6 +29,14 @@ class Context:
     def name(self, thing: Any, field: str = "name") -> str:
         """``name_zh`` or ``name_en`` of anything that has both."""
         return str(getattr(thing, f"{field}_{self.lang}"))
+
+    def value(self, text: str) -> str:
+        """A Chinese value of the data in the reader's language, where there is a word for it."""
+        return value(text, self.lang)
+
+    def cited(self, text: str) -> str:
+        """Articles of the regulation in the reader's language."""
+        return self.value(english(text)) if self.lang == "en" else text
 
     def choice(self, key: str, known: Sequence[str], default: str) -> str:
         """A parameter's value if it is one of the known ones, else the default."""

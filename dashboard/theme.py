@@ -1,6 +1,7 @@
 """Colours and the look of every figure. Palette told apart with any colour vision (after Okabe and Ito)."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,11 +16,21 @@ BRANCH: Mapping[str, str] = {
     "E": "#8a95a1",
     "R": "#6b7a34",
 }
-SERIES = ("#1f5fa8", "#e08a1e", "#2a9d8f", "#9b5fa8", "#c0504d", "#6b7a34", "#8a95a1")
+SERIES = ("#1f5fa8", "#e08a1e", "#2a9d8f", "#9b5fa8", "#c0504d", "#6b7a34", "#8a95a1", "#e6a0c4", "#6cc0e8", "#3d3d3d")
 FONT = (
     '"PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", system-ui, sans-serif'
 )
-CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "locale": "en"}
+QUARTER = re.compile(r"^(\d{4}年?)-?(.季度|Q\d)$")
+CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": False, "locale": "en"}
+
+
+def period_axis(columns: Sequence[str]) -> dict[str, Any]:
+    """An axis of periods, never read as numbers or dates; of a long series every fourth has its label, or fewer."""
+    step = 1 if len(columns) <= 12 else 4 * -(-len(columns) // 40)
+    shown = list(columns[::step])
+    # A quarter in two lines, so that labels stand beside one another in half a page.
+    texts = [QUARTER.sub(r"\1<br>\2", text) for text in shown]
+    return {"type": "category", "tickvals": shown, "ticktext": texts, "autotickangles": [0, 45, 90]}
 
 
 def figure(*traces: Any, height: int = 300, **layout: Any) -> go.Figure:
@@ -48,6 +59,8 @@ def figure(*traces: Any, height: int = 300, **layout: Any) -> go.Figure:
             "automargin": True,
             "fixedrange": True,
             "rangemode": "tozero",
+            "separatethousands": True,
+            "exponentformat": "none",
         },
         "bargap": 0.32,
         "template": "none",

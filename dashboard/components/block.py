@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dash import dcc, html
+from dash.development.base_component import Component
 
+from dashboard.components.drawn import drawn
 from dashboard.components.table import data_table
 from dashboard.context import Context
 from dashboard.theme import CONFIG
@@ -37,7 +39,7 @@ def _downloads(ctx: Context, selection: Selection | None) -> list[Any]:
     return [html.Span([f"{ctx.t('download')} ", *links], className="downloads")]
 
 
-def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *, real: bool = False) -> html.Footer:
+def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *, real: bool = False) -> Component:
     """Source, status, vintage, release, notes and downloads of a block."""
     status = ctx.t(_kind(ctx, synthetic=model.is_synthetic, real=real))
     facts = [
@@ -50,7 +52,7 @@ def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *,
         className="facts",
     )
     notes = html.Details([html.Summary(ctx.t("notes")), html.Ol([html.Li(n) for n in model.notes])], className="notes")
-    return html.Footer([line, notes] if model.notes else [line])
+    return drawn(html.Footer([line, notes] if model.notes else [line]))
 
 
 def block(
@@ -65,29 +67,30 @@ def block(
     wide: bool = False,
 ) -> html.Section:
     """A framed block for one table model: its head, ``body``, the table folded under it, its foot."""
-    head = html.Header(
-        [
-            html.H2(title),
-            html.Div([html.Span(f"{ctx.t('unit')}：{model.unit}" if ctx.lang == "zh" else f"{ctx.t('unit')}: {model.unit}",
-                                className="unit"), badge(ctx, synthetic=model.is_synthetic, real=real)]),
-        ]
-    )  # fmt: skip
+    unit = f"{ctx.t('unit')}：{model.unit}" if ctx.lang == "zh" else f"{ctx.t('unit')}: {model.unit}"
+    marks = html.Div([html.Span(unit, className="unit"), badge(ctx, synthetic=model.is_synthetic, real=real)])
+    head = drawn(html.Header([html.H2(title), marks]))
     parts = [head, *body]
     if with_table:
-        parts.append(html.Details([html.Summary(ctx.t("table")), data_table(ctx, model)], className="behind"))
+        parts.append(behind(ctx, data_table(ctx, model)))
     parts.append(foot(ctx, model, selection, real=real))
     return html.Section(parts, className="block wide" if wide else "block")
+
+
+def behind(ctx: Context, table: html.Div) -> Component:
+    """A table folded under its chart."""
+    return drawn(html.Details([html.Summary(ctx.t("table")), table], className="behind"))
 
 
 def graph(figure: Any, label: str) -> html.Div:
     """A chart with a text for those who cannot see it; its table follows in the block."""
     return html.Div(
-        dcc.Graph(figure=figure, config=CONFIG, responsive=True, style={"height": f"{figure.layout.height}px"}),
+        dcc.Graph(figure=figure, config=CONFIG, responsive="auto", style={"height": f"{figure.layout.height}px"}),
         role="img", className="graph", **{"aria-label": label},
     )  # fmt: skip
 
 
 def plain_block(title: str, body: Sequence[Any], *, extra: Any = None, wide: bool = False) -> html.Section:
     """A block without figures of its own (text, lists)."""
-    head = html.Header([html.H2(title), html.Div(extra or [])])
+    head = drawn(html.Header([html.H2(title), html.Div(extra or [])]))
     return html.Section([head, *body], className="block wide" if wide else "block")

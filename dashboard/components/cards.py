@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from dash import dcc, html
+from dash import html
 
 from dashboard.context import Context
 from dashboard.data import city_row
 from dashboard.figures.charts import sparkline
-from dashboard.theme import CONFIG
 from warehouse import format as fmt
 from warehouse.catalogue import Indicator
 from warehouse.cube import shown_cell
@@ -43,14 +42,14 @@ def headline(ctx: Context, indicator: Indicator, period: str) -> html.Div:
         return stat(ctx.name(indicator), fmt.NOT_APPLICABLE, fmt.unit(indicator, ctx.lang))
     cell = shown_cell(row, indicator, "value", ctx.lang)
     course: Sequence[float | None] = [
-        None if r["value"] is None else float(r["value"])
+        None if r["value"] is None else float(r["value"])  # type: ignore[arg-type]
         for p, r in rows.items()
-        if p <= period  # type: ignore[arg-type]
+        if p <= period
     ]
     under: list[object] = [_growth(ctx, row)]
     if row["model_share"] is not None:
         share = f"{ctx.t('model_share')} {fmt.percent(float(row['model_share']))}%"  # type: ignore[arg-type]
         under.append(html.Div(share, className="stat-share", title=ctx.t("model_share_hint")))
     if len([v for v in course if v is not None]) > 1:
-        under.append(dcc.Graph(figure=sparkline(course), config={**CONFIG, "staticPlot": True}, className="spark"))
+        under.append(html.Img(src=sparkline(course), alt="", className="spark"))
     return stat(ctx.name(indicator), cell.text, fmt.unit(indicator, ctx.lang), *under)

@@ -29,7 +29,7 @@ def tabs(ctx: Context, key: str, options: Sequence[tuple[str, str]], value: str)
     """A row of links, the chosen one marked; works without any script of ours."""
     links = [
         dcc.Link(
-            name, href=ctx.link(**{key: code}), className="tab tab-on" if code == value else "tab", refresh=False,
+            name, href=ctx.link(**{key: code}), className="pick pick-on" if code == value else "pick", refresh=False,
         )
         for code, name in options
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables: withheld, missing and zero shown apart, depth by indent, heads for screen readers (drawn by assets/tables.js)."""
+"""Tables: withheld, missing and zero shown apart, depth by indent, heads for screen readers (drawn by assets/drawn.js)."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,9 @@ from typing import Any
 
 from dash import html
 
+from dashboard.components.drawn import node
 from dashboard.context import Context
+from warehouse import format as fmt
 from warehouse.cube import TableModel
 
 TITLED = ("withheld", "missing")
@@ -32,14 +34,11 @@ def data_table(ctx: Context, model: TableModel) -> html.Div:
 
 
 def plain_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[int] = ()) -> html.Div:
-    """A table of texts (or components); columns in ``numeric`` are right-aligned."""
-    if all(isinstance(cell, str) for row in rows for cell in row):
-        texts = [[[cell, "num" if i in numeric else ""] for i, cell in enumerate(row)] for row in rows]
-        return _drawn({"className": "data plain", "head": list(heads), "rows": texts, "numeric": list(numeric)})
-    body = [
-        html.Tr([html.Td(cell, className="num" if i in numeric else "") for i, cell in enumerate(row)]) for row in rows
-    ]
-    head = html.Thead(
-        html.Tr([html.Th(h, scope="col", className="num" if i in numeric else "") for i, h in enumerate(heads)])
-    )
-    return html.Div(html.Table([head, html.Tbody(body)], className="data plain"), className="scroll", tabIndex="0")
+    """A table of texts or of ``dash.html`` elements; columns in ``numeric`` are right-aligned, *withheld* is hatched."""
+    cells = [[[node(cell), _class(cell, i in numeric)] for i, cell in enumerate(row)] for row in rows]
+    return _drawn({"className": "data plain", "head": list(heads), "rows": cells, "numeric": list(numeric)})
+
+
+def _class(cell: Any, numeric: bool) -> str:
+    state = {fmt.WITHHELD: "withheld", fmt.MISSING: "missing"}.get(cell, "") if isinstance(cell, str) else ""
+    return f"num {state}".rstrip() if numeric else ""

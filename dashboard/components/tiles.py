@@ -14,7 +14,7 @@ STEPS = ("#eef4fb", "#cfe0f3", "#9fc3e6", "#5f97ce", "#1f5fa8")
 
 def _shade(value: float, largest: float) -> tuple[str, str]:
     step = 0 if largest <= 0 else min(int(5 * (value / largest) ** 0.5), 4)
-    return STEPS[step], ("#ffffff" if step >= 3 else "#1b2733")
+    return STEPS[step], ("#ffffff" if step >= 4 else "#1b2733")
 
 
 def tile_map(ctx: Context, cells: Mapping[str, Cell], unit: str) -> html.Div:

@@ -1,10 +1,11 @@
 """Charts drawn from table models: what is withheld or missing is left out, never drawn as zero."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import plotly.graph_objects as go
 
-from dashboard.theme import ACCENT, BRANCH, LINE, SERIES, figure
+from dashboard.theme import ACCENT, BRANCH, LINE, SERIES, figure, period_axis
 from warehouse.cube import Cell, TableModel
 
 
@@ -27,7 +28,7 @@ def stacked_years(model: TableModel, skip: Sequence[str] = ("_T",)) -> go.Figure
         for i, ((code, label, _), cells) in enumerate(zip(model.row_heads, model.cells, strict=True))
         if code not in skip
     ]  # fmt: skip
-    return figure(*traces, barmode="stack", height=320)
+    return figure(*traces, barmode="stack", height=320, xaxis=period_axis(model.column_heads))
 
 
 def lines(model: TableModel, skip: Sequence[str] = ()) -> go.Figure:
@@ -41,16 +42,21 @@ def lines(model: TableModel, skip: Sequence[str] = ()) -> go.Figure:
         for i, ((code, label, _), cells) in enumerate(zip(model.row_heads, model.cells, strict=True))
         if code not in skip
     ]  # fmt: skip
-    return figure(*traces, height=320)
+    return figure(*traces, height=320, xaxis=period_axis(model.column_heads))
 
 
-def ranked_bars(pairs: Sequence[tuple[str, str, Cell]], unit: str, limit: int = 15) -> go.Figure:
-    """Horizontal bars of ``(code, label, cell)``, largest first; cells without a value are left out."""
+def ranked_bars(
+    pairs: Sequence[tuple[str, str, Cell]], unit: str, limit: int = 15, *, by_branch: bool = False
+) -> go.Figure:
+    """Horizontal bars of ``(code, label, cell)``, largest first; cells without a value are left out.
+
+    ``by_branch``: the codes are of the catalogue, and a bar takes its branch's colour.
+    """
     shown = sorted((p for p in pairs if p[2].value is not None), key=lambda p: float(p[2].value or 0), reverse=True)
     shown = shown[:limit][::-1]
     trace = go.Bar(
         x=[_number(c) for _, _, c in shown], y=[label for _, label, _ in shown], orientation="h",
-        marker_color=[BRANCH.get(code[:1], ACCENT) for code, _, _ in shown],
+        marker_color=[BRANCH.get(code[:1], ACCENT) if by_branch else ACCENT for code, _, _ in shown],
         text=[c.text for _, _, c in shown], textposition="outside", cliponaxis=False,
         hovertemplate=f"%{{y}}<br>%{{text}} {unit}<extra></extra>",
     )  # fmt: skip
@@ -84,10 +90,19 @@ def months_and_stock(
     )  # fmt: skip
 
 
-def sparkline(values: Sequence[float | None]) -> go.Figure:
-    """A small line without axes."""
-    trace = go.Scatter(y=list(values), mode="lines", line={"width": 2, "color": ACCENT}, hoverinfo="skip")
-    return figure(
-        trace, height=44, showlegend=False, margin={"l": 2, "r": 2, "t": 4, "b": 4},
-        xaxis={"visible": False}, yaxis={"visible": False},
-    )  # fmt: skip
+def sparkline(values: Sequence[float | None]) -> str:
+    """A small line without axes, from zero upwards, as an SVG in a ``data:`` address; gaps stay gaps."""
+    width, height, edge = 160, 36, 3
+    top = max((v for v in values if v is not None), default=0.0) or 1.0
+    step = (width - 2 * edge) / max(len(values) - 1, 1)
+    path, pen = [], "M"
+    for at, value in enumerate(values):
+        if value is not None:
+            y = height - edge - (height - 2 * edge) * max(value, 0.0) / top
+            path.append(f"{pen}{edge + at * step:.1f},{y:.1f}")
+        pen = "M" if value is None else "L"
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
+        f'<path d="{"".join(path)}" fill="none" stroke="{ACCENT}" stroke-width="2" vector-effect="non-scaling-stroke"/></svg>'
+    )
+    return f"data:image/svg+xml,{quote(svg)}"

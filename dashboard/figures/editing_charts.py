@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.theme import ACCENT, SERIES, figure
+from dashboard.theme import ACCENT, SERIES, figure, period_axis
 
 Series = Sequence[tuple[str, Sequence[float | None]]]
 
@@ -18,7 +18,7 @@ def rate_lines(periods: Sequence[str], series: Series) -> go.Figure:
         )
         for i, (name, values) in enumerate(series)
     ]  # fmt: skip
-    return figure(*traces, height=280, xaxis={"type": "category"}, yaxis={"tickformat": ".1%", "rangemode": "tozero"})
+    return figure(*traces, height=280, xaxis=period_axis(periods), yaxis={"tickformat": ".2~%", "rangemode": "tozero"})
 
 
 def rule_bars(names: Sequence[str], counts: Sequence[float]) -> go.Figure:
@@ -44,4 +44,4 @@ def effect_bars(periods: Sequence[str], series: Series) -> go.Figure:
         )
         for i, (name, values) in enumerate(series)
     ]  # fmt: skip
-    return figure(*traces, barmode="group", height=300, xaxis={"type": "category"}, yaxis={"tickformat": ".0%"})
+    return figure(*traces, barmode="group", height=300, xaxis=period_axis(periods), yaxis={"tickformat": ".0%"})

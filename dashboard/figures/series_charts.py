@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.theme import ACCENT, ACCENT_SOFT, MUTED, SERIES, figure
+from dashboard.theme import ACCENT, ACCENT_SOFT, MUTED, SERIES, figure, period_axis
 from warehouse.cube import Cell
-
-LAMP_COLOURS = {1: "#1f5fa8", 2: "#8fb8e0", 3: "#2a9d8f", 4: "#e0b41e", 5: "#c0504d"}
 
 
 def waterfall(labels: Sequence[str], cells: Sequence[Cell], unit: str) -> go.Figure:
@@ -34,7 +32,7 @@ def named_lines(columns: Sequence[str], series: Sequence[tuple[str, Sequence[Cel
         )
         for i, (name, cells) in enumerate(series)
     ]  # fmt: skip
-    return figure(*traces, height=320, xaxis={"type": "category"})
+    return figure(*traces, height=320, xaxis=period_axis(columns))
 
 
 def grouped_bars(columns: Sequence[str], series: Sequence[tuple[str, Sequence[Cell]]], unit: str) -> go.Figure:
@@ -47,7 +45,7 @@ def grouped_bars(columns: Sequence[str], series: Sequence[tuple[str, Sequence[Ce
         )
         for i, (name, cells) in enumerate(series)
     ]  # fmt: skip
-    return figure(*traces, height=300, barmode="group", xaxis={"type": "category"})
+    return figure(*traces, height=300, barmode="group", xaxis=period_axis(columns))
 
 
 def band(
@@ -63,5 +61,5 @@ def band(
             x=list(columns), y=list(middle), name=name, mode="lines+markers", line={"width": 2.5, "color": ACCENT},
             marker={"size": 6}, hovertemplate="%{x}<br>%{y:.1f}<extra></extra>",
         ),
-        height=320, xaxis={"type": "category"}, yaxis={"rangemode": "normal"},
+        height=320, xaxis=period_axis(columns), yaxis={"rangemode": "normal"},
     )  # fmt: skip

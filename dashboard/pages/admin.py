@@ -22,7 +22,15 @@ def render(ctx: Context) -> Any:
          ctx.t("yes") if u.disabled else ctx.t("no")]
         for u in journal.users()
     ]  # fmt: skip
-    entries = [[e["at"], e["user"], e["action"], e["detail"]] for e in journal.audit(200)]
+    entries = [
+        [
+            e["at"].replace("T", " ").replace("+00:00", " UTC"),
+            e["user"],
+            e["action"],
+            "" if e["detail"] == "{}" else e["detail"],
+        ]
+        for e in journal.audit(200)
+    ]
     intact = journal.audit_is_intact()
     mark = html.Span(
         ctx.t("admin_intact" if intact else "admin_broken"),

@@ -10,7 +10,7 @@ from dashboard.components.controls import page_head, select
 from dashboard.components.table import plain_table
 from dashboard.context import Context
 from dashboard.data import cube
-from dashboard.figures.series_charts import LAMP_COLOURS, band, named_lines
+from dashboard.figures.series_charts import band, named_lines
 from dashboard.pages.base import Page
 from dashboard.reference import cell, model, records, table_or_none
 from warehouse import format as fmt
@@ -34,7 +34,7 @@ def _quarters(ctx: Context, series: str) -> list[html.Section]:
             for (_, label, _), cells in zip(table.row_heads, table.cells, strict=True)
             if any(c.value is not None for c in cells)
         ]
-        what = "" if measure == "value" else f" · {ctx.t('cumulated_yoy' if suffix == 'ytd' else 'yoy')}"
+        what = "" if measure == "value" else f" · {ctx.t('yoy')}"
         title = f"{table.title}{what}"
         chart = named_lines(table.column_heads, lines, table.unit)
         sections.append(block(ctx, title, [graph(chart, title)], model=table, selection=found.selection))
@@ -69,8 +69,8 @@ def _index(ctx: Context, frame: pl.DataFrame) -> html.Section:
         notes=[ctx.t("climate_note_index"), ctx.t("climate_note_weights")],
         heads=[fmt.period_text(p, ctx.lang) for p in periods],
     )  # fmt: skip
-    line = [[found.get((m, p)) for p in periods] for m in ("index", "low", "high")]
-    chart = band(table.column_heads, *line, ctx.t("climate_index"), ctx.t("climate_band"))  # type: ignore[arg-type]
+    index, low, high = ([found.get((m, p)) for p in periods] for m in ("index", "low", "high"))
+    chart = band(table.column_heads, index, low, high, ctx.t("climate_index"), ctx.t("climate_band"))
     return block(ctx, ctx.t("climate_index"), [graph(chart, ctx.t("climate_index"))], model=table, wide=True)
 
 
@@ -78,10 +78,9 @@ def _lamp(ctx: Context, state: float | None, value: float | None) -> Any:
     """A lamp with its name and the figure: colour is never the only sign."""
     if state is None:
         return html.Span(fmt.MISSING)
-    colour = LAMP_COLOURS[int(state)]
-    dot = html.Span("●", style={"color": colour}, **{"aria-hidden": "true"})
-    number = "" if value is None else f" {value:.1f}"
-    return html.Span([dot, f" {ctx.t('lamp_' + LAMPS[int(state)])}{number}"])
+    dot = html.Span("●", className=f"lamp-{int(state)}", **{"aria-hidden": "true"})
+    number = [] if value is None else [html.Br(), f"{value:.1f}"]
+    return html.Span([dot, f" {ctx.t('lamp_' + LAMPS[int(state)])}", *number], className="lamp")
 
 
 def _lamps(ctx: Context, frame: pl.DataFrame) -> html.Section:
@@ -133,8 +132,8 @@ def render(ctx: Context) -> Any:
             page_head(ctx.t("page_climate"), ctx.t("climate_lead"), select(ctx, "series", ctx.t("indicator"), names, chosen)),
             html.Div(
                 [
-                    _index(ctx, frame), _lamps(ctx, frame), *_quarters(ctx, chosen),
-                    *([diagnostics] if diagnostics is not None else []), _backtest(ctx, frame),
+                    _index(ctx, frame), _lamps(ctx, frame), _backtest(ctx, frame), *_quarters(ctx, chosen),
+                    *([diagnostics] if diagnostics is not None else []),
                 ],
                 className="grid",
             ),

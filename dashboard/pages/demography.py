@@ -58,7 +58,11 @@ def _block(ctx: Context, frame: pl.DataFrame, population: str, spec: tuple[str, 
     lines = {code: (label, cells) for (code, label, _), cells in zip(table.row_heads, table.cells, strict=True)}
     series = [lines[m] for m in drawn if m in lines]
     draw = grouped_bars if kind == "count" else named_lines
-    parts = [graph(draw(table.column_heads, series, table.unit), title), data_table(ctx, table)]
+    # A year of which nothing drawn is known (moves of the current year alone) has no place on the axis.
+    at = [i for i, _ in enumerate(table.column_heads) if any(cells[i].value is not None for _, cells in series)]
+    heads = [table.column_heads[i] for i in at]
+    known = [(label, [cells[i] for i in at]) for label, cells in series]
+    parts = [graph(draw(heads, known, table.unit), title), data_table(ctx, table)]
     return block(ctx, title, parts, model=table, with_table=False, wide=True)
 
 

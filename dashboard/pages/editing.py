@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from dash import html
 
-from dashboard.components.block import badge, graph, plain_block
+from dashboard.components.block import badge, behind, graph, plain_block
 from dashboard.components.controls import page_head, tabs
 from dashboard.components.table import plain_table
 from dashboard.context import Context
@@ -42,15 +42,19 @@ def _values(frame: pl.DataFrame, metric: str) -> dict[tuple[str, str], float | N
 
 def _behind(ctx: Context, table: Any, values: dict[tuple[str, str], float | None]) -> list[Any]:
     """The table folded under a chart, and a sentence where something is withheld."""
-    parts: list[Any] = [html.Details([html.Summary(ctx.t("table")), table], className="behind")]
+    parts: list[Any] = [behind(ctx, table)]
     if None in values.values():
         parts.append(html.P(ctx.t("editing_withheld"), className="hint"))
     return parts
 
 
 def _labels(ctx: Context, frame: pl.DataFrame, metric: str) -> dict[str, str]:
-    rows = frame.filter(metric=metric).select("scope", f"label_{ctx.lang}").unique("scope", maintain_order=True)
-    return dict(rows.iter_rows())
+    rows = frame.filter(metric=metric).unique("scope", maintain_order=True)
+    # An item of a form has no English name of its own there, only its identifier.
+    return {
+        r["scope"]: ctx.value(r["label_zh"]) if r[f"label_{ctx.lang}"] == r["scope"] else r[f"label_{ctx.lang}"]
+        for r in rows.iter_rows(named=True)
+    }
 
 
 def _by_period(

@@ -18,9 +18,9 @@ from warehouse.catalogue import TOTAL
 from warehouse.cube import Periods
 
 COLUMNS = (
-    ("batch", "col_batch", 110), ("company", "col_company", 240), ("algorithm_name", "col_algorithm", 240),
-    ("role_or_class", "col_role", 130), ("filing_type", "col_type", 170), ("district", "col_district", 100),
-    ("filing_no", "col_no", 240),
+    ("batch", "col_batch", 95), ("company", "col_company", 180), ("algorithm_name", "col_algorithm", 180),
+    ("role_or_class", "col_role", 125), ("filing_type", "col_type", 150), ("district", "col_district", 110),
+    ("filing_no", "col_no", 190),
 )  # fmt: skip
 LOCALE = {
     "page": "页", "to": "至", "of": "共", "next": "下一页", "last": "末页", "first": "首页", "previous": "上一页",
@@ -85,8 +85,18 @@ def _districts(ctx: Context) -> list[html.Section]:
     ]  # fmt: skip
 
 
+def _names(ctx: Context, field: str) -> dict[str, str]:
+    """The list's Chinese words in the reader's language; a district by its name, the others by their code lists."""
+    scheme = {"filing_type": "filing_type", "role_or_class": "filing_role", "district": "district_sz"}[field]
+    return {word: ctx.name(code) for code in ctx.release.codes(scheme) for word in (code.code, code.name_zh)}
+
+
 def _list(ctx: Context) -> html.Section:
-    frame = ctx.release.table("public_filing")
+    frame = ctx.release.table("public_filing").select(f for f, _, _ in COLUMNS)
+    if ctx.lang == "en":
+        frame = frame.with_columns(
+            pl.col(f).replace(_names(ctx, f)) for f in ("filing_type", "role_or_class", "district")
+        )
     grid = dag.AgGrid(
         rowData=frame.to_dicts(),
         columnDefs=[
@@ -98,10 +108,15 @@ def _list(ctx: Context) -> html.Section:
                 "filter": True,
                 "sortable": True,
                 "resizable": True,
+                "wrapText": True,
+                "autoHeight": True,
+                "wrapHeaderText": True,
+                "autoHeaderHeight": True,
             }
             for f, key, width in COLUMNS
         ],
         dashGridOptions={
+            "domLayout": "autoHeight",
             "pagination": True,
             "paginationPageSize": 20,
             "paginationPageSizeSelector": False,
@@ -110,10 +125,10 @@ def _list(ctx: Context) -> html.Section:
             "localeText": LOCALE if ctx.lang == "zh" else {},
         },
         className="ag-theme-quartz list",
-        style={"height": "640px"},
+        style={"height": None},
     )
     return plain_block(
-        f"{ctx.t('filings_list')}（{frame.height:,}）", [grid], extra=badge(ctx, synthetic=False, real=True), wide=True
+        ctx.t("filings_list", n=f"{frame.height:,}"), [grid], extra=badge(ctx, synthetic=False, real=True), wide=True
     )
 
 

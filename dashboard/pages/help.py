@@ -17,13 +17,16 @@ def render(ctx: Context) -> Any:
     """The page."""
     symbols = [[html.Code(sign), text] for sign, text in fmt.symbols(ctx.lang).items()]
     terms = [
-        [html.Span([html.B(getattr(t, ctx.lang)), html.Br(), html.Small(t.source)]), ctx.name(t, "definition")]
+        [
+            html.Span([html.B(getattr(t, ctx.lang)), html.Br(), html.Small(ctx.cited(t.source))]),
+            ctx.name(t, "definition"),
+        ]
         for t in glossary()
     ]
     indicators = [
         [
             html.Span([html.B(ctx.name(i)), html.Br(), html.Code(i.id)], id=f"indicator-{i.id}"),
-            fmt.unit(i, ctx.lang), ctx.name(i, "definition"), ctx.name(i, "method"), i.legal_basis,
+            fmt.unit(i, ctx.lang), ctx.name(i, "definition"), ctx.name(i, "method"), ctx.cited(i.legal_basis),
         ]
         for i in ctx.release.indicators()
     ]  # fmt: skip

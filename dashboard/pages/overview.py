@@ -33,7 +33,7 @@ def _published(ctx: Context) -> html.Section:
         frame = frame.filter(pl.col("region").str.contains("深圳"))
     rows = [
         [
-            r["period"], r["region"], r["indicator"], _plain(r["value"]), r["unit"],
+            r["period"], ctx.value(r["region"]), ctx.value(r["indicator"]), _plain(r["value"]), ctx.value(r["unit"]),
             html.Span(ctx.t(f"kind_{r['kind']}"), className=f"kind kind-{r['kind'].split('_')[0]}"),
             html.Span([r["source_title"], html.Small(f" · {r['publisher_or_site']}")], className="source"),
             ctx.t(f"reliability_{r['reliability']}"),

@@ -8,6 +8,7 @@ from dash import html
 from dashboard.components.block import badge, plain_block
 from dashboard.components.cards import stat
 from dashboard.components.controls import page_head
+from dashboard.components.drawn import drawn
 from dashboard.components.table import plain_table
 from dashboard.context import Context
 from dashboard.pages import quality_classifier, quality_process, quality_quantities
@@ -16,17 +17,33 @@ from warehouse import format as fmt
 
 
 def _sources(ctx: Context) -> html.Section:
-    frame = ctx.release.table("meta_source_run")
+    """Each source with its number of files and rows; file by file only where one was refused, the rest folded."""
     title = "title" if ctx.lang == "zh" else "title_en"
+    frame = ctx.release.table("meta_source_run").sort("source_id", "file")
+    counts = [pl.col(c).sum() for c in ("rows_in", "rows_accepted", "rows_quarantined")]
+    refused = (pl.col("status") == "refused").sum().alias("refused")
+    sums = frame.group_by("source_id", title, maintain_order=True).agg(pl.len().alias("files"), *counts, refused)
+    rows = [
+        [r[title], *(f"{r[c]:,}" for c in ("files", "refused", "rows_in", "rows_accepted", "rows_quarantined"))]
+        for r in sums.iter_rows(named=True)
+    ]
+    heads = [ctx.t(f"col_{k}") for k in ("source", "files", "refused", "rows", "accepted", "quarantined")]
+    bad = frame.filter(pl.col("status") == "refused")
+    body = [plain_table(heads, rows, numeric=range(1, 6)), *([_files(ctx, bad, title)] if bad.height else [])]
+    folded = drawn(html.Details([html.Summary(ctx.t("quality_files")), _files(ctx, frame, title)], className="behind"))
+    return plain_block(ctx.t("quality_sources"), [*body, folded], wide=True)
+
+
+def _files(ctx: Context, frame: pl.DataFrame, title: str) -> html.Div:
     rows = [
         [
             r[title], r["file"], f"{r['rows_in']:,}", f"{r['rows_accepted']:,}", f"{r['rows_quarantined']:,}",
             html.Span(ctx.t(f"state_{r['status']}"), className=f"pill pill-{r['status']}"), r["message"],
         ]
-        for r in frame.sort("source_id", "file").iter_rows(named=True)
+        for r in frame.iter_rows(named=True)
     ]  # fmt: skip
     heads = [ctx.t(f"col_{k}") for k in ("source", "file", "rows", "accepted", "quarantined", "state", "message")]
-    return plain_block(ctx.t("quality_sources"), [plain_table(heads, rows, numeric=(2, 3, 4))], wide=True)
+    return plain_table(heads, rows, numeric=(2, 3, 4))
 
 
 def _metric(ctx: Context, name: str) -> list[tuple[str, float]]:
@@ -52,7 +69,10 @@ def _shares(ctx: Context) -> html.Section:
     table = plain_table([ctx.t("indicator"), *periods], rows, numeric=range(1, len(periods) + 1))
     synthetic = badge(ctx, synthetic=ctx.release.info.is_synthetic)
     return plain_block(
-        ctx.t("quality_shares"), [html.P(ctx.t("model_share_hint"), className="lead"), table], extra=synthetic
+        ctx.t("quality_shares"),
+        [html.P(ctx.t("model_share_hint"), className="lead"), table],
+        extra=synthetic,
+        wide=True,
     )
 
 
@@ -89,12 +109,12 @@ def render(ctx: Context) -> Any:
                     ),
                     _shares(ctx),
                     *quality_quantities.sections(ctx),
+                    *quality_process.sections(ctx),
                     plain_block(
                         ctx.t("quality_withheld"),
                         [plain_table([ctx.t("col_dataset"), share], withheld, (1,))],
                         extra=synthetic,
                     ),
-                    *quality_process.sections(ctx),
                     *quality_classifier.sections(ctx),
                     _sources(ctx),
                 ],

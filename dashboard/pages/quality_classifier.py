@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 from dash import html
 
-from dashboard.components.block import badge, graph, plain_block
+from dashboard.components.block import badge, behind, graph, plain_block
 from dashboard.components.table import plain_table
 from dashboard.context import Context
 from dashboard.figures.quality_charts import automation_curve
@@ -68,8 +68,8 @@ def _curve(ctx: Context, frame: pl.DataFrame, extra: Any) -> html.Section:
         for s in scopes
     ]
     heads = [ctx.t(k) for k in ("confidence_from", "automated_share", "accuracy_of_coded", "gold_units")]
-    behind = html.Details([html.Summary(ctx.t("table")), plain_table(heads, rows, (1, 2, 3))], className="behind")
-    body = [chart, behind] if gold else [_no_gold(ctx), chart, behind]
+    table = behind(ctx, plain_table(heads, rows, (1, 2, 3)))
+    body = [chart, table] if gold else [_no_gold(ctx), chart, table]
     return plain_block(title, body, extra=extra, wide=True)
 
 

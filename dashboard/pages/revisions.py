@@ -39,8 +39,9 @@ def _triangle(ctx: Context, frame: pl.DataFrame, indicator: str) -> html.Section
         notes=[ctx.t("revision_note_change"), ctx.t("revision_note_stage")],
     )  # fmt: skip
     lines = [(label, row) for (_, label, _), row in zip(table.row_heads, table.cells, strict=True)]
-    chart = named_lines(table.column_heads, lines, table.unit)
-    return block(ctx, title, [graph(chart, title), data_table(ctx, table)], model=table, with_table=False, wide=True)
+    # One vintage is no course: its dots would say no more than the table.
+    drawn = [graph(named_lines(table.column_heads, lines, table.unit), title)] if len(vintages) > 1 else []
+    return block(ctx, title, [*drawn, data_table(ctx, table)], model=table, with_table=False, wide=True)
 
 
 def _summary(ctx: Context, indicator: str) -> html.Section:

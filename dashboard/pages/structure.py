@@ -31,7 +31,7 @@ def _leaves(ctx: Context, indicator: str, year: str, branch: str) -> html.Sectio
         for (code, label, _), cells in zip(model.row_heads, model.cells, strict=True)
     ]
     hidden = sum(cell.state == "withheld" for _, _, cell in pairs)
-    body: list[Any] = [graph(ranked_bars(pairs, model.unit), ctx.t("structure_leaves"))]
+    body: list[Any] = [graph(ranked_bars(pairs, model.unit, by_branch=True), ctx.t("structure_leaves"))]
     if hidden:
         body.append(html.P(ctx.t("hidden_note", n=hidden), className="hint"))
     title = f"{model.title} · {ctx.t('structure_leaves')} · {year}"

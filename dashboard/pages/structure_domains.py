@@ -26,7 +26,7 @@ def _ranked(ctx: Context, year: str) -> html.Section:
     ]  # fmt: skip
     title = f"{ctx.name(ctx.release.indicator(INDICATOR))} · {year}"
     body = [graph(ranked_bars(pairs, model.unit, limit=len(pairs)), title), _hint(ctx)]
-    return block(ctx, title, body, model=model, selection=found.selection)
+    return block(ctx, title, body, model=model, selection=found.selection, wide=True)
 
 
 def _years(ctx: Context) -> html.Section:

@@ -91,7 +91,9 @@ def _card(ctx: Context, figure: Figure) -> html.Div | None:
     row = rows.row(-1, named=True)
     cell = shown_cell(row, card, "value", ctx.lang)
     when = html.Div(fmt.period_text(str(row["period"]), ctx.lang), className="stat-growth flat")
-    return stat(ctx.name(card), cell.text, fmt.unit(card, ctx.lang) if cell.value is not None else "", when)
+    unit = fmt.unit(card, ctx.lang) if cell.value is not None else ""
+    said = [html.Div(ctx.t(cell.state), className="stat-share")] if cell.state in ("withheld", "missing") else []
+    return stat(ctx.name(card), cell.text, unit, when, *said)
 
 
 def _bars(model: TableModel) -> tuple[list[tuple[str, str, Cell]], str]:
@@ -129,7 +131,11 @@ def _chart(spec: Block, model: TableModel) -> tuple[Any, str]:
 
 def _hints(ctx: Context, card: Indicator, model: TableModel) -> list[html.P]:
     """Definition, what is to be noted of the indicator, its legal basis, and how many cells are not shown."""
-    texts = [ctx.name(card, "definition"), ctx.name(card, "note"), f"{ctx.t('legal_basis')} {card.legal_basis}"]
+    texts = [
+        ctx.name(card, "definition"),
+        ctx.name(card, "note"),
+        f"{ctx.t('legal_basis')} {ctx.cited(card.legal_basis)}",
+    ]
     hidden = sum(cell.state == "withheld" for row in model.cells for cell in row)
     texts += [ctx.t("hidden_note", n=hidden)] if hidden else []
     return [html.P(text, className="hint") for text in texts if text]
@@ -166,12 +172,18 @@ def _block(ctx: Context, theme: Theme, spec: Block, last: str) -> html.Section:
     )
 
 
+def _paired(blocks: tuple[Block, ...]) -> list[Block]:
+    """The blocks as they stand, the last one across the page where it would have half a row for itself."""
+    single = sum(not b.wide for b in blocks) % 2 == 1
+    return [*blocks[:-1], blocks[-1].model_copy(update={"wide": True})] if single else list(blocks)
+
+
 def _render(theme: Theme) -> Callable[[Context], Any]:
     def render(ctx: Context) -> Any:
         last = ctx.choice("last", (SHORT, ALL), SHORT)
         options = [(SHORT, ctx.t("last_periods", n=SHORT)), (ALL, ctx.t("all_periods"))]
         cards = [card for figure in theme.stats if (card := _card(ctx, figure)) is not None]
-        blocks = [_block(ctx, theme, spec, last) for spec in theme.blocks]
+        blocks = [_block(ctx, theme, spec, last) for spec in _paired(theme.blocks)]
         return html.Div(
             [
                 page_head(

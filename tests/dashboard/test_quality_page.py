@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.context import Context
 from dashboard.figures.quality_charts import automation_curve
-from dashboard.pages import quality_classifier
+from dashboard.pages import quality, quality_classifier
 from etl.promise import NO_GOLD
 from taxonomy.classifier.evaluate import RunFacts, evaluate
 from taxonomy.classifier.quality_table import quality_rows
@@ -145,3 +145,24 @@ def test_the_demo_release_shows_the_part(demo_home: Path) -> None:
     context = Context(release, User("a", "analyst", "统计", "city"), "zh", "/quality", {})
     text = text_of([quality.render(context)])
     assert "没有金标准样本" in text and "首次运行" in text and "模拟数据" in text
+
+
+def test_many_files_received_are_few_components_and_each_is_still_there() -> None:
+    columns = ("rows_in", "rows_accepted", "rows_quarantined")
+    runs = pl.DataFrame(
+        [
+            {"source_id": f"s{n % 9}", "file": f"f{n}.csv", **dict.fromkeys(columns, 10), "message": "",
+             "status": "refused" if n == 7 else "accepted", "title": f"来源{n % 9}", "title_en": f"Source {n % 9}"}
+            for n in range(500)
+        ]
+    )  # fmt: skip
+
+    class Received(FakeRelease):
+        def table(self, name: str) -> pl.DataFrame:
+            return runs
+
+    context = Context(Received(None), User("a", "analyst"), "en", "/quality", {})  # type: ignore[arg-type]
+    sent = text_of([quality._sources(context)])
+    assert sent.count('"namespace"') < 10, "the renderer's work grows with the square of the components"
+    assert all(f"f{n}.csv" in sent for n in range(500))
+    assert sent.count("f7.csv") == 2, "a refused file stands open and in the folded list"
