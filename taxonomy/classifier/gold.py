@@ -77,9 +77,10 @@ def _read(column: str) -> pl.Expr:
 
 def _hashed(texts: pl.Series) -> pl.Series:
     """BLAKE2b of every text, of equal ones once."""
-    known = texts.unique().drop_nulls()
+    known = texts.drop_nulls().unique()
     digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in known]
-    return texts.replace_strict(known, pl.Series(digests, dtype=pl.String), default=None, return_dtype=pl.String)
+    table = pl.DataFrame({"text": known, "hash": digests}, schema={"text": pl.String, "hash": pl.String})
+    return texts.to_frame("text").join(table, on="text", how="left", maintain_order="left")["hash"]
 
 
 def with_text_hashes(units: pl.DataFrame) -> pl.DataFrame:

@@ -240,3 +240,17 @@ def test_leakage_is_refused_by_unit_and_by_scope() -> None:
         assert_no_leakage([text_hash("乙公司", "餐饮服务", None)], gold)
     with pytest.raises(LeakageError, match="g1"):
         assert_no_leakage([text_hash("人工智能芯片设计; 集成电路")], gold)
+
+
+AWKWARD = st.one_of(
+    st.none(), st.text(max_size=12), st.text("ＡＢ ａ\t\u3000\x1c\x1f\x85\xa0\u200b\u2028ß㎡①ﬁ〓^_智\n", max_size=12)
+)
+
+
+@given(st.lists(st.tuples(AWKWARD, AWKWARD, AWKWARD), max_size=8))
+def test_hashes_of_a_column_are_those_of_its_texts(rows: list[tuple[str | None, str | None, str | None]]) -> None:
+    names = ("name", "business_scope", "main_products")
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    hashed = with_text_hashes(frame)
+    assert hashed["text_hash"].to_list() == [text_hash(*row) for row in rows]
+    assert hashed["scope_hash"].to_list() == [text_hash(scope) if scope else None for _, scope, _ in rows]
