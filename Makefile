@@ -9,7 +9,7 @@ WORKERS ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
-.PHONY: help setup setup-spark up test check docs bench bench-classifier prove clean lock
+.PHONY: help setup setup-spark up test check docs bench bench-classifier bench-nightly prove clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench-classifier: $(TEST) ## the classifier beside scikit-learn, fastText and py
 	@[ -x .venv-bench/bin/python ] || (python3 -m venv .venv-bench && .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bench.txt)
 	@$(BIN)/python tests/benchmarks/bench_classifier.py
 
+bench-nightly: $(TEST) ## a full and a 1 % night of the city and of 0.25, 1 and 4 M units (about an hour)
+	@$(BIN)/python tests/benchmarks/bench_nightly.py
+
 prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove.py
 	@$(BIN)/python tests/benchmarks/prove_classifier.py
@@ -60,6 +63,7 @@ prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove_misclassification.py
 	@$(BIN)/python tests/benchmarks/prove_estimation.py
 	@$(BIN)/python tests/benchmarks/prove_editing.py --city
+	@$(BIN)/python tests/benchmarks/prove_nightly.py
 
 lock: ## recompile the requirement sets (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/base.in -o requirements/base.txt

@@ -24,10 +24,17 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "其余来源同 city（数分钟，约 1.2 GB） / mega streams its register and change files to disk (minutes, about 1.2 GB)",
     )
     parser.add_argument("--seed", type=int, default=20221101, help="the same seed gives the same city")
+    parser.add_argument(
+        "--units",
+        type=int,
+        help="register units of a mega city, from 20,000 (default 4 M) / mega 的名录单位数，缺省 400 万",
+    )
     parser.set_defaults(func=demo)
 
 
-def build_demo(root: Path, size: str, seed: int, progress: Callable[[str], None] | None = None) -> None:
+def build_demo(
+    root: Path, size: str, seed: int, progress: Callable[[str], None] | None = None, units: int | None = None
+) -> None:
     """Fill ``root/inbox`` and ``root/truth`` and mark the home as a demo (``demo.json``).
 
     Everything is built aside first. The marker is in place before the first synthetic file reaches the inbox,
@@ -42,7 +49,7 @@ def build_demo(root: Path, size: str, seed: int, progress: Callable[[str], None]
     staging = root / ".demo-building"
     shutil.rmtree(staging, ignore_errors=True)
     if size == "mega":
-        generate_mega(staging / "inbox", staging / "truth", seed, progress)
+        generate_mega(staging / "inbox", staging / "truth", seed, progress, units=units)
     else:
         generate(staging / "inbox", staging / "truth", size, seed, progress)  # type: ignore[arg-type]
     copy_public_data(staging / "inbox")
@@ -79,8 +86,13 @@ def demo(args: argparse.Namespace) -> int:
         raise UserError(f"--seed {args.seed}: expected 0 or a positive whole number")
     if args.dir.exists() and not args.dir.is_dir():
         raise UserError(f"{args.dir} is a file; give a folder")
+    if args.units is not None and args.size != "mega":
+        raise UserError(f"--units is for --size mega; {args.size} has a size of its own")
     root = args.dir.resolve()
-    build_demo(root, args.size, args.seed, progress=lambda line: print(f"  {line}", flush=True))
+    try:
+        build_demo(root, args.size, args.seed, lambda line: print(f"  {line}", flush=True), args.units)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     print(f"模拟城市已写入 / demo city written to {root} (size {args.size}, seed {args.seed})")
     print(f"下一步 / next: AISTAT_HOME={root} aistat run")
     return 0

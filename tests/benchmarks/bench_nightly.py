@@ -1,0 +1,80 @@
+"""``make bench-nightly``: a full night, a night without change and a 1 % night, of the city and of mega registers.
+
+``bench_nightly.py city 250000 1000000 4000000`` (the default) takes about an hour on two cores; name fewer for less.
+Seconds are wall and CPU of the process and its children; the ratio is that of CPU, which other work on the machine moves less.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+from tests.benchmarks.night import one_percent  # noqa: E402
+from tests.benchmarks.proof import write  # noqa: E402
+
+SEED = 20221101
+AS_OF, NEXT, DAY = "2026-10-31", "2026-11-01", "2026-10-30"
+SIZES = ("city", "250000", "1000000", "4000000")
+PROVES = ("etl/remember.py", "etl/clearing.py", "etl/collect.py", "etl/collect_cache.py", "etl/assets/*.py")
+
+
+def measured(home: Path, *arguments: str) -> dict[str, float]:
+    """Wall and CPU seconds and peak MiB of one command."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "aistat", *arguments]
+    environment = {**os.environ, "AISTAT_HOME": str(home)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"aistat {' '.join(arguments)} ended with {process.returncode}")
+    return {
+        "wall_s": round(time.perf_counter() - started, 1),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024),
+    }
+
+
+def nights(home: Path, size: str) -> dict[str, Any]:
+    """Build the home, run the three nights."""
+    scale = ("--size", "city") if size == "city" else ("--size", "mega", "--units", size)
+    units = 300_000 if size == "city" else int(size)
+    found: dict[str, Any] = {"register_units": units, "generated": measured(home, "demo", str(home), *scale, "--seed", str(SEED))}  # fmt: skip
+    full = found["full"] = measured(home, "run", "--as-of", AS_OF)
+    full["register_rows_per_cpu_s"] = round(units / full["cpu_s"])
+    found["no_change"] = measured(home, "run", "--as-of", NEXT)
+    changed_units, returns = one_percent(home, DAY, SEED)
+    found["changes"] = {"units": changed_units, "returns": returns}
+    found["one_percent"] = measured(home, "run", "--as-of", NEXT)
+    found["ratio"] = round(found["one_percent"]["cpu_s"] / full["cpu_s"], 3)
+    return found
+
+
+def main(sizes: list[str]) -> int:
+    """Measure, print, write ``docs/quality/evidence/bench_nightly.json``."""
+    found: dict[str, Any] = {"made": time.strftime("%Y-%m-%d"), "seed": SEED, "cpus": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="aistat-bench-") as folder:
+        for size in sizes:
+            home = Path(folder) / size
+            found[size] = nights(home, size)
+            print(size, found[size], flush=True)
+            shutil.rmtree(home)
+    megas = [found[s] for s in sizes if s != "city"]
+    if len(megas) > 1:
+        least, most = megas[0], megas[-1]
+        found["growth"] = {
+            "units": most["register_units"] / least["register_units"],
+            "cpu": round(most["full"]["cpu_s"] / least["full"]["cpu_s"], 2),
+        }
+    print(write("bench_nightly", found, PROVES))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:] or list(SIZES)))
