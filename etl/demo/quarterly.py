@@ -32,6 +32,13 @@ def revenue_so_far(year: pl.Series, share: np.ndarray) -> pl.Series:
     return whole(np.floor(year.to_numpy() * share))
 
 
+def staff_so_far(city: City, staff: pl.Series, year: int, quarter: int) -> pl.Series:
+    """AI staff at the end of a quarter: the year's; in the year under way it grows half as fast as revenue."""
+    if year <= city.years[-1]:
+        return staff
+    return whole(staff.to_numpy() * (1 + (city.scenario["growth_under_way"] - 1) / 2 * quarter / 4))
+
+
 def _submitted(rng: np.random.Generator, year: int, quarter: int, n: int, source_id: str) -> pl.Series:
     """Day each return came in, before the due day; those that come late are made so by ``faults.yaml``."""
     due = due_date(source_id, year, quarter)
@@ -57,7 +64,7 @@ def ai_survey_quarterly(city: City) -> Iterator[DemoFile]:
             main_revenue_ytd_prev_cny=(previous["m"] * pl.Series(before)).round(0).cast(pl.Int64) if has_last else none,
             ai_revenue_ytd_cny=revenue_so_far(rows["ai_revenue"], share),
             ai_revenue_ytd_prev_cny=(previous["a"] * pl.Series(before)).round(0).cast(pl.Int64) if has_last else none,
-            ai_employed_persons=pl.col("ai_employed_persons"),
+            ai_employed_persons=staff_so_far(city, rows["ai_employed_persons"], year, quarter),
             submitted_on=_submitted(rng, year, quarter, rows.height, "ai_survey_quarterly"),
         )  # fmt: skip
         yield DemoFile("ai_survey_quarterly", frame, year, {"quarter": quarter})
