@@ -30,6 +30,7 @@ def clear_table(
     *,
     kind: Kind = "magnitude",
     offers: Offers | None = None,
+    unanswered: Offers | None = None,
 ) -> ClearedTable:
     """Protect and audit ``tables`` of the contributions ``micro``.
 
@@ -41,10 +42,13 @@ def clear_table(
     used = {d: hierarchies[d] for d in dims}
 
     def make() -> Mapping[str, pl.DataFrame]:
-        table = build_table(own, tables, used, "value", "contributor", "observed", kind=kind, offers=offers)
+        table = build_table(
+            own, tables, used, "value", "contributor", "observed", kind=kind, offers=offers, unanswered=unanswered
+        )
         pattern = protect(table, limits)
         return {"frame": pattern.frame, "certificate": as_json(audit(pattern, limits, seed=seed).as_dict())}
 
-    parts = (own, tables, used, limits, seed, kind, {k: sorted(v) for k, v in (offers or {}).items()})
+    codes = [{k: sorted(v) for k, v in (asked or {}).items()} for asked in (offers, unanswered)]
+    parts = (own, tables, used, limits, seed, kind, codes)
     found = remembered("clear", parts, make)
     return ClearedTable(found["frame"], Certificate(**cast(dict[str, Any], from_json(found["certificate"]))))

@@ -50,7 +50,10 @@ def _protected(
     micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: Rules
 ) -> tuple[pl.DataFrame, Finding]:
     """``table, dims, parts, value, status`` of one quantity and period, and the audit's public findings."""
-    cleared = clear_table(micro, family.tables(), known, limits, AUDIT_SEED, kind=family.kind, offers=family.offers())
+    cleared = clear_table(
+        micro, family.tables(), known, limits, AUDIT_SEED, kind=family.kind, offers=family.offers(),
+        unanswered=family.unanswered(),
+    )  # fmt: skip
     return cleared.frame.drop("n"), cleared.certificate.public_dict()
 
 

@@ -6,11 +6,15 @@ from typing import Final, Literal
 
 import polars as pl
 
+from etl.contract import load_contract
 from etl.source_plan import Cluster, Part, Plan, Quantity, Reading
 from etl.source_rows import NOT_STATED, keep
 from warehouse.catalogue import Dataset, MetadataError, load_datasets
+from warehouse.source_spec import KNOWN
 
 MONEY: Final = pl.Decimal(24, 2)
+EVERYBODY: Final = "全部应答单位"
+"""Denominator of a question that every responding unit was asked."""
 PARTS: Final[Mapping[str, str | None]] = {"of": None, "in": "of", "out": "of", "na": None}
 Codes = Mapping[str, Sequence[str]]
 
@@ -46,6 +50,19 @@ class Family:
         for _, reading in self._readings():
             if reading.part is not None:
                 found[self.column(reading.part)].add(reading.code)
+        return found
+
+    def unanswered(self) -> dict[str, set[str]]:
+        """Code of a part that holds nobody's answer: those who left blank a question that everybody was asked."""
+        found: dict[str, set[str]] = {}
+        for plan, reading in self._readings():
+            question, part = plan.spec.question, reading.part
+            asked = question is not None and question.denominator == EVERYBODY
+            if question is not None and asked and part is not None and part.split is None:
+                column = load_contract(plan.spec.id).column(question.column)
+                whole = ({KNOWN}, set(map(str, column.values)))
+                if [name for name, _ in part.of] == [question.column] and set(part.of[0][1]) in whole:
+                    found[self.column(part)] = {"na"}
         return found
 
     def _shown(self) -> Iterator[tuple[Dataset, Part | None]]:

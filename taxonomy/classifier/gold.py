@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from taxonomy.classifier.normalize import fold, fold_text
+from taxonomy.classifier.normalize import fold_text
 
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
@@ -70,28 +70,16 @@ def text_hash(*fields: str | None) -> str:
     return hashlib.blake2b("\x1f".join(folded).encode(), digest_size=16).hexdigest()
 
 
-def _read(column: str) -> pl.Expr:
-    """The text of a column as :func:`text_hash` reads it."""
-    return fold(pl.col(column).cast(pl.String).fill_null("")).str.replace_all(r"[\s\x1c-\x1f]+", "")
-
-
-def _hashed(texts: pl.Series) -> pl.Series:
-    """BLAKE2b of every text, of equal ones once."""
-    known = texts.drop_nulls().unique()
-    digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in known]
-    table = pl.DataFrame({"text": known, "hash": digests}, schema={"text": pl.String, "hash": pl.String})
-    return texts.to_frame("text").join(table, on="text", how="left", maintain_order="left")["hash"]
-
-
 def with_text_hashes(units: pl.DataFrame) -> pl.DataFrame:
-    """Add ``text_hash`` (name, scope, products) and ``scope_hash`` (scope alone, for the leakage test): :func:`text_hash` of each."""
-    fields = [_read(c) if c in units.columns else pl.lit("") for c in ("name", "business_scope", "main_products")]
-    scope = fields[1] if "business_scope" in units.columns else pl.lit(None, pl.String)
-    given = pl.col("business_scope") != "" if "business_scope" in units.columns else pl.lit(False)
-    texts = units.select(
-        text=pl.concat_str(fields, separator="\x1f") if units.width else pl.lit(""), scope=pl.when(given).then(scope)
+    """Add ``text_hash`` (name, scope, products) and ``scope_hash`` (scope alone, for the leakage test)."""
+    empty = [None] * units.height
+    name, scope, product = (
+        units[c].to_list() if c in units.columns else empty for c in ("name", "business_scope", "main_products")
     )
-    return units.with_columns(text_hash=_hashed(texts["text"]), scope_hash=_hashed(texts["scope"]))
+    return units.with_columns(
+        text_hash=pl.Series([text_hash(*t) for t in zip(name, scope, product, strict=True)], dtype=pl.String),
+        scope_hash=pl.Series([text_hash(s) if s else None for s in scope], dtype=pl.String),
+    )
 
 
 # --- strata and the draw ---------------------------------------------------------------------------------------------

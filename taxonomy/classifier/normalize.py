@@ -64,10 +64,14 @@ def fold(text: pl.Expr) -> pl.Expr:
     return text.str.replace_many(list(table), list(table.values()))
 
 
+@cache
+def _translation() -> dict[int, str]:
+    return str.maketrans(dict(fold_table()))
+
+
 def fold_text(text: str) -> str:
     """The same for one Python string."""
-    table = fold_table()
-    return "".join(table.get(char, char) for char in text)
+    return text.translate(_translation())
 
 
 @cache

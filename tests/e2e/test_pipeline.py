@@ -3,19 +3,11 @@
 import csv
 import hashlib
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from tests.conftest import AS_OF, ROOT, aistat
 from warehouse.read import open_current
@@ -129,60 +121,3 @@ def test_no_withheld_value_stands_anywhere_in_the_release(demo_home: Path) -> No
 def test_work_store_and_release_are_apart(demo_home: Path) -> None:
     names = {f.name for f in (demo_home / "releases" / current(demo_home) / "files").iterdir()}
     assert not [n for n in names if n.startswith(("process_", "collect_register", "analyse_"))]
-
-
-@pytest.mark.slow
-def test_kill_nine_at_ten_random_moments_leaves_no_partial_release(demo_home: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(demo_home, home)
-    rng = random.Random(20261123)
-    errors: list[str] = []
-    reads = 0
-    stop = threading.Event()
-
-    def read_all_the_time() -> None:
-        nonlocal reads
-        while not stop.is_set():
-            try:
-                release = open_current(home)
-                assert release.cube_frame("core_leaf_year").height > 0
-                reads += 1
-            except Exception as error:  # every reader error counts
-                errors.append(repr(error))
-            time.sleep(0.02)
-
-    reader = threading.Thread(target=read_all_the_time)
-    reader.start()
-    started = time.monotonic()
-    aistat("run", "--as-of", "2026-04-01", "--full", home=home)
-    whole = time.monotonic() - started
-    served = set()
-    for attempt in range(10):
-        before = current(home)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aistat", "run", "--full", "--as-of", f"2026-05-{attempt + 1:02d}"],
-            cwd=ROOT,
-            env={**os.environ, "AISTAT_HOME": str(home)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(rng.uniform(0.1, 1.0) * whole)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        after = current(home)
-        if after != before:
-            assert json.loads((home / "releases" / after / "manifest.json").read_text())["vintage"].startswith(
-                "2026-05"
-            )
-        served.add(after)
-        for folder in (home / "releases").iterdir():
-            if folder.is_dir() and not folder.name.startswith("."):
-                assert {"release.duckdb", "manifest.json", "certificate.json"} <= {p.name for p in folder.iterdir()}
-    aistat("run", "--as-of", "2026-06-01", home=home)
-    stop.set()
-    reader.join()
-    assert json.loads((home / "releases" / current(home) / "manifest.json").read_text())["vintage"] == "2026-06-01"
-    assert not [p for p in (home / "releases").iterdir() if p.name.startswith(".building")]
-    assert errors == []
-    assert reads > 100

@@ -293,6 +293,22 @@ def test_cells_in_no_publication_are_protected_and_do_not_compete(rows: list[tup
         )
 
 
+def test_an_item_left_blank_by_one_costs_nothing() -> None:
+    """Code c: one unit that did not answer. It said nothing that its difference from the total could give away."""
+    rows = [*groups("N1", "a", [5, 5, 5, 5]), *groups("N1", "b", [9, 9, 9, 9]), *groups("N1", "c", [70])]
+    tables, shown = {"t": ("region", "activity")}, {"activity": ("a", "b", "_T")}
+    careful = protect(table_of(rows, tables, offers=shown), Rules())
+    blank = protect(table_of(rows, tables, offers=shown, unanswered={"activity": ("c",)}), Rules())
+    assert status(careful, region="_T", activity="c") == "primary"
+    assert {status(blank, region="_T", activity=c) for c in ("a", "b", "_T")} == {"published"}
+    assert status(blank, region="_T", activity="c") == "unoffered" and audit(blank).passed
+    alone = protect(table_of(groups("N1", "c", [70]), tables, unanswered={"activity": ("c",)}), Rules())
+    assert status(alone, region="_T", activity="_T") == "primary", (
+        "the same contribution under another name is an answer"
+    )
+    assert audit(alone).passed
+
+
 def test_a_total_that_is_not_offered_costs_no_offered_total() -> None:
     """N: the outside part c is one group's. Its sum with the rest is in no publication, so that the rest may be."""
     rows = [*groups("N1", "a", [5, 5, 5, 5]), *groups("N1", "b", [9, 9, 9, 9]), *groups("N1", "c", [70])]

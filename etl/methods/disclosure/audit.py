@@ -135,7 +135,7 @@ def _unsafe(view: _View, rules: Rules) -> tuple[BoolArray, list[str | None]]:
     by_atom: dict[int, list[tuple[str, int]]] = {}
     for atom, contributor, cents in view.table.parts.filter("observed").select("atom", "contributor", "cents").rows():
         by_atom.setdefault(atom, []).append((contributor, cents))
-    unsafe, owners = np.zeros(view.frame.height, dtype=np.bool_), []
+    unsafe, owners, answers = np.zeros(view.frame.height, dtype=np.bool_), [], view.table.answers(view.frame)
     for cell, row in enumerate(view.members):
         groups: dict[str, int] = {}
         for atom in np.flatnonzero(row):
@@ -146,7 +146,7 @@ def _unsafe(view: _View, rules: Rules) -> tuple[BoolArray, list[str | None]]:
         few = 0 < len(x) < rules.min_contributors
         percent = Fraction(str(rules.p_percent))
         dominance = not (rules.frequency_only or view.table.kind == "count")
-        unsafe[cell] = few or (bool(x) and dominance and 100 * sum(x[2:]) < percent * x[0])
+        unsafe[cell] = answers[cell] and (few or (bool(x) and dominance and 100 * sum(x[2:]) < percent * x[0]))
     return unsafe, owners
 
 

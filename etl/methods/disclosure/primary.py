@@ -95,9 +95,13 @@ def find_primary(table: Table, rules: Rules) -> Primary:
             x2=pl.col("cents").get(1, null_on_oob=True).fill_null(0),
         )
     )
+    spoken = np.zeros(size, dtype=np.bool_)
+    spoken[
+        table.cells.filter(pl.Series(table.answers(table.cells)) & (pl.col("variable") >= 0))["variable"].to_numpy()
+    ] = True
     for variable, groups, first, total, x1, x2 in stats.iter_rows():
         n[variable] = groups
         owner[variable] = number[first] if groups == 1 else -1
         few = groups < rules.min_contributors
-        unsafe[variable] = few or (p_rule and dominated(total, x1, x2, rules.p_percent))
+        unsafe[variable] = spoken[variable] and (few or (p_rule and dominated(total, x1, x2, rules.p_percent)))
     return Primary(n, unsafe, owner)

@@ -32,6 +32,7 @@ class Table:
     incidence : shape ``(variables, atoms)``, True where the variable includes the atom.
     hierarchies : parent of every code by dimension, as given.
     kind : ``magnitude`` (frequency and p% rule) or ``count`` (frequency rule only).
+    unanswered : by dimension, codes under which nobody answered anything.
     hash : SHA-256 of the tables asked for and the contributions, whatever the order of the rows.
     """
 
@@ -43,6 +44,14 @@ class Table:
     hierarchies: Mapping[str, Parents]
     kind: Kind
     hash: str
+    unanswered: Offers
+
+    def answers(self, cells: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which cells (rows with ``dims``) hold something anybody answered, shape ``(cells,)``."""
+        silent = [pl.col(d).is_in(list(codes)) for d, codes in self.unanswered.items() if d in self.dims]
+        if not silent:
+            return np.ones(cells.height, dtype=np.bool_)
+        return cells.select(~pl.any_horizontal(silent)).to_series().to_numpy()
 
     @property
     def cents(self) -> NDArray[np.int64]:
@@ -209,6 +218,7 @@ def build_table(
     observed: str | None = None,
     kind: Kind = "magnitude",
     offers: Offers | None = None,
+    unanswered: Offers | None = None,
 ) -> Table:
     """Cells of all tables and the atoms behind them.
 
@@ -233,6 +243,9 @@ def build_table(
         By dimension, the codes (``_T`` too) that are published where a table shows the dimension; cells of its
         other codes are protected where they are unsafe and never published. For dimensions that split a figure
         into parts (a share's numerator): they count as no detail, so that ``depth`` leaves them out.
+    unanswered
+        By dimension, codes of those who left the item blank: nothing anybody said can be learned from such a cell, so
+        that it is not unsafe by itself (a cell of the same contributions under another code still is).
 
     Raises
     ------
@@ -250,7 +263,8 @@ def build_table(
     cells, incidence = _cells(shown, atoms, dims, hierarchies, offers or {})
     linked = parts.join(atoms.select("atom", *dims), on=dims) if dims else parts.with_columns(atom=pl.lit(0, pl.Int64))
     digest = _hash(tables, kind, parts, dims)
-    return Table(dims, cells, atoms, linked.drop(dims), incidence, hierarchies, kind, digest)
+    silent = {d: frozenset(codes) for d, codes in (unanswered or {}).items()}
+    return Table(dims, cells, atoms, linked.drop(dims), incidence, hierarchies, kind, digest, silent)
 
 
 def _single(parts: pl.DataFrame) -> pl.DataFrame:
