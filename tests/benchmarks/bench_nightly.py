@@ -6,7 +6,6 @@ Seconds are wall and CPU of the process and its children; the ratio is that of C
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,29 +15,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 from tests.benchmarks.night import one_percent  # noqa: E402
-from tests.benchmarks.proof import write  # noqa: E402
+from tests.benchmarks.proof import measured, write  # noqa: E402
 
 SEED = 20221101
 AS_OF, NEXT, DAY = "2026-10-31", "2026-11-01", "2026-10-30"
 SIZES = ("city", "250000", "1000000", "4000000")
 PROVES = ("etl/remember.py", "etl/clearing.py", "etl/collect.py", "etl/collect_cache.py", "etl/assets/*.py")
-
-
-def measured(home: Path, *arguments: str) -> dict[str, float]:
-    """Wall and CPU seconds and peak MiB of one command."""
-    started = time.perf_counter()
-    command = [sys.executable, "-m", "aistat", *arguments]
-    environment = {**os.environ, "AISTAT_HOME": str(home)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"aistat {' '.join(arguments)} ended with {process.returncode}")
-    return {
-        "wall_s": round(time.perf_counter() - started, 1),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / 1024),
-    }
 
 
 def nights(home: Path, size: str) -> dict[str, Any]:

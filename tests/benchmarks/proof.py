@@ -2,13 +2,33 @@
 
 import hashlib
 import json
+import os
 import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "quality" / "evidence"
+
+
+def measured(home: Path, *arguments: str) -> dict[str, float]:
+    """One ``aistat`` command in a process of its own: wall and CPU seconds, peak MiB. SystemExit where it fails."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "aistat", *arguments]
+    environment = {**os.environ, "AISTAT_HOME": str(home)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"aistat {' '.join(arguments)} ended with {process.returncode}")
+    return {
+        "wall_s": round(time.perf_counter() - started, 1),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024),
+    }
 
 
 def hashes(patterns: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,6 @@ import platform
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,8 @@ import polars as pl
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+from tests.benchmarks.proof import measured, write  # noqa: E402
+
 PROVES = (
     "etl/analysis.py",
     "etl/link.py",
@@ -36,15 +37,8 @@ CLASSIFY_ROWS = 1_000_000
 
 def aistat(*arguments: str, home: Path) -> tuple[float, float]:
     """Seconds and peak MiB of one command."""
-    started = time.perf_counter()
-    command = [sys.executable, "-m", "aistat", *arguments]
-    environment = {**os.environ, "AISTAT_HOME": str(home)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"aistat {' '.join(arguments)} ended with {process.returncode}")
-    return round(time.perf_counter() - started, 1), round(usage.ru_maxrss / 1024)
+    found = measured(home, *arguments)
+    return found["wall_s"], found["peak_mib"]
 
 
 def city_run(home: Path) -> dict[str, Any]:
@@ -187,8 +181,6 @@ def main() -> int:
         }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    from tests.benchmarks.proof import write
-
     write("pipeline", evidence, PROVES)
     print(json.dumps(evidence, indent=1, ensure_ascii=False))
     return 0

@@ -1,8 +1,6 @@
 """``make prove``: twenty random 1 % nights, each incremental and in full: equal tables, equal release; ``nightly.json``."""
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 from tests.benchmarks.night import one_percent  # noqa: E402
-from tests.benchmarks.proof import write  # noqa: E402
+from tests.benchmarks.proof import measured, write  # noqa: E402
 from warehouse.release import current_id  # noqa: E402
 from warehouse.write import WorkStore  # noqa: E402
 
@@ -23,13 +21,7 @@ PROVES = ("etl/remember.py", "etl/clearing.py", "etl/collect.py", "etl/collect_c
 
 def run(home: Path, as_of: str, *options: str) -> float:
     """One night; CPU seconds."""
-    before = os.times()
-    subprocess.run(
-        [sys.executable, "-m", "aistat", "run", "--as-of", as_of, *options], cwd=ROOT, check=True, capture_output=True,
-        env={**os.environ, "AISTAT_HOME": str(home)},
-    )  # fmt: skip
-    after = os.times()
-    return (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    return measured(home, "run", "--as-of", as_of, *options)["cpu_s"]
 
 
 def differences(left: Path, right: Path) -> list[str]:
@@ -57,10 +49,7 @@ def main() -> int:
     nights = []
     with tempfile.TemporaryDirectory(prefix="aistat-prove-") as folder:
         home = Path(folder) / "home"
-        subprocess.run(
-            [sys.executable, "-m", "aistat", "demo", str(home), "--size", "small", "--seed", "20221101"], cwd=ROOT,
-            check=True, capture_output=True,
-        )  # fmt: skip
+        measured(home, "demo", str(home), "--size", "small", "--seed", "20221101")
         run(home, FIRST.isoformat())
         for night, seed in enumerate(NIGHTS):
             day = (FIRST + timedelta(days=night)).isoformat()
