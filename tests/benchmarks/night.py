@@ -39,8 +39,8 @@ def change_register(inbox: Path, day: str, share: float, rng: np.random.Generato
     contract = load_contract("register_delta")
     staff, scope = (head.index(contract.column(c).header) for c in ("employed_persons", "business_scope"))
     for row in rows:
-        if rng.random() < 0.5:
-            row[staff] = str(int(row[staff] or 0) + 1)
+        if rng.random() < 0.5 and row[staff].isdecimal():  # the demo's faults are left as they are
+            row[staff] = str(int(row[staff]) + 1)
         elif row[scope]:
             row[scope] += "；技术咨询。"
     columns = [[CHANGED] * len(rows), *([row[i] for row in rows] for i in range(len(head)))]
