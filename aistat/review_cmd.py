@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aistat import suspects
+from aistat import reminders, suspects
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
@@ -51,6 +51,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     imported.set_defaults(func=import_answers)
     suspects.add_to(commands)
+    reminders.add_to(commands)
     commands.add_parser("status", help="进度与编码人 / progress and coders").set_defaults(func=show_status)
 
 

@@ -6,7 +6,7 @@ are to be expected. Readers (``etl.readers``) and the demo city are both written
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from etl.contract_file import FileSpec
+from etl.methods.periods import Period
 
 SOURCES: Final = Path(__file__).parent / "sources"
 MONEY_FACTORS: Final = {"CNY": 1, "CNY_1000": 1_000, "CNY_10K": 10_000, "CNY_1M": 1_000_000, "CNY_100M": 100_000_000}
@@ -134,13 +135,23 @@ class Expect(_Model):
 
 
 class Survey(_Model):
-    """Legal identity of a survey form (表号、制定机关、批准/备案机关、批准文号、有效期至)."""
+    """Legal identity of a survey form (表号、制定机关、批准/备案机关、批准文号、有效期至).
+
+    ``due_days``: days after the end of the period until returns are due (报送期限).
+    """
 
     table_no: str
     issued_by: str
     approved_by: str
     approval_no: str
     valid_until: date
+    due_days: int | None = Field(default=None, ge=0)
+
+    def due(self, period: Period) -> date:
+        """Last day on which a return of the period is in time; ValueError where the contract names no ``due_days``."""
+        if self.due_days is None:
+            raise ValueError(f"form {self.table_no}: its contract names no survey.due_days, so that nobody can be late")
+        return period.end + timedelta(days=self.due_days)
 
 
 class Contract(_Model):

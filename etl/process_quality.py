@@ -9,7 +9,6 @@ import polars as pl
 from etl.contract import Contract
 from etl.methods.periods import parse
 from etl.methods.quality import process_quality, timeliness
-from etl.vintages import period_end
 
 SCHEMA: Final = {
     "source": pl.String, "period": pl.String, "variable": pl.String, "indicator": pl.String, "value": pl.Float64,
@@ -65,7 +64,7 @@ def _return_days(contract: Contract, rows: pl.DataFrame) -> Iterator[Row]:
     )
     for period, middle in medians.iter_rows():
         day = middle.date() if hasattr(middle, "date") else middle
-        yield contract.id, period, "", "return_days", float((day - period_end(parse(period))).days), "days", "", ""
+        yield contract.id, period, "", "return_days", float((day - parse(period).end).days), "days", "", ""
 
 
 def _units(frame: pl.DataFrame, source: str, column: str, values: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +121,7 @@ def _accuracy(quantities: pl.DataFrame) -> Iterator[Row]:
 
 def _dates(newest: Mapping[str, tuple[str, str]], calendar: Mapping[str, Any]) -> Iterator[Row]:
     for dataset, (period, vintage) in sorted(newest.items()):
-        end = period_end(parse(period))
+        end = parse(period).end
         planned = calendar.get(dataset)
         due = None if planned is None else date.fromordinal(end.toordinal() + int(str(planned)))
         found = timeliness(end, date.fromisoformat(vintage), None, due)

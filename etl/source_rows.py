@@ -1,6 +1,5 @@
 """Rows of a further source placed in periods, linked with their enterprise group, and coded in the cube's dimensions."""
 
-from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -70,9 +69,7 @@ def coarser(period: str, frequency: str) -> str:
 
 def period_end(period: str) -> date:
     """Last day of a period."""
-    found = parse(period)
-    month = found.within * 12 // found.frequency
-    return date(found.year, month, monthrange(found.year, month)[1])
+    return parse(period).end
 
 
 def _whole(periods: frozenset[str], frequency: str) -> set[str]:

@@ -1,13 +1,13 @@
 """City and branch totals of earlier releases: what was published, when, and at which stage (GSBPM overarching: quality)."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from etl.methods.periods import Period, parse
+from etl.methods.periods import parse
 from etl.methods.revision import revision_summary, triangle
 from warehouse.catalogue import TOTAL
 from warehouse.release import ReleaseInfo, cube_table, list_releases
@@ -27,13 +27,6 @@ MEASURES: Final = (
     "periods", "mean_revision", "mean_absolute_revision", "relative_mean_absolute_revision", "hac_standard_error",
     "t_statistic", "p_value", "share_positive", "share_negative",
 )  # fmt: skip
-
-
-def period_end(period: Period) -> date:
-    """Last day of a year, quarter or month."""
-    months = 12 // period.frequency
-    after = period.year * 12 + period.within * months
-    return date(after // 12, after % 12 + 1, 1) - timedelta(days=1)
 
 
 def _by_vintage(home: Path, before: str, *, synthetic: bool) -> dict[str, ReleaseInfo]:
@@ -86,7 +79,7 @@ def stage_of(period: str, vintage: str, settings: Mapping[str, Any]) -> tuple[st
     ``settings`` as ``warehouse/metadata/revision.yaml``. A census revises the years it names in every release from the day
     of its results on.
     """
-    end, day = period_end(parse(period)), date.fromisoformat(vintage)
+    end, day = parse(period).end, date.fromisoformat(vintage)
     for census in settings["censuses"]:
         first, last = census["years"]
         if first <= end.year <= last and day >= date.fromisoformat(str(census["released"])):

@@ -49,7 +49,7 @@ from etl.series_tables import (
     REVISION,
     REVISION_SUMMARY,
 )
-from etl.vintages import first_published, first_vintage, period_end, released_totals, revision_rows, summary_rows
+from etl.vintages import first_published, first_vintage, released_totals, revision_rows, summary_rows
 from etl.waterfall import TOLERANCE, changes, clear_changes, growth_rows, identity_error, public_certificate
 from warehouse.catalogue import load_indicators, load_yaml
 from warehouse.write import WorkStore
@@ -154,7 +154,7 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
 def _known(work: WorkStore, source: str, today: date) -> pl.DataFrame:
     """Returns of quarters that are over and that had come in by the day of the vintage."""
     rows = work.read(rows_table(source))
-    periods = {p: period_end(parse(p)) for p in rows["ref_period"].unique().to_list()}
+    periods = {p: parse(p).end for p in rows["ref_period"].unique().to_list()}
     done = [p for p, end in periods.items() if end < today]
     return rows.filter(
         pl.col("ref_period").is_in(done) & (pl.col("submitted_on").is_null() | (pl.col("submitted_on") <= today))

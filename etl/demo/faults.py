@@ -14,6 +14,7 @@ import yaml
 from etl.contract import Contract, load_contract
 from etl.demo.codes import codes_of
 from etl.demo.fault_kinds import WRITERS, Cells, fits
+from etl.methods.periods import of
 
 HERE: Final = Path(__file__).parent
 DUPLICATE, DUPLICATE_UNIT, LATE, CORRECTED = "duplicate_row", "duplicate_unit", "late_return", "corrected_return"
@@ -80,9 +81,10 @@ def fault_specs() -> Mapping[str, tuple[FaultSpec, ...]]:
 
 
 def due_date(source_id: str, year: int, quarter: int) -> date:
-    """Last day to send a quarterly return; KeyError for a source without one."""
-    end = date(year + (quarter == 4), quarter % 4 * 3 + 1, 1) - timedelta(days=1)
-    return end + timedelta(days=int(_settings()["due_days"][source_id]))
+    """Last day to send a quarterly return; ValueError for a survey without one."""
+    survey = load_contract(source_id).survey
+    assert survey is not None, source_id
+    return survey.due(of(4, year, quarter))
 
 
 class FaultPlanner:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 Frequency = Literal[1, 4, 12]
@@ -29,6 +30,13 @@ class Period:
     def within(self) -> int:
         """Position in the year, from 1."""
         return self.ordinal % self.frequency + 1
+
+    @property
+    def end(self) -> date:
+        """Last day of the year, quarter or month."""
+        months = 12 // self.frequency
+        after = self.year * 12 + self.within * months
+        return date(after // 12, after % 12 + 1, 1) - timedelta(days=1)
 
     def shift(self, steps: int) -> "Period":
         """The period ``steps`` later (earlier if negative)."""

@@ -12,7 +12,6 @@ from etl.vintages import (
     TOTALS,
     first_published,
     first_vintage,
-    period_end,
     released_totals,
     revision_rows,
     stage_of,
@@ -27,7 +26,7 @@ from warehouse.release import publish
     ("period", "end"), [("2025", (2025, 12, 31)), ("2025-Q1", (2025, 3, 31)), ("2024-Q4", (2024, 12, 31)), ("2024-02", (2024, 2, 29))]
 )  # fmt: skip
 def test_periods_end_on_their_last_day(period: str, end: tuple[int, int, int]) -> None:
-    assert period_end(parse(period)) == date(*end)
+    assert parse(period).end == date(*end)
 
 
 @pytest.mark.parametrize(
