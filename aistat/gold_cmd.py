@@ -74,6 +74,7 @@ def draw_gold(args: argparse.Namespace) -> int:
     from aistat.review_cmd import reviewer
     from etl.evidence import gold_plan, write_evidence
     from taxonomy.classifier.gold import GoldError, assign_coders, draw_sample
+    from warehouse.connect import run_lock
     from warehouse.review_journal import ReviewJournal
     from warehouse.review_rules import ReviewError
 
@@ -97,7 +98,8 @@ def draw_gold(args: argparse.Namespace) -> int:
         f"{rows.height:,} 个单位；判为非 AI 层的期望 AI 数 / expected AI among not-AI {sample.expected_core_in_none:.1f}{mark}"
     )
     if (batch := journal.current_batch()) is not None:
-        write_evidence(home(), batch, units, journal)
+        with run_lock(home()):
+            write_evidence(home(), batch, units, journal)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -13,11 +13,15 @@ from taxonomy.classifier.gold import GoldPlan, with_text_hashes
 from taxonomy.classifier.promise import Promise
 from taxonomy.classifier.review import QueuePlan, build_queue
 from warehouse.catalogue import load_yaml
-from warehouse.evidence import SCHEMA, evidence_folder
+from warehouse.evidence import evidence_folder
 from warehouse.evidence_write import write_evidence_file
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import gold_units, open_tasks, settled_units
 from warehouse.write import WorkStore
+
+DECISION: Final = ("unit_id", "ai_class", "route", "p_ai", "probability", "bundle")
+OWN_TEXTS: Final = ("name", "business_scope", "main_products", "gbt_code")
+TEXTS: Final = ("uscc", "name", "business_scope", "main_products", "operating_district", "registered_district")
 
 
 def review_settings() -> dict[str, Any]:
@@ -39,32 +43,41 @@ def gold_plan(seed: int) -> GoldPlan:
     return GoldPlan(seed=seed, **rules)
 
 
-def review_units(register: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
-    """Every coded unit with what review needs: its texts, decision, hashes, ``area``, ``weight`` and ``size``.
-
-    ``size`` is the mean of two relative effects, on the count (1 a unit) and on revenue (latest known revenue over its
-    mean); null where no revenue is known. The register is complete, so every weight is one.
-    """
+def _placed(register: pl.DataFrame) -> pl.DataFrame:
+    """``unit_id, area`` and the hashes of the texts, which are left behind: a register of millions is held at once."""
     texts = register.select(
-        pl.col("uscc").alias("unit_id"), "name", "business_scope", "main_products", "gbt_code",
+        pl.col("uscc").alias("unit_id"), "name", "business_scope", "main_products",
         pl.coalesce("operating_district", "registered_district").alias("area"),
     )  # fmt: skip
+    return with_text_hashes(texts).drop("name", "business_scope", "main_products")
+
+
+def _sized(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
     revenue = (
         unit_year.filter(pl.col("revenue_known").is_not_null())
         .sort("uscc", "ref_year")
         .group_by("uscc", maintain_order=True)
         .agg(pl.col("revenue_known").last().cast(pl.Float64).alias("revenue"))
     )
-    joined = codes.drop("name", strict=False).join(texts, on="unit_id", how="inner", validate="1:1")
+    joined = codes.join(placed, on="unit_id", how="inner", validate="1:1")
     joined = joined.join(revenue, left_on="unit_id", right_on="uscc", how="left", validate="1:1")
     relative = pl.col("revenue") / pl.col("revenue").mean()
-    sized = joined.with_columns(weight=pl.lit(1.0), size=(1.0 + relative) / 2.0).drop("revenue")
-    return with_text_hashes(sized).sort("unit_id")
+    return joined.with_columns(weight=pl.lit(1.0), size=(1.0 + relative) / 2.0).drop("revenue").sort("unit_id")
+
+
+def review_units(register: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
+    """Every coded unit with what a queue or a sample is drawn by: its decision, hashes of its texts, ``area``, ``weight``, ``size``.
+
+    ``size`` is the mean of two relative effects, on the count (1 a unit) and on revenue (latest known revenue over its
+    mean); null where no revenue is known. The register is complete, so every weight is one.
+    """
+    return _sized(_placed(register), codes, unit_year)
 
 
 def units_of(work: WorkStore) -> pl.DataFrame:
-    """:func:`review_units` of the work store."""
-    return review_units(work.read(REGISTER_CURRENT), work.read(CODE_UNIT), work.read(UNIT_YEAR))
+    """:func:`review_units` of the work store, the register read in chunks; texts and evidence stay there."""
+    placed = pl.concat([_placed(chunk) for chunk in work.batches(REGISTER_CURRENT, TEXTS)])
+    return _sized(placed, work.read(CODE_UNIT, DECISION), work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]))
 
 
 def open_queue(
@@ -92,10 +105,15 @@ def open_queue(
 def write_evidence(root: Path, release_id: str, units: pl.DataFrame, journal: ReviewJournal) -> int:
     """Write ``evidence/<release id>.duckdb`` for the units of open tasks and of those waiting for adjudication.
 
+    ``units`` as :func:`units_of` gives them; texts and evidence are read from the work store, whose run lock the caller holds.
     Returns how many units it holds.
     """
     waiting = pl.DataFrame({"unit_id": [w["unit_id"] for w in journal.waiting()]}, schema={"unit_id": pl.String})
     wanted = pl.concat([open_tasks(journal).select("unit_id"), waiting]).unique()
-    chosen = units.join(wanted, on="unit_id", how="semi").select(list(SCHEMA))
+    work = WorkStore(root)
+    chosen = units.join(wanted, on="unit_id", how="semi").select("unit_id", "area", "text_hash")
+    texts = work.matching(REGISTER_CURRENT, ["uscc", *OWN_TEXTS], chosen["unit_id"].alias("uscc"))
+    decided = work.matching(CODE_UNIT, [*DECISION, "candidates", "evidence"], chosen["unit_id"])
+    chosen = chosen.join(texts.rename({"uscc": "unit_id"}), on="unit_id").join(decided, on="unit_id")
     write_evidence_file(evidence_folder(root), release_id, chosen)
     return chosen.height
