@@ -38,7 +38,8 @@ def test_links_between_documents_resolve() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bench_classifier", "classifier", "editing", "estimation", "misclassification", "pipeline", "promise"]
+    "name",
+    ["bench_classifier", "classifier", "editing", "estimation", "misclassification", "nightly", "pipeline", "promise"],
 )
 def test_evidence_is_there_and_about_this_code(name: str) -> None:
     path = FOLDER / f"{name}.json"
