@@ -1,12 +1,15 @@
 """One asset per source: files in, typed rows and receipts out (GSBPM phase 4)."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
+import etl.collect
 from etl.collect import Collected, collect_into, delivery, kept_quarantine
 from etl.contract import Contract, list_contracts
 from etl.progress import step
@@ -49,6 +52,12 @@ def receipts_frame(collected: Collected, key: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema).with_columns(delivery=pl.lit(key)).sort("source_id", "file")
 
 
+@cache
+def _merging() -> str:
+    """Hash of the code that makes one table of a source's files; reading has its own in the delivery's key."""
+    return hashlib.sha256(b"".join(Path(f).read_bytes() for f in (etl.collect.__file__, __file__))).hexdigest()
+
+
 def standing(contract: Contract, work: WorkStore, quarantine: Path, key: str) -> Collected | None:
     """What was collected before, if it was made from this delivery and was taken whole; a refusal is looked at every night.
 
@@ -76,6 +85,7 @@ def _collected(contract: Contract, inbox: Path, stores: Stores, *, fresh: bool) 
     """Rows of the delivery in the work store, with receipts, and what another return replaced."""
     work, name = stores.work, table_name(contract.id)
     key = delivery(contract, inbox, stores.root)
+    key = f"{key}|{_merging()}" if key else ""
     before = None if fresh else standing(contract, work, stores.quarantine, key)
     if before is not None:
         return before
