@@ -29,7 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     command.set_defaults(func=show_reminders)
 
 
-def _tracking(args: argparse.Namespace) -> "Tracking":
+def _tracking(args: argparse.Namespace, area: str) -> "Tracking":
     from etl.contract import ContractError
     from etl.responses import track
     from warehouse.connect import run_lock
@@ -37,7 +37,7 @@ def _tracking(args: argparse.Namespace) -> "Tracking":
 
     with run_lock(home()):
         try:
-            return track(WorkStore(home()), args.source, args.period, args.as_of or date.today(), args.due)
+            return track(WorkStore(home()), args.source, args.period, args.as_of or date.today(), args.due, area)
         except LookupError as error:
             raise UserError(f"{home()}: nothing received yet ({error}); 'aistat run' reads the files") from error
         except (ValueError, ContractError) as error:
@@ -47,12 +47,11 @@ def _tracking(args: argparse.Namespace) -> "Tracking":
 def show_reminders(args: argparse.Namespace) -> int:
     """Response by district, and the head of the list; a user of a district sees that district. The view is audited."""
     from aistat.review_cmd import reviewer
-    from etl.responses import of_area
     from warehouse.review_journal import ReviewJournal
 
     journal = ReviewJournal(home())
     user = reviewer(journal, args.user)
-    found = of_area(_tracking(args), user.area)
+    found = _tracking(args, user.area)
     journal.append(
         user.name, "reminders_listed",
         {"source": args.source, "period": args.period, "units": found.listed.height, "file": args.output is not None},

@@ -150,7 +150,9 @@ class Survey(_Model):
     def due(self, period: Period) -> date:
         """Last day on which a return of the period is in time; ValueError where the contract names no ``due_days``."""
         if self.due_days is None:
-            raise ValueError(f"form {self.table_no}: its contract names no survey.due_days, so that nobody can be late")
+            raise ValueError(
+                f"form {self.table_no}: its contract names no survey.due_days; state it there, or give the day (--due)"
+            )
         return period.end + timedelta(days=self.due_days)
 
 

@@ -11,7 +11,7 @@ from etl.assets.collect import table_name
 from etl.assets.register import REGISTER_CURRENT
 from etl.contract import load_contract
 from etl.methods.periods import parse
-from etl.responses import of_area, track
+from etl.responses import track
 from warehouse.journal import Journal
 from warehouse.write import WorkStore
 
@@ -70,8 +70,11 @@ def test_who_is_asked_and_who_is_late(store: WorkStore) -> None:
     assert found.listed["covered_if_received"].to_list() == pytest.approx([1500 / 1520, 1.0])
     rates = {r["area"]: (r["asked"], r["received"], r["overdue"]) for r in found.rates.iter_rows(named=True)}
     assert rates == {"440305": (3, 2, 1), "440306": (1, 0, 1)}
-    own = of_area(found, "440306")
+    own = track(store, SOURCE, PERIOD, date(2026, 8, 1), area="440306")
     assert own.listed["unit"].to_list() == [D] and own.rates["asked"].to_list() == [1]
+    assert own.listed.select("influence", "covered_if_received").row(0) == (1.0, 1.0), (
+        "of the district, not of the city"
+    )
 
 
 def test_before_the_day_nobody_is_late_and_what_comes_later_has_not_come(store: WorkStore) -> None:
