@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from aistat.cli import main
 from etl.contract import list_contracts, load_contract
 from etl.demo.codes import BODIES
 from etl.demo.mega import CODE_BITS, STEM_BITS, UNITS_MAX, generate_mega, scatter_bits
@@ -140,3 +141,11 @@ def test_sizes_out_of_range_are_refused(tmp_path: Path, units: int) -> None:
     with pytest.raises(ValueError, match="expected 20,000 to"):
         generate_mega(tmp_path / "inbox", tmp_path / "truth", SEED, units=units)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_takes_units_for_mega_alone_and_within_its_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", str(tmp_path / "a"), "--units", "30000"]) == 2 and "--size mega" in capsys.readouterr().err
+    assert main(["demo", str(tmp_path / "b"), "--size", "mega", "--units", "10"]) == 2
+    assert "20,000" in capsys.readouterr().err and not (tmp_path / "b" / "inbox").exists()
