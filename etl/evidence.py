@@ -1,5 +1,6 @@
 """The review queue after a release: which units are asked, and the evidence file the desk reads."""
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,13 @@ def _placed(register: pl.DataFrame) -> pl.DataFrame:
     return with_text_hashes(texts).drop("name", "business_scope", "main_products")
 
 
-def _sized(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
+def review_units(register: Iterable[pl.DataFrame], codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
+    """Every coded unit with what a queue or a sample is drawn by: its decision, hashes of its texts, ``area``, ``weight``, ``size``.
+
+    ``register`` comes in parts. ``size`` is the mean of two relative effects, on the count (1 a unit) and on revenue (latest
+    known revenue over its mean); null where no revenue is known. The register is complete, so every weight is one.
+    """
+    placed = pl.concat([_placed(part) for part in register])
     revenue = (
         unit_year.filter(pl.col("revenue_known").is_not_null())
         .sort("uscc", "ref_year")
@@ -65,19 +72,13 @@ def _sized(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -
     return joined.with_columns(weight=pl.lit(1.0), size=(1.0 + relative) / 2.0).drop("revenue").sort("unit_id")
 
 
-def review_units(register: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
-    """Every coded unit with what a queue or a sample is drawn by: its decision, hashes of its texts, ``area``, ``weight``, ``size``.
-
-    ``size`` is the mean of two relative effects, on the count (1 a unit) and on revenue (latest known revenue over its
-    mean); null where no revenue is known. The register is complete, so every weight is one.
-    """
-    return _sized(_placed(register), codes, unit_year)
-
-
 def units_of(work: WorkStore) -> pl.DataFrame:
-    """:func:`review_units` of the work store, the register read in chunks; texts and evidence stay there."""
-    placed = pl.concat([_placed(chunk) for chunk in work.batches(REGISTER_CURRENT, TEXTS)])
-    return _sized(placed, work.read(CODE_UNIT, DECISION), work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]))
+    """:func:`review_units` of the work store; texts and evidence stay there."""
+    return review_units(
+        work.batches(REGISTER_CURRENT, TEXTS),
+        work.read(CODE_UNIT, DECISION),
+        work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]),
+    )
 
 
 def open_queue(

@@ -125,7 +125,7 @@ def test_size_weighs_count_and_revenue_alike() -> None:
     years = pl.DataFrame(
         {"uscc": ["a", "a", "b"], "ref_year": [2024, 2025, 2025], "revenue_known": [9.0, 300.0, 100.0]}
     )
-    found = review_units(register, codes, years)
+    found = review_units([register.head(1), register.tail(2)], codes, years)
     assert found["size"].to_list() == [(1 + 1.5) / 2, (1 + 0.5) / 2, None]
     assert found["area"].to_list() == ["440305", "440304", "440304"]
 
