@@ -35,7 +35,7 @@ up: $(BASE) ## build the demo city, run the nightly job, serve the app and Dagst
 	@$(BIN)/python -m aistat up
 
 test: $(TEST) ## run the tests (WORKERS=2 at a time)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(TEST) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
