@@ -8,6 +8,7 @@ from etl.in_order import added
 from etl.link import SURVEY_BRANCHES, residual_leaf
 from etl.quantities import BASE
 from etl.strata import variable
+from etl.years import YEAR, by_year
 from warehouse.catalogue import Indicator
 
 MONEY = pl.Decimal(20, 2)
@@ -15,6 +16,7 @@ VARIABLE = "ai_revenue_cny"
 ROUNDING = 1e-9
 KEY = ["uscc", "ref_year"]
 ATOM = ["ai_class", "district", "size"]
+COLUMNS = ["indicator", "ref_year", "uscc", "contributor", *ATOM, "value", "observed"]
 
 
 def _long(units: pl.DataFrame, ai_class: pl.Series, value: pl.Series, observed: pl.Series) -> pl.DataFrame:
@@ -70,11 +72,16 @@ def contributions(units: pl.DataFrame, indicators: Sequence[Indicator]) -> pl.Da
 
     ``units`` as :func:`etl.quantities.with_quantities` gives them. Columns ``indicator, ref_year, uscc, contributor, ai_class (leaf), district, size, value Decimal(20,2), observed``;
     several rows per unit where its AI revenue falls in several branches. A gap no stratum could fill stays null.
-    Atoms are quantised here, once; every published total is an exact sum of them.
+    Atoms are quantised here, once; every published total is an exact sum of them. Those of a year rest on units of it
+    and of the years before.
     """
-    parts = []
-    for indicator in indicators:
-        view = activity_view if indicator.view == "activity" else enterprise_view
-        parts.append(view(units, indicator).with_columns(indicator=pl.lit(indicator.id)))
-    columns = ["indicator", "ref_year", "uscc", "contributor", *ATOM, "value", "observed"]
-    return pl.concat(parts).select(columns).sort(columns[:3] + ATOM)
+
+    def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
+        parts = []
+        for indicator in indicators:
+            view = activity_view if indicator.view == "activity" else enterprise_view
+            rows = view(known, indicator).filter(pl.col(YEAR) == year)
+            parts.append(rows.with_columns(indicator=pl.lit(indicator.id)))
+        return pl.concat(parts).select(COLUMNS)
+
+    return by_year("contributions", units, of_year, lambda _: [repr(i) for i in indicators]).sort(COLUMNS[:3] + ATOM)

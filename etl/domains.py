@@ -7,6 +7,7 @@ import polars as pl
 from etl.in_order import added
 from etl.quantities import ARTICLES, domain_columns
 from etl.strata import floats, structure_strata
+from etl.years import YEAR, by_year, years_of
 from taxonomy.scheme import load_scheme
 
 SCHEME = "sales_domain"
@@ -80,8 +81,18 @@ def domain_contributions(units: pl.DataFrame, activity: pl.DataFrame) -> pl.Data
     Returns ``indicator, ref_year, uscc, contributor, ai_class (leaf), district, size, domain, value, observed``; observed only where
     the unit signed and filled in its domains.
     """
+    by_own = {year: activity.filter(pl.col(YEAR) == year) for year in years_of(units)}
+
+    def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
+        return _split(by_own[year], _profiles(known).filter(pl.col(YEAR) == year))
+
+    found = by_year("domains", units, of_year, lambda year: (by_own[year],))
+    return found.sort("ref_year", "uscc", "ai_class", "domain")
+
+
+def _split(activity: pl.DataFrame, profiles: pl.DataFrame) -> pl.DataFrame:
     rows = activity.drop_nulls("value").with_row_index(ROW)
-    split = rows.join(_profiles(units), on=UNIT, how="inner", maintain_order="left")
+    split = rows.join(profiles, on=UNIT, how="inner", maintain_order="left")
     cents = (pl.col("value").cast(pl.Float64) * pl.col("part") * 100).floor().cast(pl.Int64)
     split = split.with_columns(whole=(pl.col("value") * 100).cast(pl.Int64), cents=cents)
     split = split.with_columns(left=pl.col("whole") - pl.col("cents").sum().over(ROW))
@@ -98,5 +109,4 @@ def domain_contributions(units: pl.DataFrame, activity: pl.DataFrame) -> pl.Data
             "indicator", "ref_year", "uscc", "contributor", "ai_class", "district", "size", "domain", "value",
             "observed",
         )
-        .sort("ref_year", "uscc", "ai_class", "domain")
     )  # fmt: skip

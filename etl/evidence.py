@@ -1,6 +1,5 @@
 """The review queue after a release: which units are asked, and the evidence file the desk reads."""
 
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ import polars as pl
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
 from etl.promise import standing
+from etl.unit_results import refresh_units
 from taxonomy.classifier.gold import GoldPlan, with_text_hashes
 from taxonomy.classifier.promise import Promise
 from taxonomy.classifier.review import QueuePlan, build_queue
@@ -22,7 +22,9 @@ from warehouse.write import WorkStore
 
 DECISION: Final = ("unit_id", "ai_class", "route", "p_ai", "probability", "bundle")
 OWN_TEXTS: Final = ("name", "business_scope", "main_products", "gbt_code")
-TEXTS: Final = ("uscc", "name", "business_scope", "main_products", "operating_district", "registered_district")
+TEXT_HASH: Final = "control_register__text_hash"
+HASHING: Final = "1"
+"""Of :func:`taxonomy.classifier.gold.text_hash`: raised when it hashes another way."""
 
 
 def review_settings() -> dict[str, Any]:
@@ -44,40 +46,39 @@ def gold_plan(seed: int) -> GoldPlan:
     return GoldPlan(seed=seed, **rules)
 
 
-def _placed(register: pl.DataFrame) -> pl.DataFrame:
-    """``unit_id, area`` and the hashes of the texts, which are left behind: a register of millions is held at once."""
-    texts = register.select(
-        pl.col("uscc").alias("unit_id"), "name", "business_scope", "main_products",
-        pl.coalesce("operating_district", "registered_district").alias("area"),
-    )  # fmt: skip
-    return with_text_hashes(texts).drop("name", "business_scope", "main_products")
+def _hashed(units: pl.DataFrame) -> pl.DataFrame:
+    return with_text_hashes(units).select("unit_id", "text_hash", "scope_hash")
 
 
-def review_units(register: Iterable[pl.DataFrame], codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
+def review_units(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
     """Every coded unit with what a queue or a sample is drawn by: its decision, hashes of its texts, ``area``, ``weight``, ``size``.
 
-    ``register`` comes in parts. ``size`` is the mean of two relative effects, on the count (1 a unit) and on revenue (latest
-    known revenue over its mean); null where no revenue is known. The register is complete, so every weight is one.
+    ``placed``: ``unit_id, text_hash, scope_hash, operating_district, registered_district``. ``size`` is the mean of two
+    relative effects, on the count (1 a unit) and on revenue (latest known revenue over its mean); null where no revenue is
+    known. The register is complete, so every weight is one.
     """
-    placed = pl.concat([_placed(part) for part in register])
     revenue = (
         unit_year.filter(pl.col("revenue_known").is_not_null())
         .sort("uscc", "ref_year")
         .group_by("uscc", maintain_order=True)
         .agg(pl.col("revenue_known").last().cast(pl.Float64).alias("revenue"))
     )
+    districts = ("operating_district", "registered_district")
+    placed = placed.with_columns(area=pl.coalesce(*districts)).drop(districts)
     joined = codes.join(placed, on="unit_id", how="inner", validate="1:1")
     joined = joined.join(revenue, left_on="unit_id", right_on="uscc", how="left", validate="1:1")
     relative = pl.col("revenue") / pl.col("revenue").mean()
     return joined.with_columns(weight=pl.lit(1.0), size=(1.0 + relative) / 2.0).drop("revenue").sort("unit_id")
 
 
-def units_of(work: WorkStore) -> pl.DataFrame:
-    """:func:`review_units` of the work store; texts and evidence stay there."""
+def units_of(work: WorkStore, *, full: bool = False) -> pl.DataFrame:
+    """:func:`review_units` of the work store; texts and evidence stay there. ``full``: hash every text anew."""
+    refresh_units(work, TEXT_HASH, HASHING, _hashed, full=full)
+    places = work.read(REGISTER_CURRENT, ["uscc", "operating_district", "registered_district"])
+    hashes = work.read(TEXT_HASH, ["unit_id", "text_hash", "scope_hash"])
+    placed = hashes.join(places.rename({"uscc": "unit_id"}), on="unit_id", how="inner", validate="1:1")
     return review_units(
-        work.batches(REGISTER_CURRENT, TEXTS),
-        work.read(CODE_UNIT, DECISION),
-        work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]),
+        placed, work.read(CODE_UNIT, DECISION), work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"])
     )
 
 

@@ -33,9 +33,18 @@ def years(returns: Returns) -> list[int]:
     return sorted(returns.ai_survey["ref_year"].unique().to_list())
 
 
-def _frame_by_year(register: pl.DataFrame, codes: pl.DataFrame, ref_years: list[int]) -> pl.DataFrame:
-    """Legal units alive at the end of each year, with what the classifier said of them."""
-    units = register.filter(pl.col("unit_kind") == LEGAL_UNIT).join(
+def frame_by_year(returns: Returns, codes: pl.DataFrame) -> pl.DataFrame:
+    """Nominated or surveyed legal units alive at the end of each year, with what the classifier said of them.
+
+    ``codes`` has ``unit_id, nominated, p_ai, route, candidate_leaves`` (leaf codes, best first). The frame is the
+    units nominated by the classifier plus every unit that signed a survey return in some year: filings, boards and
+    lists may nominate, only the return confirms (classification.md §3). Sorted by ``uscc, ref_year``.
+    """
+    surveyed = returns.ai_survey.select("uscc").unique().with_columns(ever_surveyed=pl.lit(True))
+    codes = codes.join(surveyed, left_on="unit_id", right_on="uscc", how="left").filter(
+        pl.col("nominated") | pl.col("ever_surveyed").fill_null(False)
+    )
+    units = returns.register.filter(pl.col("unit_kind") == LEGAL_UNIT).join(
         codes, left_on="uscc", right_on="unit_id", how="inner", validate="1:1"
     )
     alive = [
@@ -43,7 +52,7 @@ def _frame_by_year(register: pl.DataFrame, codes: pl.DataFrame, ref_years: list[
             (pl.col("opening_date") <= pl.date(year, 12, 31))
             & (pl.col("closing_date").is_null() | (pl.col("closing_date") > pl.date(year, 12, 31)))
         ).with_columns(ref_year=pl.lit(year, pl.Int64))
-        for year in ref_years
+        for year in years(returns)
     ]
     return pl.concat(alive).sort("uscc", "ref_year")
 
@@ -114,18 +123,9 @@ def _assign_leaf(linked: pl.DataFrame) -> pl.DataFrame:
     return linked.with_columns(leaf=pl.coalesce(first_in_branch, fallback))
 
 
-def unit_year(returns: Returns, codes: pl.DataFrame) -> pl.DataFrame:
-    """Nominated or surveyed legal units by year, one row per ``(uscc, ref_year)``, sorted.
-
-    ``codes`` has ``unit_id, nominated, p_ai, route, candidate_leaves`` (leaf codes, best first). The frame is the
-    units nominated by the classifier plus every unit that signed a survey return in some year: filings, boards and
-    lists may nominate, only the return confirms (classification.md §3).
-    """
-    surveyed = returns.ai_survey.select("uscc").unique().with_columns(ever_surveyed=pl.lit(True))
-    codes = codes.join(surveyed, left_on="unit_id", right_on="uscc", how="left").filter(
-        pl.col("nominated") | pl.col("ever_surveyed").fill_null(False)
-    )
-    linked = _assign_leaf(_attach_returns(_frame_by_year(returns.register, codes, years(returns)), returns))
+def unit_year(returns: Returns, frame: pl.DataFrame) -> pl.DataFrame:
+    """Units of the frame (:func:`frame_by_year`) with their returns, one row per ``(uscc, ref_year)``, sorted."""
+    linked = _assign_leaf(_attach_returns(frame, returns))
     staff = pl.coalesce("employed_persons", "register_employed_persons")
     revenue = pl.coalesce("operating_revenue_cny", "main_revenue_cny")
     return (

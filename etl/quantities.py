@@ -16,6 +16,7 @@ from etl.strata import (
     structure_strata,
     variable,
 )
+from etl.years import YEAR, by_year
 from taxonomy.ladder import rung_number
 from taxonomy.scheme import load_scheme
 
@@ -123,12 +124,17 @@ def _base(units: pl.DataFrame) -> pl.Series:
 
 
 def with_quantities(units: pl.DataFrame) -> pl.DataFrame:
-    """Add the three quantities to the rows of :func:`etl.link.unit_year`.
+    """Add the three quantities to the rows of :func:`etl.link.unit_year`, those of a year from it and the years before.
 
     ``membership`` (R30), ``membership_10``, ``membership_50`` with ``member_status`` (confirmed | imputed | unknown);
     ``ai_share_rung``, ``ai_share_estimate``, ``ai_share_lower``, ``ai_share_upper`` and ``ai_share_{branch}_estimate``;
     ``main_revenue_estimate`` (yuan, what the share is a share of); ``domain_answered``. Only a signed return confirms.
+    Sorted by ``uscc, ref_year``.
     """
+    return by_year("quantities", units, _of_year).sort("uscc", YEAR)
+
+
+def _of_year(units: pl.DataFrame, year: int) -> pl.DataFrame:
     shares = _shares(units)
     answered = pl.col("responded") & pl.any_horizontal(pl.col(list(domain_columns().values())).is_not_null())
     return units.with_columns(
@@ -141,4 +147,4 @@ def with_quantities(units: pl.DataFrame) -> pl.DataFrame:
         _base(units),
         domain_answered=answered,
         is_signed=pl.col("responded"),
-    )
+    ).filter(pl.col(YEAR) == year)

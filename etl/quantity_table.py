@@ -13,8 +13,9 @@ from etl.domains import domain_codes
 from etl.methods.disclosure import Rules
 from etl.methods.membership import R30, THRESHOLDS, publishable, sensitivity
 from etl.quantities import membership_name, signed_share
-from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_intervals
+from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
 from etl.strata import MIN_RESPONDENTS, floats, membership_strata
+from etl.years import YEAR, by_year, years_of
 from taxonomy.ladder import load_ladder, rung_number
 
 SCHEMA: Final = {
@@ -37,25 +38,24 @@ def _open(cells: pl.DataFrame, indicator: str) -> set[str]:
     return set(rows["period"].unique())
 
 
-def _members(units: pl.DataFrame, shown: set[str], limits: Rules) -> Iterator[Row]:
+def _members(units: pl.DataFrame, year: int, shown: set[str], limits: Rules) -> Iterator[Row]:
     """AI enterprises at each threshold, and the part confirmed by signed returns."""
     share, strata = floats(signed_share(units)), membership_strata(units).labels
-    for year in sorted(units["ref_year"].unique().to_list()):
-        here = (units["ref_year"] == year).to_numpy()
-        counts = sensitivity(share, strata, counted=here, min_respondents=MIN_RESPONDENTS)
-        own = units.filter(here)
-        safe = publishable(share[here], own["contributor"].to_list(), min_contributors=limits.min_contributors)
-        for threshold, count, may in zip(sorted(THRESHOLDS), counts, safe, strict=True):
-            scope = str(round(100 * threshold))
-            if str(year) not in shown or not may:
-                yield "member_count", scope, str(year), None, None, None, *WITHHELD
-                continue
-            # Rounded unit by unit to two places like the atoms of the cubes, so that R30 here is the headline count.
-            total = float(own[membership_name(threshold)].fill_null(0.0).round(2).sum())
-            limits_of = min(count.lower, total), max(count.upper, total)
-            yield "member_count", scope, str(year), total, *limits_of, "", ""
-            confirmed = round(count.confirmed / total, 4) if total else None
-            yield "member_confirmed_share", scope, str(year), confirmed, None, None, "", ""
+    here = (units["ref_year"] == year).to_numpy()
+    counts = sensitivity(share, strata, counted=here, min_respondents=MIN_RESPONDENTS)
+    own = units.filter(here)
+    safe = publishable(share[here], own["contributor"].to_list(), min_contributors=limits.min_contributors)
+    for threshold, count, may in zip(sorted(THRESHOLDS), counts, safe, strict=True):
+        scope = str(round(100 * threshold))
+        if str(year) not in shown or not may:
+            yield "member_count", scope, str(year), None, None, None, *WITHHELD
+            continue
+        # Rounded unit by unit to two places like the atoms of the cubes, so that R30 here is the headline count.
+        total = float(own[membership_name(threshold)].fill_null(0.0).round(2).sum())
+        limits_of = min(count.lower, total), max(count.upper, total)
+        yield "member_count", scope, str(year), total, *limits_of, "", ""
+        confirmed = round(count.confirmed / total, 4) if total else None
+        yield "member_confirmed_share", scope, str(year), confirmed, None, None, "", ""
 
 
 def rung_parents() -> dict[str, str | None]:
@@ -66,7 +66,7 @@ def rung_parents() -> dict[str, str | None]:
     return {ANSWERS: None, MODELS: None, **dict.fromkeys(answers, ANSWERS), **dict.fromkeys(rungs, MODELS)}
 
 
-def _rungs(units: pl.DataFrame, contributions: pl.DataFrame, shown: set[str], limits: Rules) -> Iterator[Row]:
+def _rungs(units: pl.DataFrame, year: int, own: pl.DataFrame, shown: set[str], limits: Rules) -> Iterator[Row]:
     """Share of the year's AI revenue that rests on each rung; hidden where a rung holds too few answers."""
     first = rung_number("survey")
     code = (
@@ -74,23 +74,21 @@ def _rungs(units: pl.DataFrame, contributions: pl.DataFrame, shown: set[str], li
         .then(pl.format("{}-{}", "ai_share_rung", pl.col("share_basis").fill_null("0")))
         .otherwise(pl.col("ai_share_rung").cast(pl.String))
     )
-    rows = contributions.filter(pl.col("indicator") == SAME_REVENUE).drop_nulls("value")
+    rows = own.filter(pl.col("indicator") == SAME_REVENUE).drop_nulls("value")
     rows = rows.join(units.select("uscc", "ref_year", rung=code), on=["uscc", "ref_year"], how="left")
-    for year in sorted(rows["ref_year"].unique().to_list()):
-        if str(year) not in shown:
+    if rows.is_empty() or str(year) not in shown:
+        return
+    cleared = clear_table(rows, {"rung": ("rung",)}, {"rung": rung_parents()}, limits, AUDIT_SEED)
+    frame, passed = cleared.frame, cleared.certificate.passed
+    total = float(frame.filter(pl.col("rung") == TOTAL)["value"].item())
+    for rung, value, status in frame.select("rung", pl.col("value").cast(pl.Float64), "status").iter_rows():
+        if rung in (TOTAL, ANSWERS, MODELS) or status == "empty":
             continue
-        own = rows.filter(pl.col("ref_year") == year)
-        cleared = clear_table(own, {"rung": ("rung",)}, {"rung": rung_parents()}, limits, AUDIT_SEED)
-        frame, passed = cleared.frame, cleared.certificate.passed
-        total = float(frame.filter(pl.col("rung") == TOTAL)["value"].item())
-        for rung, value, status in frame.select("rung", pl.col("value").cast(pl.Float64), "status").iter_rows():
-            if rung in (TOTAL, ANSWERS, MODELS) or status == "empty":
-                continue
-            hidden = status != "published" or not passed
-            yield (
-                "ai_share_rung", rung, str(year), None if hidden else round(value / total, 4), None, None,
-                *(WITHHELD if hidden else ("", "")),
-            )  # fmt: skip
+        hidden = status != "published" or not passed
+        yield (
+            "ai_share_rung", rung, str(year), None if hidden else round(value / total, 4), None, None,
+            *(WITHHELD if hidden else ("", "")),
+        )  # fmt: skip
 
 
 def _intervals(metric: str, found: Sequence[RevenueInterval], shown: set[tuple[str, str]]) -> Iterator[Row]:
@@ -99,10 +97,9 @@ def _intervals(metric: str, found: Sequence[RevenueInterval], shown: set[tuple[s
             yield metric, i.scope, str(i.year), i.estimate, i.lower, i.upper, "", ""
 
 
-def _unresolved(units: pl.DataFrame) -> Iterator[Row]:
-    last = pl.col("ai_share_rung") == rung_number("none")
-    for year, count in units.group_by("ref_year").agg(last.sum()).sort("ref_year").iter_rows():
-        yield "unresolved_units", "", str(year), float(count), None, None, "", ""
+def _unresolved(units: pl.DataFrame, year: int) -> Iterator[Row]:
+    count = units.filter((pl.col("ref_year") == year) & (pl.col("ai_share_rung") == rung_number("none"))).height
+    yield "unresolved_units", "", str(year), float(count), None, None, "", ""
 
 
 def _labels() -> pl.DataFrame:
@@ -146,15 +143,24 @@ def quantity_rows(
     domain_cells
         Protected cells of the domain cubes.
     """
-    revenue = _open(cells, SAME_REVENUE)
-    own = domain_cells.filter((pl.col("table") == "core_domain_year") & (pl.col("status") == "published"))
-    domains = set(own.select("domain", "period").iter_rows())
-    rows = [
-        *_members(units, _open(cells, "ai_enterprises"), limits),
-        *_rungs(units, contributions, revenue, limits),
-        *_intervals("ai_revenue", revenue_intervals(units), {("", y) for y in revenue}),
-        *_intervals("domain_revenue", domain_intervals(units), domains),
-        *_unresolved(units),
-    ]
-    found = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    revenue, counted = _open(cells, SAME_REVENUE), _open(cells, "ai_enterprises")
+    published = domain_cells.filter((pl.col("table") == "core_domain_year") & (pl.col("status") == "published"))
+    domains = set(published.select("domain", "period").iter_rows())
+    by_own = {year: contributions.filter(pl.col(YEAR) == year) for year in years_of(units)}
+
+    def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
+        rows = [
+            *_members(known, year, counted, limits),
+            *_rungs(known, year, by_own[year], revenue, limits),
+            *_intervals("ai_revenue", [revenue_interval(known, year)], {("", y) for y in revenue}),
+            *_intervals("domain_revenue", domain_intervals(known, year), domains),
+            *_unresolved(known, year),
+        ]
+        return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+    def parts(year: int) -> tuple[object, ...]:
+        shown = str(year) in revenue, str(year) in counted, sorted(d for d, y in domains if y == str(year))
+        return by_own[year], shown, limits
+
+    found = by_year("quantity", units, of_year, parts)
     return found.join(_labels(), on=["metric", "scope"], how="left").sort("metric", "scope", "period")

@@ -65,6 +65,11 @@ def _bytes(part: object) -> bytes:
     raise TypeError(f"{type(part).__name__} has no content to be known by")
 
 
+def digest(part: object) -> str:
+    """Hash of a part by its content, to be given to :func:`remembered` in its place."""
+    return hashlib.sha256(_bytes(part)).hexdigest()
+
+
 class Memory:
     """Entries under ``folder``/<kind>/<key>: one file a frame, and a list of them written last (a torn entry is none)."""
 

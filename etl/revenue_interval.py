@@ -10,6 +10,7 @@ from etl.in_order import added
 from etl.methods.share import FloatArray, imputed_total, ratio_draws
 from etl.quantities import ARTICLES, BASE, answers, domain_columns, half_unit, main_to_operating
 from etl.strata import MIN_RESPONDENTS, floats, model_strata, structure_strata
+from etl.years import YEAR
 from taxonomy.ladder import rung_number
 
 DRAWS = 1000
@@ -56,8 +57,13 @@ def _drawn_bases(units: pl.DataFrame, targets: np.ndarray, random: np.random.Gen
     return base
 
 
-def revenue_intervals(units: pl.DataFrame, seed: int = SEED) -> list[RevenueInterval]:
-    """One interval per year from the rows of :func:`etl.quantities.with_quantities`.
+def _random(seed: int, year: int) -> np.random.Generator:
+    """Draws of a year, the same whatever other years there are."""
+    return np.random.default_rng([seed, year])
+
+
+def revenue_interval(units: pl.DataFrame, year: int, seed: int = SEED) -> RevenueInterval:
+    """The interval of a year from the rows of :func:`etl.quantities.with_quantities` up to and with it.
 
     Held: the spread of respondents within strata, the small number of them, revenue estimated from staff, and half a
     unit of the form for each return (all in one direction: a bound). Not held: units outside the frame, returns that
@@ -65,22 +71,15 @@ def revenue_intervals(units: pl.DataFrame, seed: int = SEED) -> list[RevenueInte
     """
     signed = units["responded"].to_numpy()
     share, base = floats(units["ai_share_estimate"]), floats(units[BASE])
-    reported = floats(units["ai_revenue_cny"])
-    random = np.random.default_rng(seed)
-    found = []
-    for year in sorted(units["ref_year"].unique().to_list()):
-        here = (units["ref_year"] == year).to_numpy()
-        targets = here & ~signed
-        drawn = _drawn_shares(units, targets, random) * _drawn_bases(units, targets, random)
-        imputed = imputed_total((share * base)[targets], drawn)
-        known = float(reported[here & signed].sum())
-        rounding = half_unit() * int((here & signed).sum())
-        found.append(
-            RevenueInterval(
-                year, "", known + imputed.estimate, known + imputed.lower - rounding, known + imputed.upper + rounding
-            )
-        )
-    return found
+    here, random = (units[YEAR] == year).to_numpy(), _random(seed, year)
+    targets = here & ~signed
+    drawn = _drawn_shares(units, targets, random) * _drawn_bases(units, targets, random)
+    imputed = imputed_total((share * base)[targets], drawn)
+    known = float(floats(units["ai_revenue_cny"])[here & signed].sum())
+    rounding = half_unit() * int((here & signed).sum())
+    return RevenueInterval(
+        year, "", known + imputed.estimate, known + imputed.lower - rounding, known + imputed.upper + rounding
+    )
 
 
 def _answered_parts(units: pl.DataFrame) -> dict[str, FloatArray]:
@@ -98,31 +97,29 @@ def _answered_parts(units: pl.DataFrame) -> dict[str, FloatArray]:
     return parts
 
 
-def domain_intervals(units: pl.DataFrame, seed: int = SEED) -> list[RevenueInterval]:
-    """Intervals of AI revenue by article (R39, R40, R41) and of what lies in no domain (X), one per year and scope.
+def domain_intervals(units: pl.DataFrame, year: int, seed: int = SEED) -> list[RevenueInterval]:
+    """Intervals of a year's AI revenue by article (R39, R40, R41) and of what lies in no domain (X).
 
     Units that did not state their domains take those of a respondent of their stratum in each draw; where their AI
-    revenue is not known either, it is drawn as for :func:`revenue_intervals`.
+    revenue is not known either, it is drawn as for :func:`revenue_interval`.
     """
     signed, blank = units["responded"].to_numpy(), ~units["domain_answered"].to_numpy()
     amount = np.where(signed, floats(units["ai_revenue_cny"]), floats(units["ai_share_estimate"]) * floats(units[BASE]))
     whole = np.where(blank, np.nan, floats(units["ai_revenue_cny"]))
     strata = structure_strata(units)
-    random = np.random.default_rng(seed)
+    here, random = (units[YEAR] == year).to_numpy(), _random(seed, year)
+    targets = here & blank
+    revenue = np.repeat(amount[None, targets], DRAWS, axis=0)
+    unsigned = targets & ~signed
+    revenue[:, unsigned[targets]] = _drawn_shares(units, unsigned, random) * _drawn_bases(units, unsigned, random)
     found = []
-    for year in sorted(units["ref_year"].unique().to_list()):
-        here = (units["ref_year"] == year).to_numpy()
-        targets = here & blank
-        revenue = np.repeat(amount[None, targets], DRAWS, axis=0)
-        unsigned = targets & ~signed
-        revenue[:, unsigned[targets]] = _drawn_shares(units, unsigned, random) * _drawn_bases(units, unsigned, random)
-        for scope, part in _answered_parts(units).items():
-            ratio = strata.ratio(pl.Series(part).fill_nan(None), pl.Series(whole).fill_nan(None)).ratio
-            drawn = revenue * ratio_draws(
-                part, whole, strata.labels, targets, random, draws=DRAWS, min_respondents=MIN_RESPONDENTS
-            )
-            imputed = imputed_total((ratio * amount)[targets], drawn)
-            known = float(np.nansum(part[here]))
-            limits = max(known + imputed.lower, 0.0), known + imputed.upper
-            found.append(RevenueInterval(year, scope, known + imputed.estimate, *limits))
+    for scope, part in _answered_parts(units).items():
+        ratio = strata.ratio(pl.Series(part).fill_nan(None), pl.Series(whole).fill_nan(None)).ratio
+        drawn = revenue * ratio_draws(
+            part, whole, strata.labels, targets, random, draws=DRAWS, min_respondents=MIN_RESPONDENTS
+        )
+        imputed = imputed_total((ratio * amount)[targets], drawn)
+        known = float(np.nansum(part[here]))
+        limits = max(known + imputed.lower, 0.0), known + imputed.upper
+        found.append(RevenueInterval(year, scope, known + imputed.estimate, *limits))
     return found

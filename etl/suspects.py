@@ -1,24 +1,26 @@
 """The list of doubtful declared codes (申报行业代码疑误清单) of a night: unit level, for those who may see units, never released.
 
-The register goes through in chunks: a sample of distinct scopes trains the text model (kept under ``models/`` by the hash of all
-it depends on), then every unit with a scope and a code is looked at. A night whose register is as it was does neither.
+A sample of the distinct scopes of the newest full extract trains the text model (kept under ``models/`` by the hash of all it
+depends on); then every unit with a scope and a code is looked at, in chunks, and again only when either changes.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from etl.assets.collect import receipt_table, table_name
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
+from etl.remember import digest, remembered
+from etl.unit_results import KEY, ROWS, refresh_units
 from taxonomy.classifier.division import (
     SCHEME,
-    VERSION,
     DivisionModel,
     ScopeSample,
     load_divisions,
@@ -34,8 +36,8 @@ from warehouse.write import WorkStore
 
 SUSPECT: Final = "control_register__code_suspect"
 COLUMNS: Final = ("uscc", "name", "business_scope", "gbt_code")
-CHUNK_ROWS: Final = 20_000
-"""Of units by 97 divisions in double precision: 16 MB an array, some ten of them at a time."""
+LOOKED: Final = "control_register__code_looked"
+EXTRACT: Final = table_name("register")
 SUMMARY: Final = ".suspects.json"
 
 
@@ -79,16 +81,6 @@ def sizes(unit_year: pl.DataFrame) -> pl.DataFrame:
     return latest.select(pl.col("uscc").alias("unit_id"), ((1.0 + relative) / 2.0).alias("size"))
 
 
-def list_key(work: WorkStore, known: pl.DataFrame) -> str:
-    """Hash of what a list depends on: texts and codes of the register (their hashes), sizes, rules, the standard."""
-    rules = [repr(part) for part in load_rules()]
-    digest = hashlib.sha256(json.dumps([VERSION, rules, [c.name_zh for c in load_scheme(SCHEME).codes]]).encode())
-    for chunk in work.batches(CODE_UNIT, ["unit_id", "input_hash"]):
-        digest.update("".join(chunk["unit_id"].to_list() + chunk["input_hash"].to_list()).encode())
-    digest.update(known.sort("unit_id").write_csv().encode())
-    return digest.hexdigest()[:16]
-
-
 def division_model(folder: Path, sample: pl.DataFrame) -> DivisionModel:
     """The model of a sample: read if it was trained before, else trained and kept; models of other samples are removed."""
     rule, training = load_rules()
@@ -104,43 +96,79 @@ def division_model(folder: Path, sample: pl.DataFrame) -> DivisionModel:
     return model
 
 
-def _chunks(work: WorkStore) -> Iterator[pl.DataFrame]:
-    for chunk in work.batches(REGISTER_CURRENT, COLUMNS, rows=CHUNK_ROWS):
-        yield from chunk.rename({"uscc": "unit_id"}).iter_slices(CHUNK_ROWS)
+def _drawn(work: WorkStore, size: int) -> pl.DataFrame:
+    """Scopes of the newest full extract: the model is that of the month, whatever a night changes."""
+    receipts = work.read(receipt_table("register"))
+
+    def draw() -> dict[str, pl.DataFrame]:
+        sample = ScopeSample(size)
+        for chunk in work.batches(EXTRACT, COLUMNS[1:], rows=ROWS):
+            sample.add(chunk)
+        return {"sample": sample.units()}
+
+    known = receipts.select("file", "sha256", "rows_accepted")
+    if known["sha256"].null_count() or (known["sha256"] == "").any():
+        return draw()["sample"]
+    return remembered("scope_sample", (known, size), draw)["sample"]
 
 
-def _listed(work: WorkStore, model: DivisionModel, known: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """The list, the most worth looking at first, and how many units were looked at."""
+def _looked_at(model: DivisionModel) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """What the model says of units, one row each: ``looked``, and :data:`SCHEMA` without ``gain`` where it contradicts."""
     rule, _ = load_rules()
-    scheme, middle = load_scheme(SCHEME), known["size"].median()
-    found, checked = [pl.DataFrame(schema=SCHEMA)], 0
-    for chunk in _chunks(work):
-        units = with_text(chunk).join(known, on="unit_id", how="left", maintain_order="left")
-        # One value for all unknown sizes, whatever the chunks are: the median of the known ones, as in review.
-        units = units.with_columns(pl.col("size").fill_null(1.0 if middle is None else middle))
-        checked += units.height
-        found.append(suspect_codes(units, model.classes, model.probabilities(units), scheme, rule, base=model.base))
-    return pl.concat(found).sort("gain", "unit_id", descending=[True, False]), checked
+    scheme = load_scheme(SCHEME)
+
+    def look(units: pl.DataFrame) -> pl.DataFrame:
+        own = with_text(units)
+        found = suspect_codes(own, model.classes, model.probabilities(own), scheme, rule, base=model.base).drop("gain")
+        looked = own.select("unit_id", looked=pl.lit(True))
+        marked = units.select("unit_id").join(looked, on="unit_id", how="left", maintain_order="left")
+        marked = marked.with_columns(pl.col("looked").fill_null(False))
+        return marked.join(found, on="unit_id", how="left", maintain_order="left")
+
+    return look
 
 
-def refresh_suspects(root: Path, work: WorkStore) -> tuple[Suspects, bool]:
-    """Bring the list up to the register; returns what it came to, and whether anything had to be done."""
+def by_worth(found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Contradicted units in the order of what looking at them is worth: :data:`SCHEMA`.
+
+    ``known``: ``unit_id, size``; an unknown size counts as the median of the known ones.
+    """
+    middle = known["size"].median()
+    sized = found.join(known, on="unit_id", how="left", maintain_order="left")
+    gain = pl.col("size").fill_null(1.0 if middle is None else middle) * pl.col("p_wrong")
+    listed = sized.with_columns(gain=gain.round(6)).select(list(SCHEMA))
+    return listed.sort("gain", "unit_id", descending=[True, False])
+
+
+def list_key(work: WorkStore, version: str, known: pl.DataFrame) -> str:
+    """Hash of what a list depends on: the model with its rules, texts and codes of the register, sizes."""
+    hashes = work.read(CODE_UNIT, KEY)
+    return digest((version, hashes, known.sort("unit_id")))[:16]
+
+
+def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tuple[Suspects, bool]:
+    """Bring the list up to the register; returns what it came to, and whether anything had to be done.
+
+    The model is that of the newest full extract, a unit is looked at again only where its text or code changed; ``full``:
+    every unit is.
+    """
     known = sizes(work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]))
-    key, last = list_key(work, known), last_list(root)
-    if last is not None and last.key == key and work.exists(SUSPECT):
+    rule, training = load_rules()
+    drawn = _drawn(work, training.sample)
+    version = hashlib.sha256(f"{model_key(drawn, training, rule.reliability)}|{rule!r}".encode()).hexdigest()[:16]
+    key, last = list_key(work, version, known), last_list(root)
+    if not full and last is not None and last.key == key and work.exists(SUSPECT):
         return last, False
-    _, training = load_rules()
-    sample = ScopeSample(training.sample)
-    for chunk in _chunks(work):
-        sample.add(chunk)
-    drawn = sample.units()
     if drawn.height < training.minimum:
         work.write(SUSPECT, pl.DataFrame(schema=SCHEMA))
         done = Suspects(key, False, 0, 0, drawn.height)
     else:
-        listed, checked = _listed(work, division_model(root / "models", drawn), known)
+        model = division_model(root / "models", drawn)
+        refresh_units(work, LOOKED, version, _looked_at(model), full=full)
+        seen = work.read(LOOKED, ["unit_id", "looked", *[c for c in SCHEMA if c not in ("unit_id", "gain")]])
+        listed = by_worth(seen.filter(pl.col("p_wrong").is_not_null()), known)
         work.write(SUSPECT, listed)
-        done = Suspects(key, True, checked, listed.height, drawn.height)
+        done = Suspects(key, True, int(seen["looked"].sum()), listed.height, drawn.height)
     # Last, so that a night that is cut short makes the list again.
     _keep(root, done)
     return done, True

@@ -110,6 +110,38 @@ class WorkStore:
             connection.commit()
         return rows
 
+    def lacking(self, table: str, other: str, keys: Sequence[str]) -> pl.DataFrame:
+        """The ``keys`` of rows of ``table`` that ``other`` does not have, sorted."""
+        own, its = self._checked(table), self._checked(other)
+        columns = ", ".join(self._checked(k) for k in keys)
+        with self._open() as connection:
+            query = f"SELECT {columns} FROM {own} ANTI JOIN {its} USING ({columns}) ORDER BY {columns}"
+            frame: pl.DataFrame = connection.sql(query).pl()
+            return frame
+
+    def replace_rows(self, table: str, reference: str, keys: Sequence[str], frames: Iterable[pl.DataFrame]) -> None:
+        """Keep the rows of ``table`` whose ``keys`` stand in ``reference``, add ``frames``, sort by the keys; in one transaction."""
+        name, its, building = self._checked(table), self._checked(reference), f"{self._checked(table)}{BUILDING}"
+        columns = ", ".join(self._checked(k) for k in keys)
+        with self._open() as connection:
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            _write_aside(connection, building, frames)
+            connection.begin()
+            kept = f"SELECT * FROM {name} SEMI JOIN {its} USING ({columns})"
+            connection.execute(f"INSERT INTO {building} BY NAME {kept}").fetchall()
+            connection.execute(
+                f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {building} ORDER BY {columns}"
+            ).fetchall()
+            connection.execute(f"DROP TABLE {building}")
+            connection.commit()
+
+    def first(self, table: str, column: str) -> object:
+        """A column's value in the first row; None where there is no row."""
+        with self._open() as connection:
+            query = f"SELECT {self._checked(column)} FROM {self._checked(table)} LIMIT 1"
+            row = connection.execute(query).fetchone()
+        return None if row is None else row[0]
+
     def derive(self, table: str, parameters: Mapping[str, object] | None = None) -> int:
         """Make a table by the query of its name in ``warehouse/sql/<phase>/<table>.sql``; its rows.
 

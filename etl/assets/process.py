@@ -12,10 +12,12 @@ from etl.compact import compact
 from etl.editing import with_received
 from etl.editing_plan import load_plan
 from etl.filing_text import filing_texts
-from etl.link import Returns, unit_year
+from etl.frozen_frame import closed_years, frozen
+from etl.link import Returns, frame_by_year, unit_year
+from etl.link import years as surveyed_years
 from etl.progress import step
 from etl.quantities import with_quantities
-from etl.resources import Stores, is_full
+from etl.resources import Stores, as_of, is_full
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import labels
 from warehouse.write import WorkStore
@@ -89,7 +91,7 @@ def _edited(work: WorkStore, source_id: str) -> pl.DataFrame:
     check_specs=[dg.AssetCheckSpec("one_row_a_unit_year", asset=UNIT_YEAR, blocking=True)],
     description="企业×年度：名录、编码与各报表的关联 / units by year, linked with their returns",
 )
-def enterprise_unit_year(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def enterprise_unit_year(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Link register, codes and the edited AI survey, finance and labour returns; originals stay beside what was edited."""
     with step(UNIT_YEAR) as notes:
         work = stores.work
@@ -101,10 +103,16 @@ def enterprise_unit_year(stores: Stores) -> dg.MaterializeResult:  # type: ignor
             finance=_edited(work, "finance_annual"),
             labour=_edited(work, "labour_annual"),
         )
-        units = with_quantities(unit_year(returns, codes))
+        vintage = as_of(context)
+        answered = survey.select("uscc", "ref_year")
+        frame = frozen(stores.root, frame_by_year(returns, codes), answered, vintage)
+        units = with_quantities(unit_year(returns, frame))
         work.write(UNIT_YEAR, units)
         responded = int(units["responded"].sum())
         notes.append(f"{units.height:,} unit-years, {responded:,} with a signed return")
+        final = closed_years(surveyed_years(returns), vintage)
+        if final:
+            notes.append(f"{final[0]}–{final[-1]} 名录已定格 / frames of final years frozen")
         unique = units.select(pl.struct("uscc", "ref_year").n_unique()).item() == units.height
         return dg.MaterializeResult(
             metadata={"rows": units.height, "responded": responded},

@@ -20,7 +20,6 @@ from etl.domain_cubes import CUBES, SAME_REVENUE, clear_domains, domain_certific
 from etl.domains import domain_contributions
 from etl.progress import step
 from etl.quantity_table import quantity_rows
-from etl.remember import remembered
 from etl.resources import Stores
 
 
@@ -96,7 +95,7 @@ def quantity_quality(stores: Stores) -> dg.MaterializeResult:  # type: ignore[ty
         work = stores.work
         inputs = tuple(work.read(t) for t in (UNIT_YEAR, CONTRIBUTION, PROTECTED, DOMAIN_PROTECTED))
         limits = rules(stores.root / "secret" / "disclosure.yaml")
-        rows = remembered("quantity", (*inputs, limits), lambda: {"rows": quantity_rows(*inputs, limits)})["rows"]
+        rows = quantity_rows(*inputs, limits)
         work.write(QUANTITY, rows)
         notes.append(f"{rows.height} figures, {rows['value'].null_count()} withheld")
         return dg.MaterializeResult(metadata={"rows": rows.height})

@@ -5,7 +5,7 @@ import dagster as dg
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
 from etl.progress import step
-from etl.resources import Stores
+from etl.resources import Stores, is_full
 from etl.suspects import SUSPECT, refresh_suspects
 
 
@@ -15,10 +15,10 @@ from etl.suspects import SUSPECT, refresh_suspects
     deps=[CODE_UNIT, UNIT_YEAR, REGISTER_CURRENT],
     description="申报行业代码疑误清单（受限） / doubtful declared codes, restricted",
 )
-def code_suspect(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def code_suspect(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """List the units whose text contradicts their declared division; an unchanged register keeps its list."""
     with step(SUSPECT) as notes:
-        done, anew = refresh_suspects(stores.root, stores.work)
+        done, anew = refresh_suspects(stores.root, stores.work, full=is_full(context))
         state = "" if anew else " (unchanged)"
         notes.append(f"{done.listed:,} of {done.checked:,} units{state}")
         if not done.made:

@@ -12,7 +12,7 @@ from etl.contract import ContractError
 from etl.editing import ITEMS, Edited, edit_source, lost, with_received
 from etl.editing_plan import EditingPlan, edited_sources, load_plan
 from etl.edits import load_edits
-from etl.link import Returns, unit_year
+from etl.link import Returns, frame_by_year, unit_year
 from etl.strata import variable
 from tests.benchmarks.editing_city import City, demo_city, edit_all, outcomes, settings
 from tests.benchmarks.prove_editing import measure, misses
@@ -182,7 +182,7 @@ def linked(city: City, edited: Mapping[str, Edited]) -> pl.DataFrame:
         unit_kind=pl.lit("1"), opening_date=pl.date(2015, 1, 1), closing_date=pl.lit(None, dtype=pl.Date), **blank
     )
     returns = Returns(register, frames["ai_survey_annual"], frames["finance_annual"], frames["labour_annual"])
-    return unit_year(returns, codes)
+    return unit_year(returns, frame_by_year(returns, codes))
 
 
 def test_linked_units_rest_on_edited_values_keep_the_originals_and_count_nothing_imputed_as_answered(

@@ -116,16 +116,15 @@ def test_the_random_part_stays_for_a_quarter_and_changes_with_it() -> None:
 
 
 def test_size_weighs_count_and_revenue_alike() -> None:
-    register = pl.DataFrame(
-        {"uscc": ["a", "b", "c"], "name": ["甲", "乙", "丙"], "business_scope": ["x", None, "z"], "main_products": [None] * 3,
-         "gbt_code": ["651"] * 3, "operating_district": ["440305", None, None], "registered_district": ["440304"] * 3},
-        schema_overrides={"main_products": pl.String},
+    placed = pl.DataFrame(
+        {"unit_id": ["a", "b", "c"], "text_hash": ["1", "2", "3"], "scope_hash": ["1", None, "3"],
+         "operating_district": ["440305", None, None], "registered_district": ["440304"] * 3}
     )  # fmt: skip
     codes = pl.DataFrame({"unit_id": ["a", "b", "c"], "route": ["review"] * 3})
     years = pl.DataFrame(
         {"uscc": ["a", "a", "b"], "ref_year": [2024, 2025, 2025], "revenue_known": [9.0, 300.0, 100.0]}
     )
-    found = review_units([register.head(1), register.tail(2)], codes, years)
+    found = review_units(placed, codes, years)
     assert found["size"].to_list() == [(1 + 1.5) / 2, (1 + 0.5) / 2, None]
     assert found["area"].to_list() == ["440305", "440304", "440304"]
 

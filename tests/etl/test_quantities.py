@@ -14,7 +14,8 @@ from etl.link import SURVEY_BRANCHES
 from etl.methods.disclosure import Rules, separable
 from etl.quantities import domain_columns, membership_name, with_quantities
 from etl.quantity_table import quantity_rows
-from etl.revenue_interval import domain_intervals, revenue_intervals
+from etl.revenue_interval import domain_intervals, revenue_interval
+from etl.years import YEAR, years_of
 from tests.etl.quantity_units import unit_frame
 from warehouse.catalogue import load_indicators
 
@@ -43,6 +44,24 @@ def domains(units: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     return domain_contributions(units, rows.filter(pl.col("indicator") == "ai_revenue"))
 
 
+def upto(units: pl.DataFrame, year: int) -> pl.DataFrame:
+    return units.filter(pl.col(YEAR) <= year)
+
+
+def test_a_later_year_moves_no_earlier_one(units: pl.DataFrame, rows: pl.DataFrame, domains: pl.DataFrame) -> None:
+    """2025 answers ten times as much: every figure of 2024 stays to the last bit."""
+    raised = unit_frame().with_columns(
+        pl.when(pl.col(YEAR) == 2025).then(pl.col(c) * 10).otherwise(c).alias(c)
+        for c in ("ai_revenue_cny", "main_revenue_cny", "operating_revenue_cny", "revenue_known")
+    )
+    later = with_quantities(raised)
+    again = contributions(later, [COUNT, REVENUE])
+    split = domain_contributions(later, again.filter(pl.col("indicator") == "ai_revenue"))
+    for before, after in ((units, later), (rows, again), (domains, split)):
+        assert before.filter(pl.col(YEAR) == 2024).equals(after.filter(pl.col(YEAR) == 2024))
+        assert not before.filter(pl.col(YEAR) == 2025).equals(after.filter(pl.col(YEAR) == 2025))
+
+
 def test_only_a_signed_return_confirms(units: pl.DataFrame) -> None:
     status = units.group_by("responded").agg(pl.col("member_status").unique())
     assert dict(status.iter_rows()) == {True: ["confirmed"], False: ["imputed"]}
@@ -55,7 +74,11 @@ def test_only_a_signed_return_confirms(units: pl.DataFrame) -> None:
 
 def test_every_unit_has_its_rung_and_an_interval_that_holds_its_share(units: pl.DataFrame) -> None:
     assert set(units.filter("responded")["ai_share_rung"]) == {1}
-    assert set(units.filter(~pl.col("responded"))["ai_share_rung"]) == {5}
+    rungs = dict(
+        units.filter(~pl.col("responded")).group_by("ref_year").agg(pl.col("ai_share_rung").unique()).iter_rows()
+    )
+    assert rungs[2025] == [5], "a thin stratum borrows from the year before"
+    assert 5 in rungs[2024] and set(rungs[2024]) <= {5, 6}, "the first year has no year before to borrow from"
     inside = (pl.col("ai_share_lower") <= pl.col("ai_share_estimate")) & (
         pl.col("ai_share_estimate") <= pl.col("ai_share_upper")
     )
@@ -120,7 +143,8 @@ def test_ai_revenue_is_near_the_truth_and_the_interval_holds_it(units: pl.DataFr
     truth = dict(units.group_by("ref_year").agg(pl.col("true_revenue").sum()).iter_rows())
     published = rows.filter(pl.col("indicator") == "ai_revenue").group_by("ref_year").agg(pl.col("value").sum())
     estimate = {year: float(value) for year, value in published.iter_rows()}
-    for found in revenue_intervals(units):
+    for year in years_of(units):
+        found = revenue_interval(upto(units, year), year)
         assert found.lower <= truth[found.year] <= found.upper
         assert found.estimate == pytest.approx(estimate[found.year], rel=1e-9)
         assert 0 < (found.upper - found.lower) / found.estimate < 0.5
@@ -157,7 +181,7 @@ def test_intervals_of_the_domains_hold_their_estimates_and_the_cube(units: pl.Da
     article = pl.col("domain").replace_strict({c: p or c for c, p in parents.items()})
     cube = domains.group_by("ref_year", article.alias("scope")).agg(pl.col("value").sum())
     expected = {(year, scope): float(value) for year, scope, value in cube.iter_rows()}
-    found = domain_intervals(units)
+    found = [i for year in years_of(units) for i in domain_intervals(upto(units, year), year)]
     assert {(i.year, i.scope) for i in found} == set(expected)
     for i in found:
         assert i.estimate == pytest.approx(expected[i.year, i.scope], rel=1e-6)
@@ -270,7 +294,7 @@ def test_the_quality_table_agrees_with_the_cubes(
     assert counts.select((pl.col("lower") <= pl.col("value")) & (pl.col("value") <= pl.col("upper"))).to_series().all()
     shares = table.filter(pl.col("metric") == "ai_share_rung").group_by("period").agg(pl.col("value").sum())
     assert shares["value"].to_list() == pytest.approx([1.0, 1.0], abs=5e-4)
-    assert set(table.filter(pl.col("metric") == "ai_share_rung")["scope"]) == {"1-1", "1-2", "5"}
+    assert set(table.filter(pl.col("metric") == "ai_share_rung")["scope"]) - {"6"} == {"1-1", "1-2", "5"}
 
 
 def test_figures_that_would_show_a_few_units_are_withheld(

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from etl.assets.collect import receipt_table
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
-from etl.suspects import COLUMNS, SUSPECT, for_people, last_list, list_key, refresh_suspects, sizes
+from etl.suspects import COLUMNS, EXTRACT, LOOKED, SUSPECT, for_people, last_list, list_key, refresh_suspects, sizes
 from taxonomy.classifier.division import (
     DivisionModel,
     ScopeSample,
@@ -110,7 +111,8 @@ def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = WorkStore(copy)
     number = pl.int_range(pl.len())
     spoilt = pl.when(number % 40 == 0).then(pl.lit("1351")).when(number % 40 == 20).then(pl.lit("3731"))
-    work.write(REGISTER, work.read(REGISTER).with_columns(gbt_code=spoilt.otherwise("gbt_code")))
+    for table in (EXTRACT, REGISTER):
+        work.write(table, work.read(table).with_columns(gbt_code=spoilt.otherwise("gbt_code")))
     codes = work.read(CODE_UNIT)
     hashes = pl.when(number % 20 == 0).then(pl.lit("spoilt")).otherwise("input_hash")
     work.write(CODE_UNIT, codes.with_columns(input_hash=hashes))
@@ -144,8 +146,29 @@ def test_spoilt_codes_are_found_and_a_quiet_night_does_nothing(home: Path) -> No
 def test_a_changed_text_or_size_is_a_new_list(home: Path) -> None:
     work = WorkStore(home)
     known = sizes(work.read(UNIT_YEAR))
-    key = list_key(work, known)
-    assert key == list_key(work, known.reverse()) != list_key(work, known.with_columns(pl.col("size") + 0.5))
+    key = list_key(work, "model", known)
+    assert key == list_key(work, "model", known.reverse())
+    assert key != list_key(work, "model", known.with_columns(pl.col("size") + 0.5))
+    assert key != list_key(work, "another model", known)
+
+
+def test_only_changed_units_are_looked_at_again_and_the_list_is_that_of_a_full_look(home: Path) -> None:
+    work = WorkStore(home)
+    refresh_suspects(home, work)
+    before = work.read(LOOKED)
+    codes = work.read(CODE_UNIT)
+    one, gone = codes["unit_id"][7], codes["unit_id"][8]
+    work.write(REGISTER, work.read(REGISTER).filter(pl.col("uscc") != gone).with_columns(
+        gbt_code=pl.when(pl.col("uscc") == one).then(pl.lit("1351")).otherwise("gbt_code")))  # fmt: skip
+    hashes = pl.when(pl.col("unit_id") == one).then(pl.lit("new")).otherwise("input_hash")
+    work.write(CODE_UNIT, codes.filter(pl.col("unit_id") != gone).with_columns(input_hash=hashes))
+    refresh_suspects(home, work)
+    after, listed = work.read(LOOKED), work.read(SUSPECT)
+    assert after["unit_id"].to_list() == [u for u in before["unit_id"] if u != gone]
+    changed = after.join(before, on=["unit_id", "input_hash"], how="anti")
+    assert changed["unit_id"].to_list() == [one]
+    refresh_suspects(home, work, full=True)
+    assert work.read(LOOKED).equals(after) and work.read(SUSPECT).equals(listed)
 
 
 def test_people_see_their_district(home: Path) -> None:
@@ -162,6 +185,8 @@ def test_a_small_register_teaches_nothing(tmp_path: Path, register: pl.DataFrame
     work = WorkStore(tmp_path)
     few = register.head(40)
     work.write(REGISTER, few)
+    work.write(EXTRACT, few)
+    work.write(receipt_table("register"), pl.DataFrame({"file": ["a"], "sha256": ["b"], "rows_accepted": [40]}))
     work.write(CODE_UNIT, few.select(pl.col("uscc").alias("unit_id"), pl.lit("h").alias("input_hash")))
     empty = {"uscc": pl.String, "ref_year": pl.Int64, "revenue_known": pl.Float64}
     work.write(UNIT_YEAR, pl.DataFrame(schema=empty))

@@ -1,0 +1,61 @@
+"""Results of single units, kept beside the hash of what they were made from: a night makes those of changed units alone.
+
+For results that rest on a unit's texts and declared code and on nothing else of the night; what they rest on besides
+(a model, rules) is the ``version``: another version makes all of them anew.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import polars as pl
+
+from etl.assets.process import CODE_UNIT
+from etl.assets.register import REGISTER_CURRENT
+from warehouse.write import WorkStore
+
+KEY: Final = ("unit_id", "input_hash")
+TEXTS: Final = ("uscc", "name", "business_scope", "main_products", "gbt_code")
+ROWS: Final = 20_000
+Make = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def _made(units: pl.DataFrame, hashes: pl.DataFrame, version: str, make: Make) -> pl.DataFrame:
+    """``make`` of units (:data:`TEXTS`, the first named ``unit_id``) with key and version."""
+    found = hashes.join(make(units), on="unit_id", how="inner", validate="1:1", maintain_order="left")
+    return found.with_columns(version=pl.lit(version))
+
+
+def _everything(work: WorkStore, version: str, make: Make) -> Iterator[pl.DataFrame]:
+    """Register and codes go through side by side: both are in the order of their unit."""
+    hashes = work.read(CODE_UNIT, KEY)
+    for chunk in work.batches(REGISTER_CURRENT, TEXTS, rows=ROWS):
+        for units in chunk.rename({"uscc": "unit_id"}).iter_slices(ROWS):
+            own = hashes.join(units.select("unit_id"), on="unit_id", how="semi")
+            yield _made(units, own, version, make)
+
+
+def refresh_units(work: WorkStore, table: str, version: str, make: Make, *, full: bool = False) -> int:
+    """Bring ``table`` up to the register: ``unit_id, input_hash``, what ``make`` gives, ``version``; units made anew.
+
+    Parameters
+    ----------
+    make
+        From ``unit_id, name, business_scope, main_products, gbt_code`` to ``unit_id`` and results, one row a unit.
+    full
+        Make all of them, whatever is there.
+    """
+    known = work.exists(table) and work.rows(table) > 0
+    if full or not known or work.first(table, "version") != version:
+        return work.write_stream(table, _everything(work, version, make))
+    lacking = work.lacking(CODE_UNIT, table, KEY)
+    if lacking.is_empty() and work.rows(table) == work.rows(CODE_UNIT):
+        return 0
+
+    def frames() -> Iterator[pl.DataFrame]:
+        yield next(work.batches(table)).clear()
+        for hashes in lacking.iter_slices(ROWS):
+            units = work.matching(REGISTER_CURRENT, TEXTS, hashes["unit_id"].alias("uscc"))
+            yield _made(units.rename({"uscc": "unit_id"}), hashes, version, make)
+
+    work.replace_rows(table, CODE_UNIT, KEY, frames())
+    return lacking.height
