@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from etl.editing_errors import UNKNOWN, Errors, Panel, find_errors
 from etl.editing_followup import FOLLOWUP, followups
@@ -14,7 +15,7 @@ from etl.editing_plan import REGISTER, EditingPlan
 from etl.editing_work import KEY, Work, aligned
 from etl.methods.editing.process import edit_and_impute
 from etl.methods.editing.rules import Edit, check_edits
-from etl.methods.imputation.links import month_of
+from etl.methods.imputation.links import months_of
 
 CHANGE: Final = {
     "uscc": pl.String, "period": pl.String, "variable": pl.String, "original": pl.Float64, "value": pl.Float64,
@@ -39,19 +40,22 @@ def panel(rows: pl.DataFrame, plan: EditingPlan, others: Mapping[str, pl.DataFra
     """Arrays of a source's rows, with the places of each unit's neighbouring returns."""
     names = dict.fromkeys((*plan.variables, *plan.money))
     values = {v: rows[v].cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64) for v in names}
-    months = [month_of(str(p)) for p in rows[plan.period]]
-    step = np.array(months, dtype=np.int64)
-    place = {key: i for i, key in enumerate(zip(rows["uscc"], months, strict=True))}
+    here = rows.select("uscc", month=months_of(rows[plan.period])).with_row_index("_place")
     lags = [*plan.lags, *(-lag for lag in plan.lags)]
-    at = {
-        lag: np.array([place.get((u, m - lag), -1) for u, m in zip(rows["uscc"], months, strict=True)], dtype=np.int64)
-        for lag in lags
-    }
+    at = {lag: _places(here, lag) for lag in lags}
     heard = {
         v: [aligned(rows, others, o, plan.period).fill_null(np.nan).to_numpy().astype(np.float64) for o in known]
         for v, known in plan.witnesses.items()
     }
-    return Panel(values, step, at, heard)
+    return Panel(values, here["month"].to_numpy(), at, heard)
+
+
+def _places(here: pl.DataFrame, lag: int) -> NDArray[np.int64]:
+    """Place of each unit's return of ``lag`` months before, shape ``(n,)``; -1 where there is none."""
+    then = here.with_columns(pl.col("month") + lag)
+    found = here.select("uscc", "month").join(then, on=["uscc", "month"], how="left", maintain_order="left")
+    places: NDArray[np.int64] = found["_place"].cast(pl.Int64).fill_null(-1).to_numpy()
+    return places
 
 
 def _corrected(work: Work, plan: EditingPlan, others: Mapping[str, pl.DataFrame]) -> Errors:

@@ -10,7 +10,7 @@ from etl.editing_plan import EditingPlan
 from etl.editing_work import KEY, Work
 from etl.methods.editing.rules import Edit, check_edits
 from etl.methods.editing.selective import selective_score
-from etl.methods.imputation.links import month_of
+from etl.methods.imputation.links import months_of
 
 FOLLOWUP: Final = {
     "uscc": pl.String, "period": pl.String, "reason": pl.String, "severity": pl.String, "variables": pl.String,
@@ -26,8 +26,7 @@ def _scores(work: Work, plan: EditingPlan) -> pl.DataFrame:
     """
     lag = max(plan.lags)
     parts = []
-    months = pl.Series("_m", [month_of(str(p)) for p in work.rows[plan.period]], dtype=pl.Int64)
-    rows = work.rows.with_columns(months)
+    rows = work.rows.with_columns(_m=months_of(work.rows[plan.period]))
     for name in plan.variables:
         value = rows.select(KEY, "uscc", "_m", x=pl.col(name).cast(pl.Float64))
         before = value.select("uscc", pl.col("_m") + lag, p="x")

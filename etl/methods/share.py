@@ -106,12 +106,21 @@ def _groups(
     answered = ~np.isnan(part) & (whole > 0)
     groups = []
     for level, labels in enumerate(strata):
-        names = np.asarray(labels)
         using = (found.level == level) if only is None else (found.level == level) & only
-        for label in np.unique(names[using]):
-            same = names == label
-            groups.append((np.flatnonzero(using & same), np.flatnonzero(answered & same)))
+        if not using.any():
+            continue
+        code = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]
+        donors = _by_code(code, answered)
+        groups += [(users, donors[label]) for label, users in _by_code(code, using).items()]
     return groups
+
+
+def _by_code(code: IntArray, chosen: NDArray[np.bool_]) -> dict[int, IntArray]:
+    """Places of the chosen units by their code, codes ascending, places ascending."""
+    at = np.flatnonzero(chosen)
+    order = at[np.argsort(code[at], kind="stable")]
+    names, starts = np.unique(code[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True)) if names.size else {}
 
 
 @method("share.ladder")

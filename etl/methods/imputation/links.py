@@ -82,6 +82,12 @@ def month_of(period: str) -> int:
     return int(year) * 12 + (int(month) - 1 if month else 3 * (int(quarter) - 1) if quarter else 0)
 
 
+def months_of(periods: pl.Series) -> pl.Series:
+    """:func:`month_of` of every period, Int64, of the same name."""
+    texts = periods.cast(pl.String)
+    return texts.replace_strict({p: month_of(p) for p in texts.unique().to_list()}, return_dtype=pl.Int64)
+
+
 @method("imputation.links")
 def imputation_links(
     frame: pl.DataFrame, options: LinkOptions | None = None, given: pl.DataFrame | None = None
