@@ -6,6 +6,7 @@ from etl.assets import (
     analyse,
     collect,
     disseminate,
+    duplicates,
     editing,
     process,
     quantities,
@@ -23,7 +24,7 @@ all_assets = [
     *collect_assets,
     *editing.editing_assets(),
     *dg.load_assets_from_modules(
-        [register, process, analyse, quantities, series, sources, suspects, disseminate, review]
+        [register, duplicates, process, analyse, quantities, series, sources, suspects, disseminate, review]
     ),
 ]
 

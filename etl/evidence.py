@@ -9,8 +9,8 @@ import polars as pl
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
 from etl.promise import standing
-from etl.unit_results import refresh_units
-from taxonomy.classifier.gold import GoldPlan, with_text_hashes
+from etl.text_hashes import TEXT_HASH, refresh_hashes
+from taxonomy.classifier.gold import GoldPlan
 from taxonomy.classifier.promise import Promise
 from taxonomy.classifier.review import QueuePlan, build_queue
 from warehouse.catalogue import load_yaml
@@ -22,9 +22,6 @@ from warehouse.write import WorkStore
 
 DECISION: Final = ("unit_id", "ai_class", "route", "p_ai", "probability", "bundle")
 OWN_TEXTS: Final = ("name", "business_scope", "main_products", "gbt_code")
-TEXT_HASH: Final = "control_register__text_hash"
-HASHING: Final = "1"
-"""Of :func:`taxonomy.classifier.gold.text_hash`: raised when it hashes another way."""
 
 
 def review_settings() -> dict[str, Any]:
@@ -44,10 +41,6 @@ def gold_plan(seed: int) -> GoldPlan:
     """The plan of a gold sample."""
     rules = {k: v for k, v in review_settings()["gold"].items() if k != "max_age_days"}
     return GoldPlan(seed=seed, **rules)
-
-
-def _hashed(units: pl.DataFrame) -> pl.DataFrame:
-    return with_text_hashes(units).select("unit_id", "text_hash", "scope_hash")
 
 
 def review_units(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
@@ -71,9 +64,9 @@ def review_units(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFr
     return joined.with_columns(weight=pl.lit(1.0), size=(1.0 + relative) / 2.0).drop("revenue").sort("unit_id")
 
 
-def units_of(work: WorkStore, *, full: bool = False) -> pl.DataFrame:
-    """:func:`review_units` of the work store; texts and evidence stay there. ``full``: hash every text anew."""
-    refresh_units(work, TEXT_HASH, HASHING, _hashed, full=full)
+def units_of(work: WorkStore) -> pl.DataFrame:
+    """:func:`review_units` of the work store; texts and evidence stay there."""
+    refresh_hashes(work)
     places = work.read(REGISTER_CURRENT, ["uscc", "operating_district", "registered_district"])
     hashes = work.read(TEXT_HASH, ["unit_id", "text_hash", "scope_hash"])
     placed = hashes.join(places.rename({"uscc": "unit_id"}), on="unit_id", how="inner", validate="1:1")

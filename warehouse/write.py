@@ -135,6 +135,17 @@ class WorkStore:
             connection.execute(f"DROP TABLE {building}")
             connection.commit()
 
+    def repeated(self, table: str, column: str, columns: Sequence[str]) -> pl.DataFrame:
+        """``columns`` of the rows whose ``column`` another row has too, sorted."""
+        name, own = self._checked(table), self._checked(column)
+        picked = ", ".join(self._checked(c) for c in columns)
+        with self._open() as connection:
+            twice = f"SELECT {own} FROM {name} GROUP BY {own} HAVING count(*) > 1"
+            frame: pl.DataFrame = connection.sql(
+                f"SELECT {picked} FROM {name} SEMI JOIN ({twice}) USING ({own}) ORDER BY {picked}"
+            ).pl()
+            return frame
+
     def first(self, table: str, column: str) -> object:
         """A column's value in the first row; None where there is no row."""
         with self._open() as connection:

@@ -5,7 +5,7 @@ import polars as pl
 
 from etl.assets.collect import table_name
 from etl.assets.editing import rows_table
-from etl.assets.register import REGISTER_CURRENT
+from etl.assets.register import DUPLICATE, REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import code_register, load_bundle
 from etl.compact import compact
@@ -65,11 +65,11 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
 
 
 def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Codes and register rows of the units that can be in the frame (nominated or surveyed), read in chunks."""
+    """Codes and register rows of the units that can be in the frame (nominated or surveyed, each once), read in chunks."""
     wanted = surveyed.unique().implode()
-    codes = pl.concat(
-        [compact(c.filter(pl.col("nominated") | pl.col("unit_id").is_in(wanted))) for c in work.batches(CODE_UNIT)]
-    )
+    second = work.read(DUPLICATE).filter("left_out")["unit_id"].implode()
+    here = (pl.col("nominated") | pl.col("unit_id").is_in(wanted)) & ~pl.col("unit_id").is_in(second)
+    codes = pl.concat([compact(c.filter(here)) for c in work.batches(CODE_UNIT)])
     known = codes["unit_id"].implode()
     rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(REGISTER_CURRENT)]
     return codes, pl.concat(rows)
@@ -87,7 +87,7 @@ def _edited(work: WorkStore, source_id: str) -> pl.DataFrame:
 @dg.asset(
     name=UNIT_YEAR,
     group_name=GROUP,
-    deps=[CODE_UNIT, *(rows_table(s) for s in ("ai_survey_annual", "finance_annual", "labour_annual"))],
+    deps=[CODE_UNIT, DUPLICATE, *(rows_table(s) for s in ("ai_survey_annual", "finance_annual", "labour_annual"))],
     check_specs=[dg.AssetCheckSpec("one_row_a_unit_year", asset=UNIT_YEAR, blocking=True)],
     description="企业×年度：名录、编码与各报表的关联 / units by year, linked with their returns",
 )

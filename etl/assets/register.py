@@ -12,6 +12,7 @@ from warehouse.write import WorkStore
 
 GROUP = "process"
 REGISTER_CURRENT = "process_register__rows_current"
+DUPLICATE = "control_register__unit_duplicate"
 DELTA = table_name("register_delta")
 
 

@@ -10,7 +10,7 @@ from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import promise_of
 from etl.evidence import open_queue, queue_plan, units_of, write_evidence
 from etl.progress import step
-from etl.resources import Stores, as_of, is_full
+from etl.resources import Stores, as_of
 from warehouse.release import current_id
 from warehouse.review_journal import ReviewJournal
 
@@ -30,7 +30,7 @@ def review_queue(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
         release_id = current_id(stores.root)
         if release_id is None:
             raise RuntimeError("there is no release to queue doubts for; the release asset runs before this one")
-        journal, units = ReviewJournal(stores.root), units_of(stores.work, full=is_full(context))
+        journal, units = ReviewJournal(stores.root), units_of(stores.work)
         plan = queue_plan(date.fromisoformat(as_of(context)))
         queue = open_queue(journal, units, release_id, plan, promise_of(stores.root, release_id))
         stores.work.write(QUEUE, queue)

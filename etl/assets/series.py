@@ -13,6 +13,7 @@ from etl.assets.disseminate import PROTECTED, QUANTITY
 from etl.assets.editing import SUMMARY as EDITING
 from etl.assets.editing import rows_table
 from etl.assets.process import UNIT_YEAR
+from etl.assets.register import DUPLICATE
 from etl.clearing import AUDIT_SEED
 from etl.compact import compact
 from etl.contract import list_contracts
@@ -132,7 +133,7 @@ def _legal_units(work: WorkStore, changed: pl.Series) -> tuple[pl.DataFrame, pl.
 @dg.asset(
     name=DEMOGRAPHY,
     group_name=GROUP,
-    deps=[UNIT_YEAR, *(table_name(s) for s in ("register", "register_delta", "unit_links"))],
+    deps=[UNIT_YEAR, DUPLICATE, *(table_name(s) for s in ("register", "register_delta", "unit_links"))],
     description="企业人口统计：新生、消亡、存活、高成长 / business demography of the register and the AI enterprises",
 )
 def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -141,6 +142,8 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
         work = stores.work
         delta = work.read(table_name("register_delta"), [*PLACES, "unit_kind", "ref_period"])
         register, places = _legal_units(work, delta["uscc"].unique())
+        second = work.read(DUPLICATE).filter("left_out")["unit_id"].implode()
+        register = register.filter(~pl.col("uscc").is_in(second))
         units = work.read(UNIT_YEAR, ["uscc", "ref_year", "membership", "employed_persons"])
         links = work.read(table_name("unit_links"))
         inputs = (register, places, delta, links, units, _limits(stores), AUDIT_SEED)

@@ -12,7 +12,7 @@ import yaml
 
 from etl.collect import schema
 from etl.contract import MONEY_FACTORS, Contract, load_contract
-from etl.demo.faults import DUPLICATE, FaultPlanner, apply_faults, log_rows
+from etl.demo.faults import DUPLICATE, LATE, FaultPlanner, apply_faults, log_rows
 from etl.demo.generate import true_accounts
 from etl.demo.returns import register_rows, yearly_returns
 from etl.demo.scenario import load_scenario, stream
@@ -20,6 +20,7 @@ from etl.demo.units import build_units
 from etl.editing import Edited, edit_source
 from etl.editing_plan import RECEIVED, REGISTER, edited_sources, load_plan
 from etl.edits import load_edits
+from etl.methods.periods import parse
 from etl.reading.typed import ROW, type_rows
 
 ANNUAL = ("labour_annual", "finance_annual", "ai_survey_annual")
@@ -174,7 +175,8 @@ def outcomes(
 
     ``outcome``: ``quarantined`` (the row is there; ``vanished`` if it is neither accepted nor there), ``corrected`` or ``imputed`` (changed, with
     a flag), ``followed_up`` (in the list a person works through), ``replaced`` (the accepted value is the true one: a later
-    return or the first of two rows), ``undetected``.
+    return or the first of two rows), ``late`` (accepted, and its own date is after the day it was due: response tracking
+    and punctuality count it so), ``undetected``.
     """
     away = set(rejected.select("source_id", "uscc", "period").iter_rows())
     broken = {(f["file"], f["uscc"]): f["written"] for f in faults.filter(column="uscc").iter_rows(named=True)}
@@ -211,6 +213,10 @@ def _outcome(
 ) -> str:  # fmt: skip
     if key not in kept or fault["kind"] == DUPLICATE:
         return "quarantined" if apart else "vanished"
+    if fault["kind"] == LATE:
+        due = load_contract(fault["source_id"]).survey.due(parse(key[1]))  # type: ignore[union-attr]
+        come = raw[key].get("submitted_on")
+        return "late" if come is not None and come > due else "undetected"
     flag = flags.get((*key, fault["column"]))
     if flag is not None:
         return "imputed" if flag == "imputed" else "corrected"

@@ -29,7 +29,7 @@ PROVES = (
     "etl/methods/imputation/*.py", "tests/benchmarks/editing_city.py", "tests/benchmarks/floor_editing.yaml",
 )  # fmt: skip
 HEADLINES = ("operating_revenue_cny", "main_revenue_cny", "employed_persons")
-SETTLED = ("quarantined", "corrected", "imputed", "replaced")
+SETTLED = ("quarantined", "corrected", "imputed", "replaced", "late")
 RIGHT = 0.01
 CITY_SEED = 202
 

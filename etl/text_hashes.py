@@ -1,0 +1,22 @@
+"""Hashes of what a person reads of a unit, kept for the register: whether a text is still that which was judged, or another unit's."""
+
+from typing import Final
+
+import polars as pl
+
+from etl.unit_results import refresh_units
+from taxonomy.classifier.gold import with_text_hashes
+from warehouse.write import WorkStore
+
+TEXT_HASH: Final = "control_register__text_hash"
+HASHING: Final = "1"
+"""Of :func:`taxonomy.classifier.gold.text_hash`: raised when it hashes another way."""
+
+
+def _hashed(units: pl.DataFrame) -> pl.DataFrame:
+    return with_text_hashes(units).select("unit_id", "text_hash", "scope_hash")
+
+
+def refresh_hashes(work: WorkStore, *, full: bool = False) -> None:
+    """Bring :data:`TEXT_HASH` (``unit_id, text_hash, scope_hash``) up to the register; ``full``: hash every text anew."""
+    refresh_units(work, TEXT_HASH, HASHING, _hashed, full=full)
