@@ -60,20 +60,24 @@ class _Stores:
 
     def outcome(self, fault: Mapping[str, Any]) -> str:
         """How one fault ended."""
-        source, unit = fault["source_id"], fault["uscc"] or fault["key"].split("|")[0]
-        codes = {unit, fault["written"]} if fault["column"] == "uscc" else {unit}
-        if any(code in text for text in self.quarantined(source).get(fault["file"], ()) for code in codes if code):
+        source, contract = fault["source_id"], load_contract(fault["source_id"])
+        parts = fault["key"].split("|")
+        unit = fault["uscc"] or parts[0]
+        codes = {unit, fault["written"] or unit} if fault["column"] == "uscc" else {unit}
+        apart = self.quarantined(source).get(fault["file"], ())
+        others = [p for p in parts if p not in (unit, fault["original"])]
+        if any(any(c in text for c in codes) and all(p in text for p in others) for text in apart):
             return "quarantined"
         if fault["kind"] in LISTED:
             table, columns = LISTED[fault["kind"]]
             return (
                 "listed" if any((c,) in self.keys(table, column) for c in codes for column in columns) else "accepted"
             )
-        contract = load_contract(source)
         period = str(contract.file.period(fault["file"]) or "")
-        key = (unit, period)
-        columns = ("uscc", str(contract.period_column)) if contract.period_column else ("uscc",)
-        here = key[: len(columns)]
+        own = ("uscc",) if "uscc" in contract.identifiers else tuple(contract.own_key)
+        values = (unit,) if own == ("uscc",) else tuple(parts)
+        columns = (*own, contract.period_column) if contract.period_column not in (None, *own) else own
+        here = (*values, period)[: len(columns)]
         if fault["kind"] == "corrected_return":
             return "replaced" if here in self.keys(superseded_table(source), *columns) else "vanished"
         if here not in self.keys(table_name(source), *columns):
