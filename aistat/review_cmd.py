@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aistat import reminders, suspects
+from aistat import reminders, unit_lists
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
@@ -50,7 +50,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--adjudicate", action="store_true", help="答复是裁定 / the answers are rulings on disputed tasks"
     )
     imported.set_defaults(func=import_answers)
-    suspects.add_to(commands)
+    unit_lists.add_to(commands)
     reminders.add_to(commands)
     commands.add_parser("status", help="进度与编码人 / progress and coders").set_defaults(func=show_status)
 

@@ -9,6 +9,9 @@ from typing import Final
 
 import polars as pl
 
+from etl.assets.register import DUPLICATE, REGISTER_CURRENT
+from warehouse.write import WorkStore
+
 SCHEMA: Final = {
     "unit_id": pl.String, "same_as": pl.String, "left_out": pl.Boolean, "returns": pl.Int64, "reason": pl.String,
 }  # fmt: skip
@@ -44,3 +47,18 @@ def duplicates(units: pl.DataFrame, returns: pl.DataFrame) -> pl.DataFrame:
         "unit_id", "same_as", left_out=left_out, returns=pl.col("returns").cast(pl.Int64),
         reason=pl.when(left_out).then(pl.lit(SECOND)).otherwise(pl.lit(BOTH_ANSWER)),
     ).sort("unit_id")  # fmt: skip
+
+
+def for_people(work: WorkStore, area: str | None, limit: int) -> pl.DataFrame:
+    """The head of the list with names, opening day and ``area``, of one district (its code) or of all (None).
+
+    Those first of which several codes sent returns: a person has to say which is the unit.
+    """
+    listed = work.read(DUPLICATE)
+    columns = ["uscc", "name", "opening_date", "operating_district", "registered_district"]
+    texts = work.matching(REGISTER_CURRENT, columns, listed["unit_id"].alias("uscc")).select(
+        pl.col("uscc").alias("unit_id"), "name", "opening_date",
+        area=pl.coalesce("operating_district", "registered_district"),
+    )  # fmt: skip
+    joined = listed.join(texts, on="unit_id", how="inner").sort("left_out", "unit_id")
+    return joined.filter(pl.lit(True) if area is None else pl.col("area") == area).head(limit)

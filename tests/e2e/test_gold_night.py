@@ -145,6 +145,13 @@ def test_the_list_of_doubtful_codes_is_for_those_who_may(
         main(["review", "suspects", "--user", "li", "--limit", "2"]) == 0
         and listed["unit_id"][0] in capsys.readouterr().out
     )
+    again = tmp_path / "duplicates.csv"
+    assert main(["review", "duplicates", "--user", "li", "-o", str(again)]) == 0
+    assert again.stat().st_mode & 0o777 == 0o600
+    assert (
+        again.read_text(encoding="utf-8-sig").splitlines()[0].startswith("unit_id,name,same_as,left_out,returns,reason")
+    )
+    assert main(["review", "duplicates", "--user", "li", "--limit", "2"]) == 0
     assert [e["action"] for e in Journal(home).audit()].count("suspects_listed") == 2
     release = home / "releases" / str(current_id(home))
     for file in (*release.rglob("*.json"), home / "profiles" / ".suspects.json"):
