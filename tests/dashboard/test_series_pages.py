@@ -1,6 +1,7 @@
 """Pages of growth, demography, monitor, revisions and process quality: figures, what is withheld, older releases."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from dashboard.pages import climate, demography, growth, quality_process, revisi
 from tests.warehouse.sample_release import sample_release
 from warehouse.access import User
 from warehouse.catalogue import load_datasets, load_indicators
+from warehouse.cube import Cell
 from warehouse.read import Code, Dataset, Indicator, Info, UnknownName
 
 USER = User("a", "analyst", "统计", "city")
@@ -105,6 +107,16 @@ def test_the_waterfall_of_the_city_says_both_rates_and_where_it_comes_from(lang:
     assert ("同口径" if lang == "zh" else "Continuing") in text and "2026-03-31" in text
     assert ("模拟数据" if lang == "zh" else "imulated") in text
     assert growth.city_block(context(lang), "ai_revenue", "2021") is None, "the first year has no change"
+
+
+def test_the_chart_draws_the_finest_parts_or_one_bar_where_one_of_them_is_withheld() -> None:
+    shown, hidden, missing = Cell("1", Decimal(1), "value"), Cell("x", None, "withheld"), Cell("..", None, "missing")
+    every = dict.fromkeys(growth.LEVELS, shown)
+    assert growth._bars(every) == ["previous", *growth.STAY, *growth.REST]
+    assert growth._bars({**every, "listed": missing})[:3] == ["previous", "continuing", "delisted"]
+    assert growth._bars({**every, "succession": hidden}) == ["previous", "staying", *growth.REST]
+    older = dict.fromkeys(("previous", "continuing", *growth.REST), shown)
+    assert growth._bars(older) == ["previous", "continuing", *growth.REST]
 
 
 def test_a_withheld_part_of_a_branch_is_an_x_and_no_number() -> None:
