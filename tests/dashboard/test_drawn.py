@@ -27,6 +27,14 @@ def test_an_element_is_one_component_whatever_it_holds() -> None:
     ]  # fmt: skip
 
 
+def test_the_outer_element_keeps_all_its_attributes() -> None:
+    outer = html.Details([html.Summary("a")], id="d", title="t", tabIndex="0", **{"aria-label": "l", "data-kind": "k"})
+    plain = drawn(outer).to_plotly_json()["props"]
+    kept = {k: plain[k] for k in ("id", "title", "tabIndex", "aria-label", "data-kind")}
+    assert kept == {"id": "d", "title": "t", "tabIndex": "0", "aria-label": "l", "data-kind": "k"}
+    assert plain["className"] == "" and json.loads(plain["data-tree"]) == [["summary", {}, ["a"]]]
+
+
 def test_what_listens_or_is_styled_is_not_sent_as_data() -> None:
     for strange in (dcc.Link("a", href="/"), html.Span("a", style={"color": "red"}), html.Button("a", n_clicks=0)):
         with pytest.raises(TypeError, match="cannot be drawn"):
