@@ -77,7 +77,8 @@ def _stages(ctx: Context) -> html.Section | None:
     for dataset in ctx.release.datasets():
         text = read_cube(ctx.release, Selection(dataset.id, lang=ctx.lang)).stage_text()
         found.setdefault(text, []).append(ctx.name(dataset, "title"))
-    rows = [[html.Ul([html.Li(n) for n in names]), text] for text, names in found.items()]
+    lines = {text: [part for n in names for part in (n, html.Br())][:-1] for text, names in found.items()}
+    rows = [[html.Span(parts), text] for text, parts in lines.items()]
     body = [
         html.P(ctx.t("stage_hint"), className="lead"),
         plain_table([ctx.t("stage_datasets"), ctx.t("col_stage")], rows),
