@@ -12,6 +12,7 @@ import polars as pl
 from warehouse import format as fmt
 from warehouse.catalogue import TOTAL, Dataset, Indicator
 from warehouse.read import Release, UnknownName
+from warehouse.values import value
 
 State = Literal["value", "zero", "missing", "withheld", "not_applicable"]
 Mode = Literal["all", "latest", "from", "fixed"]
@@ -140,11 +141,16 @@ class Cube:
 
 
 def labels_of(release: Release, dataset: Dataset, lang: str) -> dict[str, dict[str, str]]:
-    """dimension → code → name, the total included, in official order."""
+    """dimension → code → name, the total included, in official order.
+
+    A list whose names are Chinese in both languages (departments, places, as the sources give them) is read in English where
+    there is a word for it.
+    """
     total = "Total" if lang == "en" else "合计"
     found = {}
     for dimension in dataset.dimensions:
-        names = {c.code: c.name_en if lang == "en" else c.name_zh for c in release.codes(dimension.scheme)}
+        codes = release.codes(dimension.scheme)
+        names = {c.code: value(c.name_en, lang) if lang == "en" else c.name_zh for c in codes}
         found[dimension.id] = {TOTAL: total, **names}
     return found
 

@@ -10,10 +10,10 @@ from dash import dcc, html
 from dashboard.components.drawn import drawn, node
 from dashboard.components.table import plain_table
 from dashboard.figures.charts import ranked_bars, sparkline
-from dashboard.text import value
 from dashboard.text.citations import english, number
 from dashboard.theme import ACCENT, BRANCH, SERIES, period_axis
 from warehouse.cube import Cell
+from warehouse.values import value
 
 
 def test_an_element_is_one_component_whatever_it_holds() -> None:

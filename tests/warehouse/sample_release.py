@@ -40,7 +40,7 @@ FLAT = {
     ],
     "filing_type": [("DSA", "深度合成", "Deep synthesis"), ("REC", "推荐算法", "Recommendation")],
     "filing_role": [("P", "服务提供者", "Provider"), ("T", "=技术支持者", "Supporter")],
-    "city": [("深圳", "深圳", "Shenzhen"), ("广州", "广州", "Guangzhou")],
+    "city": [("深圳市", "深圳市", "深圳市"), ("广州", "广州", "Guangzhou")],
     "revision_stage": [
         ("preliminary", "初步核算数", "preliminary account"),
         ("final", "最终核实数", "final verification"),
@@ -159,7 +159,7 @@ def public_cubes() -> dict[str, pl.DataFrame]:
     ]
     listed = [
         {"city": c, "period": "2024", "indicator": n, "value": Decimal(i * 10)}
-        for i, (c, n) in enumerate(product([TOTAL, "深圳", "广州"], ("listed_companies", "listed_employees")), 1)
+        for i, (c, n) in enumerate(product([TOTAL, "深圳市", "广州"], ("listed_companies", "listed_employees")), 1)
     ]
     frames = {"filings_district_month": months, "filings_type_role": roles, "listed_city": listed}
     return {name: cells(name, rows) for name, rows in frames.items()}
