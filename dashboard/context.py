@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from dashboard.text import LANGUAGES, value, words
+from dashboard.text import LANGUAGES, words
 from dashboard.text.citations import english
 from warehouse.access import User, may
 from warehouse.read import Release
+from warehouse.values import value
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What pages ask of a release, in a few words."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from dashboard.context import Context
 from warehouse.catalogue import TOTAL, Indicator
@@ -54,11 +53,9 @@ def two_way(
     fixed: Mapping[str, str] | None = None,
 ) -> TableModel:
     """The table model of a cube of one indicator."""
-    model = table_model(
+    return table_model(
         found, ctx.release, rows=rows, columns=columns, indicator=found.indicators[0].id, measure=measure, fixed=fixed
     )
-    heads = tuple((code, ctx.value(label), depth) for code, label, depth in model.row_heads)
-    return replace(model, row_heads=heads, column_heads=tuple(map(ctx.value, model.column_heads)))
 
 
 def city_cell(ctx: Context, indicator: Indicator, period: str, measure: str = "value") -> Cell | None:

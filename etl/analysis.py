@@ -7,7 +7,7 @@ import polars as pl
 from etl.in_order import added
 from etl.link import SURVEY_BRANCHES, residual_leaf
 from etl.quantities import BASE
-from etl.strata import variable
+from etl.strata import member_part, variable
 from etl.years import YEAR, by_year
 from warehouse.catalogue import Indicator
 
@@ -31,7 +31,8 @@ def enterprise_view(units: pl.DataFrame, indicator: Indicator) -> pl.DataFrame:
     if indicator.variable is None:
         return _long(units, units["leaf"], units["membership"], units["is_signed"])
     value, reported = variable(units, indicator.variable, indicator.auxiliary)
-    return _long(units, units["leaf"], units["membership"] * value, units["is_signed"] & reported)
+    part = member_part(units, indicator.variable, value, reported)
+    return _long(units, units["leaf"], part * value, units["is_signed"] & reported)
 
 
 def activity_view(units: pl.DataFrame, indicator: Indicator) -> pl.DataFrame:

@@ -36,11 +36,16 @@ class _Model(BaseModel):
 
 
 class Question(_Model):
-    """A survey question as asked; shares of different versions or denominators are never one series."""
+    """A survey question as asked; shares of different versions or denominators are never one series.
+
+    ``denominator`` says in words of whom the shares are, ``asked_of`` whether everybody was asked (``all``) or only those
+    whom an earlier answer led there (``part``): a blank is then not a refusal.
+    """
 
     wording: str
     version: str
     denominator: str
+    asked_of: Literal["all", "part"]
 
 
 class Column(_Model):

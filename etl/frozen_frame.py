@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from etl.vintages import stage_of
+from etl.stages import stage_of
 from etl.years import YEAR
 from warehouse.catalogue import load_yaml
 

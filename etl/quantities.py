@@ -13,6 +13,7 @@ from etl.strata import (
     floats,
     membership_strata,
     model_strata,
+    staff_estimate,
     structure_strata,
     variable,
 )
@@ -129,12 +130,13 @@ def with_quantities(units: pl.DataFrame) -> pl.DataFrame:
     ``membership`` (R30), ``membership_10``, ``membership_50`` with ``member_status`` (confirmed | imputed | unknown);
     ``ai_share_rung``, ``ai_share_estimate``, ``ai_share_lower``, ``ai_share_upper`` and ``ai_share_{branch}_estimate``;
     ``main_revenue_estimate`` (yuan, what the share is a share of); ``domain_answered``. Only a signed return confirms.
-    Sorted by ``uscc, ref_year``.
+    ``staff_known`` is given anew (:func:`etl.strata.staff_estimate`). Sorted by ``uscc, ref_year``.
     """
     return by_year("quantities", units, _of_year).sort("uscc", YEAR)
 
 
 def _of_year(units: pl.DataFrame, year: int) -> pl.DataFrame:
+    units = units.with_columns(staff_estimate(units))
     shares = _shares(units)
     answered = pl.col("responded") & pl.any_horizontal(pl.col(list(domain_columns().values())).is_not_null())
     return units.with_columns(

@@ -13,7 +13,6 @@ from warehouse.catalogue import Dataset, MetadataError, load_datasets
 from warehouse.source_spec import KNOWN
 
 MONEY: Final = pl.Decimal(24, 2)
-EVERYBODY: Final = "全部应答单位"
 """Denominator of a question that every responding unit was asked."""
 PARTS: Final[Mapping[str, str | None]] = {"of": None, "in": "of", "out": "of", "na": None}
 Codes = Mapping[str, Sequence[str]]
@@ -57,9 +56,10 @@ class Family:
         found: dict[str, set[str]] = {}
         for plan, reading in self._readings():
             question, part = plan.spec.question, reading.part
-            asked = question is not None and question.denominator == EVERYBODY
-            if question is not None and asked and part is not None and part.split is None:
-                column = load_contract(plan.spec.id).column(question.column)
+            if question is None or part is None or part.split is not None:
+                continue
+            column = load_contract(plan.spec.id).column(question.column)
+            if column.question is not None and column.question.asked_of == "all":
                 whole = ({KNOWN}, set(map(str, column.values)))
                 if [name for name, _ in part.of] == [question.column] and set(part.of[0][1]) in whole:
                     found[self.column(part)] = {"na"}

@@ -10,6 +10,8 @@ from etl.methods.stratum import FloatArray, StratumRatio, ratio_by_strata
 PROBABILITY_BANDS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
 MIN_RESPONDENTS = 10
 OTHER_BRANCH = "E"
+SIZE_VARIABLES = ("employed_persons", "operating_revenue_cny")
+"""What the size class is made of: within a stratum of size, members and others differ little in it."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,62 @@ def classifier_strata(units: pl.DataFrame) -> Strata:
     return Strata((_crossed(branch, units)[0], branch, ["all"] * units.height))
 
 
+def staff_estimate(units: pl.DataFrame) -> pl.Series:
+    """``staff_known``: persons employed of every unit, by its labour return, else by the register's ratio estimate.
+
+    The register knows everybody's staff, but of another day and by another definition. Units that returned say what a
+    registered person stands for in their stratum and year; where too few did, the register stands as it is. So the staff
+    of a stratum adds up to the register's total times one ratio: calibrated to the register, unit by unit.
+    """
+    returned, register = units["employed_persons"], units["register_employed_persons"].cast(pl.Float64)
+    counted = pl.select(pl.when(_returned(units, "employed_persons")).then(returned)).to_series()
+    ratio = pl.Series(structure_strata(units).ratio(counted, register).ratio).fill_nan(None).fill_null(1.0)
+    return returned.cast(pl.Float64).fill_null(ratio * register).alias("staff_known")
+
+
+def _returned(units: pl.DataFrame, name: str, column: str = "") -> pl.Series:
+    """Where a return brought the variable (it stands in ``column``, if not under its name), and editing did not fill it in."""
+    there = units[column or name].is_not_null()
+    if "imputed_items" in units.columns:
+        there &= ~units["imputed_items"].str.split(" ").list.contains(name)
+    return there
+
+
+def member_part(units: pl.DataFrame, name: str, value: pl.Series, reported: pl.Series) -> pl.Series:
+    """What part of a variable of each unit counts as a member's: its membership, or the part members have of units like it.
+
+    A signed unit is a member or not. For the others the rate of members among respondents (band of the model's
+    probability × size × year) holds for what the size class is made of. Of any other variable members may have more or
+    less than units of their size that are none: there the members' part of the respondents' total stands in.
+    """
+    if name in SIZE_VARIABLES:
+        return units["membership"]
+    answered = units["responded"] & reported
+    both = pl.DataFrame({"answered": answered, "value": value, "member": units["member"]})
+    whole = both.select(pl.when("answered").then("value")).to_series()
+    part = both.select(pl.when("answered").then(pl.col("value") * pl.col("member"))).to_series()
+    rate = pl.Series(membership_strata(units).ratio(part, whole).ratio).fill_nan(None)
+    frame = units.select("responded", "membership").with_columns(rate=rate)
+    return frame.select(
+        pl.when("responded").then("membership").otherwise(pl.coalesce("rate", "membership"))
+    ).to_series()
+
+
 def variable(units: pl.DataFrame, name: str, auxiliary: str | None) -> tuple[pl.Series, pl.Series]:
-    """Values of a variable with gaps filled by the ratio to ``auxiliary`` in the stratum, and where it was reported."""
+    """Values of a variable with gaps filled by the ratio to ``auxiliary`` in the stratum, and where it was reported.
+
+    A unit whose signed return makes it a member is filled by the ratio of such units, any other by that of all who reported.
+    """
     known = units["staff_known" if name == "employed_persons" else name]
     if name == "operating_revenue_cny":
         known = units["revenue_known"]
-    reported = known.is_not_null()
-    if "imputed_items" in units.columns:
-        reported &= ~units["imputed_items"].str.split(" ").list.contains(name)
+    reported = _returned(units, name, "revenue_known" if name == "operating_revenue_cny" else name)
     if auxiliary is None:
         return known.cast(pl.Float64), reported
     base = units["staff_known" if auxiliary == "employed_persons" else auxiliary].cast(pl.Float64)
-    ratio = structure_strata(units).ratio(known, base).ratio
-    filled = known.cast(pl.Float64).fill_null(pl.Series(ratio).fill_nan(None) * base)
-    return filled, reported
+    member = units.select((pl.col("responded") & (pl.col("member") == 1)).fill_null(False)).to_series()
+    of_members = pl.select(pl.when(member).then(known)).to_series()
+    strata = structure_strata(units)
+    everybody, members = strata.ratio(known, base).ratio, strata.ratio(of_members, base).ratio
+    ratio = np.where(member.to_numpy() & ~np.isnan(members), members, everybody)
+    return known.cast(pl.Float64).fill_null(pl.Series(ratio).fill_nan(None) * base), reported

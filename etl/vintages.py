@@ -1,14 +1,13 @@
 """City and branch totals of earlier releases: what was published, when, and at which stage (GSBPM overarching: quality)."""
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from etl.methods.periods import parse
 from etl.methods.revision import revision_summary, triangle
+from etl.stages import stage_of
 from warehouse.catalogue import TOTAL
 from warehouse.release import ReleaseInfo, cube_table, list_releases
 
@@ -71,23 +70,6 @@ def first_published(totals: pl.DataFrame) -> dict[tuple[str, str, str], float]:
     """(indicator, branch or ``_T``, period) → value as first published."""
     first = totals.sort("vintage").group_by("indicator", "ai_class", "period").agg(pl.col("value").first())
     return {(i, c, p): v for i, c, p, v in first.iter_rows()}
-
-
-def stage_of(period: str, vintage: str, settings: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Stage of a figure (id, Chinese, English) by the age of its period at the release, or a census's results.
-
-    ``settings`` as ``warehouse/metadata/revision.yaml``. A census revises the years it names in every release from the day
-    of its results on.
-    """
-    end, day = parse(period).end, date.fromisoformat(vintage)
-    for census in settings["censuses"]:
-        first, last = census["years"]
-        if first <= end.year <= last and day >= date.fromisoformat(str(census["released"])):
-            return settings["census"]["id"], settings["census"]["zh"], settings["census"]["en"]
-    age = (day - end).days
-    stages = settings["stages"]
-    own = next((s for s in stages if s["to_days"] is None or age <= s["to_days"]), stages[-1])
-    return own["id"], own["zh"], own["en"]
 
 
 def _city(totals: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

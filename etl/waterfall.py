@@ -1,10 +1,13 @@
-"""What the change of a published total is made of, by branch: continuing, entry, exit, reclassification, revision (GSBPM 6-7).
+"""What the change of a published total is made of, by branch, on a comparable basis (GSBPM 6-7).
+
+Same units; crossed the threshold of the list (升规纳统, 退规); merged or took over; new; gone; reclassified; revised.
 
 The parts are differences of sums over units, so they are cleared like any table: the earlier and the later year are cut by
 what became of the units, protected, and audited together with the core cubes of the same contributions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -13,16 +16,23 @@ import polars as pl
 from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, TOTAL, hierarchies
 from etl.methods.disclosure import Certificate, Pattern, Rules, Table, audit, build_table, protect
 from etl.methods.disclosure.secondary import frame_hash
-from etl.methods.growth.decomposition import COMPONENTS, Waterfall, assignments, decompose, link_groups
+from etl.methods.growth.decomposition import APART, COMPONENTS, Waterfall, assignments, decompose, link_groups
 from etl.remember import as_json, from_json, remembered
 
 INDICATORS: Final = ("ai_revenue", "ai_enterprises")
 CAME, WENT = "came", "went"
-FLOWS: Final = {CAME: ("continuing", "entry", "reclassification"), WENT: ("continuing", "exit", "reclassification")}
+STAYING: Final = "staying"
+"""The same units with those told apart of them: shown where the finer parts may not be."""
+STAY: Final = ("continuing", *APART)
+FLOWS: Final = {CAME: (*STAY, "entry", "reclassification"), WENT: (*STAY, "exit", "reclassification")}
 ALONE: Final = "none"
 """Code of contributions in a year that has no neighbour to be compared with."""
 FLOW_CUBES: Final = {f"growth_{name}": ("ai_class:1", name) for name in FLOWS}
-PARTS: Final = ("previous", *COMPONENTS, "current", "total", "growth", "comparable_growth")
+ALL: Final = (*COMPONENTS, *APART)
+PARTS: Final = ("previous", STAYING, *ALL, "current", "total", "growth", "comparable_growth")
+RATES: Final[Mapping[str, Callable[[Waterfall], float | None]]] = {
+    "growth": lambda w: w.growth.ratio, "comparable_growth": lambda w: w.comparable.ratio
+}  # fmt: skip
 TOLERANCE: Final = 1e-12
 SCHEMA: Final = {
     "indicator": pl.String, "ai_class": pl.String, "period": pl.String, "component": pl.String, "value": pl.Float64,
@@ -35,12 +45,15 @@ class Change:
     """One indicator and pair of years: ``classes`` by branch and ``_T``; ``marks``: ``uscc, ai_class (branch), came, went``.
 
     ``marks`` say of every contribution of the later year what came (``year``), of the earlier what went (``year`` − 1).
+    ``has_list``: the list of units above the threshold was there for both years; without it nobody is known to have
+    crossed it, and those parts are missing, not zero.
     """
 
     indicator: str
     year: int
     classes: Mapping[str, Waterfall]
     marks: pl.DataFrame
+    has_list: bool = True
 
 
 def _branch() -> pl.Expr:
@@ -56,7 +69,9 @@ def _groups(units: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"uscc": known, "root": link_groups(known, [before.get(u, []) for u in known])})
 
 
-def compared(amounts: pl.DataFrame, frame: pl.DataFrame, links: pl.DataFrame, year: int) -> pl.DataFrame:
+def compared(
+    amounts: pl.DataFrame, frame: pl.DataFrame, links: pl.DataFrame, year: int, listed: pl.DataFrame | None = None
+) -> pl.DataFrame:  # fmt: skip
     """Units of two years as :func:`etl.methods.growth.decomposition.decompose` takes them, one row a unit and branch.
 
     Parameters
@@ -68,6 +83,8 @@ def compared(amounts: pl.DataFrame, frame: pl.DataFrame, links: pl.DataFrame, ye
         reclassified into it, one that was not enters.
     links
         ``predecessor_uscc, successor_uscc, event_date``; those of the later year tie units together.
+    listed
+        ``uscc, ref_year`` of the units on the list of those above the threshold; a year without rows is not known.
     """
     sides = []
     for at, suffix in ((year, ""), (year - 1, "_prev")):
@@ -77,7 +94,9 @@ def compared(amounts: pl.DataFrame, frame: pl.DataFrame, links: pl.DataFrame, ye
     there = {
         at: frame.filter(pl.col("ref_year") == at)["uscc"].unique().implode() for at in (year, year - 1)
     }  # fmt: skip
-    roots = _groups(rows, links.filter(pl.col("event_date").dt.year() == year))
+    own = links.filter(pl.col("event_date").dt.year() == year)
+    roots, tied = _groups(rows, own), pl.concat([own["predecessor_uscc"], own["successor_uscc"]]).unique().implode()
+    on_list = {at: _on_list(listed, at) for at in (year, year - 1)}
     return rows.join(roots, on="uscc", how="left").select(
         pl.format("{}|{}", "uscc", "branch").alias("unit"), "uscc", "branch",
         pl.col("value").fill_null(0.0), pl.col("value_prev").fill_null(0.0),
@@ -85,7 +104,14 @@ def compared(amounts: pl.DataFrame, frame: pl.DataFrame, links: pl.DataFrame, ye
         **{"class": pl.when(pl.col("value").is_not_null()).then("branch")},
         class_prev=pl.when(pl.col("value_prev").is_not_null()).then("branch"),
         published_prev=pl.col("value_prev"), group=pl.format("{}|{}", "root", "branch"),
+        listed=on_list[year], listed_prev=on_list[year - 1], linked=pl.col("uscc").is_in(tied),
     ).sort("unit")  # fmt: skip
+
+
+def _on_list(listed: pl.DataFrame | None, year: int) -> pl.Expr:
+    """Whether a unit is on the list of a year; null where there is no list of it."""
+    known = None if listed is None else listed.filter(pl.col("ref_year") == year)["uscc"].unique()
+    return pl.lit(None, pl.Boolean) if known is None or not known.len() else pl.col("uscc").is_in(known.implode())
 
 
 def with_revision(found: Waterfall, published: float | None) -> Waterfall:
@@ -97,7 +123,8 @@ def with_revision(found: Waterfall, published: float | None) -> Waterfall:
 
 
 def changes(
-    contributions: pl.DataFrame, units: pl.DataFrame, links: pl.DataFrame, published: Mapping[tuple[str, str, str], float]
+    contributions: pl.DataFrame, units: pl.DataFrame, links: pl.DataFrame,
+    published: Mapping[tuple[str, str, str], float], listed: pl.DataFrame | None = None,
 ) -> Iterator[Change]:  # fmt: skip
     """Every indicator of :data:`INDICATORS` and pair of neighbouring years.
 
@@ -111,14 +138,17 @@ def changes(
         Rows of ``unit_links``.
     published
         (indicator, branch or ``_T``, year) → total as first published, in releases before this one.
+    listed
+        As :func:`compared` takes it; None or no rows of a year: nobody is known to have crossed the threshold.
     """
+    listed_years = set() if listed is None else set(listed["ref_year"].unique())
     known = contributions.drop_nulls("value").with_columns(branch=_branch())
     for indicator in INDICATORS:
         rows = known.filter(pl.col("indicator") == indicator)
         amounts = rows.group_by("uscc", "ref_year", "branch").agg(pl.col("value").sum())
         years = sorted(rows["ref_year"].unique().to_list())
         for year in [y for y in years if y - 1 in years]:
-            pair = compared(amounts, units, links, year)
+            pair = compared(amounts, units, links, year, listed)
             split = decompose(pair)
             classes = {
                 code: with_revision(w, published.get((indicator, code, str(year - 1))))
@@ -129,7 +159,7 @@ def changes(
                 .join(pair.select("unit", "uscc", "branch"), on="unit")
                 .select("uscc", "branch", "component", "here", "here_prev")
             )
-            yield Change(indicator, year, classes, marks)
+            yield Change(indicator, year, classes, marks, {year, year - 1} <= listed_years)
 
 
 def identity_error(change: Change) -> float:
@@ -137,7 +167,7 @@ def identity_error(change: Change) -> float:
     worst = 0.0
     for found in change.classes.values():
         scale = max(abs(found.previous), abs(found.current), 1.0)
-        parts = sum(getattr(found, c) for c in COMPONENTS)
+        parts = math.fsum(getattr(found, c) for c in ALL)
         worst = max(worst, abs(found.total - parts) / scale, abs(found.current - found.previous - found.total) / scale)
     return worst
 
@@ -164,7 +194,10 @@ class ClearedYear:
 
 
 def _flow_parents() -> dict[str, dict[str, str | None]]:
-    return {name: dict.fromkeys([*codes, ALONE]) for name, codes in FLOWS.items()}
+    return {
+        name: {**dict.fromkeys([STAYING, ALONE]), **{c: STAYING if c in STAY else None for c in codes}}
+        for name, codes in FLOWS.items()
+    }
 
 
 def _micro(rows: pl.DataFrame, came: pl.DataFrame | None, went: pl.DataFrame | None) -> pl.DataFrame:
@@ -277,7 +310,7 @@ def _clear_year(
         if certificate.passed:
             break
     flows = pattern.frame.filter(pl.col("table").is_in(list(FLOW_CUBES)))
-    status = {}
+    status: dict[tuple[str, str, str], str] = {}
     for name in FLOWS:
         own_rows = flows.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
         status |= {(name, code, component): s for code, component, s in own_rows.iter_rows()}
@@ -310,18 +343,32 @@ def _is_shown(change: Change, code: str, part: str, years: Mapping[int, ClearedY
         "previous": released[change.year - 1], "revision": released[change.year - 1], "current": released[change.year],
         "total": all(released.values()), "growth": all(released.values()),
         "entry": now.shows(CAME, code, "entry"), "exit": before.shows(WENT, code, "exit"),
-        "continuing": now.shows(CAME, code, "continuing") and before.shows(WENT, code, "continuing"),
-        "reclassification": now.shows(CAME, code, "reclassification") and before.shows(WENT, code, "reclassification"),
+        **{
+            c: now.shows(CAME, code, c) and before.shows(WENT, code, c)
+            for c in (*STAY, STAYING, "reclassification")
+        },
     }  # fmt: skip
     return needs["continuing" if part == "comparable_growth" else part]
+
+
+def _figure(change: Change, found: Waterfall, part: str) -> tuple[float | None, float | None]:
+    """Value of a part, and its contribution to growth in percentage points; None where there is none."""
+    if part in RATES:
+        return RATES[part](found), None
+    if part in ("listed", "delisted") and not change.has_list:
+        return None, None
+    value: float = getattr(found, part)
+    between = found.growth.ratio is not None and part in (*ALL, STAYING)
+    return value, 100.0 * value / found.previous if between else None
 
 
 def growth_rows(found: Sequence[Change], cleared: Sequence[ClearedYear], core_cells: pl.DataFrame) -> pl.DataFrame:
     """The table ``meta_growth``: ``indicator, ai_class (branch or _T), period, component, value, points, conf_status``.
 
-    ``component``: ``previous``, the five parts, ``current``, ``total`` (yuan or enterprises), ``growth`` and
-    ``comparable_growth`` (可比口径, ratios). ``points``: contribution to growth in percentage points. Withheld (``C``):
-    no value.
+    ``component``: ``previous``, the parts (``staying`` is the sum of the same units and those told apart of them),
+    ``current``, ``total`` (yuan or enterprises), ``growth`` and ``comparable_growth`` (可比口径, ratios). ``points``:
+    contribution to growth in percentage points. Withheld (``C``): no value. Without the list of both years ``listed`` and
+    ``delisted`` are missing (no value, not ``C``).
     """
     at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in ("district", "size")) & (
         pl.col("table") == "core_leaf_year"
@@ -335,11 +382,12 @@ def growth_rows(found: Sequence[Change], cleared: Sequence[ClearedYear], core_ce
             levels.setdefault(period, set()).add(code)
         for code, w in sorted(change.classes.items()):
             for part in PARTS:
-                value = w.growth.ratio if part == "growth" else w.comparable.ratio if part == "comparable_growth" else getattr(w, part)  # fmt: skip
                 shown = _is_shown(change, code, part, years, levels)
-                points = w.points(part) if part in COMPONENTS and shown and _is_shown(change, code, "previous", years, levels) else None  # type: ignore[arg-type]  # fmt: skip
+                value, points = _figure(change, w, part) if shown else (None, None)
+                if not _is_shown(change, code, "previous", years, levels):
+                    points = None
                 rows.append(
-                    (change.indicator, code, str(change.year), part, value if shown else None, points, "F" if shown else "C")
+                    (change.indicator, code, str(change.year), part, value, points, "F" if shown else "C")
                 )  # fmt: skip
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 

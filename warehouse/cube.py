@@ -12,6 +12,7 @@ import polars as pl
 from warehouse import format as fmt
 from warehouse.catalogue import TOTAL, Dataset, Indicator
 from warehouse.read import Release, UnknownName
+from warehouse.values import value
 
 State = Literal["value", "zero", "missing", "withheld", "not_applicable"]
 Mode = Literal["all", "latest", "from", "fixed"]
@@ -122,20 +123,43 @@ class Cube:
     vintage: str
     status: str
     is_synthetic: bool
+    stages: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, dimension: str, code: str) -> str:
         """Name of a code in the selection's language."""
         return self.labels[dimension].get(code, code)
 
+    def period_stages(self) -> dict[str, str]:
+        """Period → code of the stage its figures are at in this vintage, periods ascending; empty where none is kept."""
+        rows = self.frame.select("period", "revision_stage").unique().sort("period", "revision_stage").rows()
+        return {period: stage for period, stage in rows if stage}
+
+    def stage_text(self, periods: Sequence[str] | None = None) -> str:
+        """The stages in words: ``2023年：普查修订数；2024年—2025年：最终核实数`` of ``periods`` (left out: all it holds)."""
+        known = [(p, s) for p, s in self.period_stages().items() if periods is None or p in periods]
+        return fmt.stage_text([(p, self.stages.get(s, s)) for p, s in known], self.selection.lang)
+
 
 def labels_of(release: Release, dataset: Dataset, lang: str) -> dict[str, dict[str, str]]:
-    """dimension → code → name, the total included, in official order."""
+    """dimension → code → name, the total included, in official order.
+
+    A list whose names are Chinese in both languages (departments, places, as the sources give them) is read in English where
+    there is a word for it.
+    """
     total = "Total" if lang == "en" else "合计"
     found = {}
     for dimension in dataset.dimensions:
-        names = {c.code: c.name_en if lang == "en" else c.name_zh for c in release.codes(dimension.scheme)}
+        codes = release.codes(dimension.scheme)
+        names = {c.code: value(c.name_en, lang) if lang == "en" else c.name_zh for c in codes}
         found[dimension.id] = {TOTAL: total, **names}
     return found
+
+
+def stage_names(release: Release, lang: str) -> dict[str, str]:
+    """Code → what a figure at that stage is called; empty in a release that keeps no stages."""
+    if "revision_stage" not in release.schemes():
+        return {}
+    return {c.code: c.name_en if lang == "en" else c.name_zh for c in release.codes("revision_stage")}
 
 
 def read_cube(release: Release, selection: Selection) -> Cube:
@@ -177,6 +201,7 @@ def read_cube(release: Release, selection: Selection) -> Cube:
         vintage=info.vintage,
         status=info.status,
         is_synthetic=release.is_synthetic(dataset.id),
+        stages=stage_names(release, selection.lang),
     )
 
 
@@ -219,6 +244,7 @@ class TableModel:
     vintage: str
     release_id: str
     is_synthetic: bool
+    stage: str = ""
 
 
 def shown_cell(row: Mapping[str, object], indicator: Indicator, measure: str, lang: str) -> Cell:
@@ -291,6 +317,7 @@ def table_model(
         vintage=cube.vintage,
         release_id=cube.release_id,
         is_synthetic=cube.is_synthetic,
+        stage=cube.stage_text(frame["period"].unique().to_list()),
     )
 
 

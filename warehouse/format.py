@@ -1,7 +1,9 @@
 """How numbers are written: scaling, rounding (四舍五入), growth wording, periods, symbols. The only place that does it."""
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
 
 from warehouse.catalogue import Indicator
 
@@ -95,6 +97,16 @@ def period_text(period: str, lang: str = "zh") -> str:
     if match := re.fullmatch(r"(\d{4})-Q([1-4])", period):
         return f"{match[1]}年{'一二三四'[int(match[2]) - 1]}季度"
     return period
+
+
+def stage_text(stages: Sequence[tuple[str, str]], lang: str = "zh") -> str:
+    """(period, name of its stage), periods ascending → one phrase a run: 2023年：普查修订数；2024年—2025年：最终核实数."""
+    runs = [(name, [p for p, _ in own]) for name, own in groupby(stages, key=lambda s: s[1])]
+    spans = [
+        (name, "—".join(period_text(p, lang) for p in dict.fromkeys((periods[0], periods[-1])))) for name, periods in runs
+    ]  # fmt: skip
+    colon, between = ("：", "；") if lang == "zh" else (": ", "; ")
+    return between.join(f"{span}{colon}{name}" for name, span in spans)
 
 
 def symbols(lang: str) -> dict[str, str]:

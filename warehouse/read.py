@@ -157,8 +157,12 @@ class Release:
             raise UnknownName(f"no code list {scheme!r}; known: {', '.join(self._codes)}") from error
 
     def cube_frame(self, dataset_id: str) -> pl.DataFrame:
-        """Every cell of a dataset: its dimensions, period, indicator, value, statuses, growth, vintage."""
-        return self._all(f"disseminate_{self.dataset(dataset_id).id}")
+        """Every cell of a dataset: its dimensions, period, indicator, value, statuses, growth, vintage, stage.
+
+        A release made before stages were kept has none: ``revision_stage`` is empty there.
+        """
+        frame = self._all(f"disseminate_{self.dataset(dataset_id).id}")
+        return frame if "revision_stage" in frame.columns else frame.with_columns(revision_stage=pl.lit(""))
 
     def periods(self, dataset_id: str) -> list[str]:
         """Periods a dataset holds, ascending."""

@@ -19,6 +19,8 @@ from warehouse.connect import open_writable
 
 POINTER = "current"
 STATUSES = ("trial", "simulated", "official")
+STAGES = "revision_stage"
+"""Code list of the stages a figure goes through (快报数 …), and the column that says the stage of each observation."""
 CELL_COLUMNS = {
     "period": pl.String(),
     "indicator": pl.String(),
@@ -29,6 +31,7 @@ CELL_COLUMNS = {
     "yoy_note": pl.String(),
     "model_share": pl.Float64(),
     "vintage": pl.String(),
+    "revision_stage": pl.String(),
 }
 CODE_COLUMNS = (
     *("scheme", "code", "parent", "level", "level_name", "name_zh", "name_en", "definition_zh"),
@@ -145,6 +148,9 @@ def _check_cube(dataset: Dataset, frame: pl.DataFrame, codes: Mapping[str, set[s
     unknown = set(frame["indicator"].unique()) - known
     if unknown:
         raise ReleaseRefused(f"{name}: indicators {sorted(unknown)} do not name this dataset")
+    stages = set(frame["revision_stage"].unique()) - codes.get(STAGES, set())
+    if stages:
+        raise ReleaseRefused(f"{name}: stages {sorted(map(str, stages))} are not in scheme {STAGES}")
     for dimension in dataset.dimensions:
         used = set(frame[dimension.id].unique())
         if any("," in str(code) for code in used):

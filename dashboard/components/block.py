@@ -46,6 +46,8 @@ def foot(ctx: Context, model: TableModel, selection: Selection | None = None, *,
         (ctx.t("source"), model.source), (ctx.t("status"), status), (ctx.t("vintage"), model.vintage),
         (ctx.t("release"), model.release_id),
     ]  # fmt: skip
+    if model.stage:
+        facts.insert(2, (ctx.t("stage"), model.stage))
     line = html.Div(
         [html.Span([html.B(f"{label} "), text], className="fact") for label, text in facts]
         + _downloads(ctx, selection),

@@ -9,7 +9,7 @@ from dashboard.data import city_row
 from dashboard.figures.charts import sparkline
 from warehouse import format as fmt
 from warehouse.catalogue import Indicator
-from warehouse.cube import shown_cell
+from warehouse.cube import shown_cell, stage_names
 
 
 def stat(label: str, value: str, unit: str, *under: object) -> html.Div:
@@ -47,6 +47,8 @@ def headline(ctx: Context, indicator: Indicator, period: str) -> html.Div:
         if p <= period
     ]
     under: list[object] = [_growth(ctx, row)]
+    if stage := stage_names(ctx.release, ctx.lang).get(str(row["revision_stage"])):
+        under.append(html.Div(stage, className="stat-share", title=ctx.t("stage_hint")))
     if row["model_share"] is not None:
         share = f"{ctx.t('model_share')} {fmt.percent(float(row['model_share']))}%"  # type: ignore[arg-type]
         under.append(html.Div(share, className="stat-share", title=ctx.t("model_share_hint")))

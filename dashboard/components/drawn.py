@@ -42,9 +42,16 @@ def node(thing: Any) -> Any:
 
 
 def drawn(outer: Component) -> Component:
-    """The same element (with its class), all that is in it sent as data."""
-    _, attributes, children = node(outer)
+    """The same element with all its attributes, all that is in it sent as data.
+
+    Raises
+    ------
+    TypeError
+        If the element or one in it cannot be drawn (:func:`node`).
+    """
+    _, _, children = node(outer)
+    own = {k: v for k, v in outer.to_plotly_json()["props"].items() if k != "children"}
     text = json.dumps(children, ensure_ascii=False)
     kind = getattr(html, type(outer).__name__)
-    made: Component = kind(className=attributes.get("class", ""), **{"data-tree": text})
+    made: Component = kind(**{"className": "", **own, "data-tree": text})
     return made

@@ -4,21 +4,28 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.theme import ACCENT, ACCENT_SOFT, MUTED, SERIES, figure, period_axis
+from dashboard.theme import ACCENT, ACCENT_SOFT, LINE, MUTED, SERIES, figure, period_axis
 from warehouse.cube import Cell
 
 
 def waterfall(labels: Sequence[str], cells: Sequence[Cell], unit: str) -> go.Figure:
-    """From the first total through its parts to the last total; a part that is not shown leaves a gap."""
+    """From the first total down through its parts to the last total; a part that is not shown leaves a gap.
+
+    The bars lie: names of parts are too long to stand side by side under upright ones, in English above all.
+    """
     kinds = ["absolute", *["relative"] * (len(cells) - 2), "total"]
     trace = go.Waterfall(
-        x=list(labels), y=[None if c.value is None else float(c.value) for c in cells], measure=kinds,
+        y=list(labels), x=[None if c.value is None else float(c.value) for c in cells], measure=kinds, orientation="h",
         text=[c.text for c in cells], textposition="outside", cliponaxis=False,
         increasing={"marker": {"color": SERIES[2]}}, decreasing={"marker": {"color": SERIES[4]}},
         totals={"marker": {"color": ACCENT}}, connector={"line": {"color": MUTED, "width": 1}},
-        hovertemplate=f"%{{x}}<br>%{{text}} {unit}<extra></extra>",
+        hovertemplate=f"%{{y}}<br>%{{text}} {unit}<extra></extra>",
     )  # fmt: skip
-    return figure(trace, height=320, showlegend=False, margin={"t": 28})
+    return figure(
+        trace, height=60 + 30 * len(cells), showlegend=False, margin={"r": 64},
+        xaxis={"showgrid": True, "gridcolor": LINE, "rangemode": "tozero", "separatethousands": True, "nticks": 6},
+        yaxis={"autorange": "reversed", "showgrid": False, "type": "category", "ticksuffix": "  "},
+    )  # fmt: skip
 
 
 def named_lines(columns: Sequence[str], series: Sequence[tuple[str, Sequence[Cell]]], unit: str) -> go.Figure:

@@ -1,5 +1,6 @@
 """The growth waterfall on 总览 (city) and 产业结构 (branches): what a change of a total is made of, on one basis."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,9 @@ from warehouse.catalogue import TOTAL
 from warehouse.cube import Cell, TableModel
 
 TABLE = "meta_growth"
-LEVELS = ("previous", "continuing", "entry", "exit", "reclassification", "revision", "current")
+STAY = ("continuing", "listed", "delisted", "succession")
+REST = ("entry", "exit", "reclassification", "revision", "current")
+LEVELS = ("previous", "staying", *STAY, *REST)
 RATES = ("growth", "comparable_growth")
 INDICATORS = ("ai_revenue", "ai_enterprises")
 
@@ -32,7 +35,9 @@ def _model(ctx: Context, title: str, indicator: str, rows: list[tuple[str, str, 
     card = ctx.release.indicator(indicator)
     return model(
         ctx, title, fmt.unit(card, ctx.lang), rows, columns, cells, source=ctx.t("growth_source"),
-        notes=[ctx.t("growth_note_basis"), ctx.t("growth_note_links"), ctx.t("growth_note_hidden")],
+        notes=[
+            ctx.t(f"growth_note_{n}") for n in ("basis", "list", "links", "hidden")
+        ],
         heads=[ctx.t(f"part_{c}") for c in columns],
     )  # fmt: skip
 
@@ -51,11 +56,18 @@ def city_block(ctx: Context, indicator: str, year: str) -> html.Section | None:
     title = f"{ctx.name(ctx.release.indicator(indicator))} · {ctx.t('growth_title')} · {year}"
     rows = [(y, fmt.period_text(y, ctx.lang), 0) for y in years]
     table = _model(ctx, title, indicator, rows, (*LEVELS, *RATES), cells)
-    drawn = [cells[year, c] for c in LEVELS]
-    labels = [ctx.t(f"part_{c}") for c in LEVELS]
-    return block(
-        ctx, title, [graph(waterfall(labels, drawn, table.unit), title), _comparable(ctx, cells, year)], model=table
-    )
+    parts = _bars({c: cells[year, c] for c in LEVELS if (year, c) in cells})
+    drawn = waterfall([ctx.t(f"part_{c}") for c in parts], [cells[year, c] for c in parts], table.unit)
+    return block(ctx, title, [graph(drawn, title), _comparable(ctx, cells, year)], model=table)
+
+
+def _bars(cells: Mapping[str, Cell]) -> list[str]:
+    """The parts to draw: the finest, or the same units in one bar where one of those told apart is withheld."""
+    fine = [c for c in STAY if c in cells and cells[c].state != "missing"]
+    whole = any(cells[c].state == "withheld" for c in fine) and "staying" in cells
+    if whole and cells["staying"].state != "withheld":
+        fine = ["staying"]
+    return [c for c in ("previous", *fine, *REST) if c in cells]
 
 
 def _comparable(ctx: Context, cells: dict[tuple[str, str], Cell], year: str) -> html.P:

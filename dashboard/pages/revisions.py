@@ -14,7 +14,7 @@ from dashboard.figures.series_charts import named_lines
 from dashboard.pages.base import Page
 from dashboard.reference import cell, model, records, table_or_none
 from warehouse import format as fmt
-from warehouse.cube import Cell
+from warehouse.cube import Cell, Selection, read_cube, stage_names
 
 TABLE = "meta_revision"
 SHARES = ("relative_mean_absolute_revision", "share_positive", "share_negative")
@@ -69,15 +69,21 @@ def _summary(ctx: Context, indicator: str) -> html.Section:
     return plain_block(f"{ctx.name(card)} · {ctx.t('revision_summary')}", body, extra=synthetic)
 
 
-def _stages(ctx: Context, frame: pl.DataFrame) -> html.Section:
-    """The stage of every period of this release."""
-    newest = frame.filter(pl.col("vintage") == pl.col("vintage").max().over("indicator", "period"))
-    rows = [
-        [fmt.period_text(p, ctx.lang), s]
-        for p, s in newest.select("period", f"stage_{ctx.lang}").unique().sort("period").iter_rows()
+def _stages(ctx: Context) -> html.Section | None:
+    """The stages of the figures of every dataset in this vintage, equal ones together; None where none are kept."""
+    if not stage_names(ctx.release, ctx.lang):
+        return None
+    found: dict[str, list[str]] = {}
+    for dataset in ctx.release.datasets():
+        text = read_cube(ctx.release, Selection(dataset.id, lang=ctx.lang)).stage_text()
+        found.setdefault(text, []).append(ctx.name(dataset, "title"))
+    lines = {text: [part for n in names for part in (n, html.Br())][:-1] for text, names in found.items()}
+    rows = [[html.Span(parts), text] for text, parts in lines.items()]
+    body = [
+        html.P(ctx.t("stage_hint"), className="lead"),
+        plain_table([ctx.t("stage_datasets"), ctx.t("col_stage")], rows),
     ]
-    body = [html.P(ctx.t("stage_hint"), className="lead"), plain_table([ctx.t("period"), ctx.t("col_stage")], rows)]
-    return plain_block(ctx.t("stage_title"), body, extra=badge(ctx, synthetic=ctx.release.info.is_synthetic))
+    return plain_block(ctx.t("stage_title"), body, extra=badge(ctx, synthetic=ctx.release.info.is_synthetic), wide=True)
 
 
 def render(ctx: Context) -> Any:
@@ -87,6 +93,7 @@ def render(ctx: Context) -> Any:
         head = page_head(ctx.t("page_revisions"), ctx.t("revision_lead"))
         return html.Div([head, plain_block(ctx.t("page_revisions"), [html.P(ctx.t("not_in_release"))])])
     there = set(frame["indicator"].unique())
+    stages = _stages(ctx)
     indicators = [(i, n) for i, n in core_indicators(ctx) if i in there]
     chosen = ctx.choice("indicator", [i for i, _ in indicators], indicators[0][0])
     return html.Div(
@@ -95,7 +102,10 @@ def render(ctx: Context) -> Any:
                 ctx.t("page_revisions"), ctx.t("revision_lead"),
                 select(ctx, "indicator", ctx.t("indicator"), indicators, chosen),
             ),
-            html.Div([_triangle(ctx, frame, chosen), _summary(ctx, chosen), _stages(ctx, frame)], className="grid"),
+            html.Div(
+                [_triangle(ctx, frame, chosen), _summary(ctx, chosen), *([stages] if stages is not None else [])],
+                className="grid",
+            ),
         ]
     )  # fmt: skip
 

@@ -32,9 +32,11 @@ from etl.source_release import CELLS as SOURCE_CELLS
 from etl.source_release import CERTIFICATE as SOURCE_CERTIFICATE
 from etl.source_release import CODE_LIST, source_cubes
 from etl.source_release import code_lists as source_lists
+from etl.stages import SCHEME, stage_codes, with_stages
 from etl.suspects import SUSPECT, last_list
 from taxonomy.classifier.evaluate import QualityReport
 from taxonomy.classifier.quality_table import quality_rows
+from warehouse.catalogue import load_yaml
 from warehouse.release import ReleaseContent, current_id
 from warehouse.version import VERSION
 
@@ -114,14 +116,18 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
     proof = {r["dataset"]: json.loads(r["json"]) for r in certificates_read.iter_rows(named=True)}
     proof |= series_certificates(work)
     codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
+    stages = load_yaml("revision")
     return ReleaseContent(
         vintage=vintage,
         status=status,
         is_synthetic=stores.is_demo,
-        cubes=cubes,
+        cubes=with_stages(cubes, vintage, stages),
         certificates=proof,
         reference={
-            "meta_code": code_table({**code_lists(filings, listed), **SCHEMES}, source_lists(work.read(CODE_LIST))),
+            "meta_code": code_table(
+                {**code_lists(filings, listed), **SCHEMES},
+                {**source_lists(work.read(CODE_LIST)), SCHEME: stage_codes(stages)},
+            ),
             "meta_source_run": run_table(receipts, contracts),
             "meta_quality": quality_table(
                 codes,

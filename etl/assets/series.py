@@ -73,12 +73,12 @@ def _kinds() -> dict[str, str]:
 @dg.asset(
     name=GROWTH,
     group_name=GROUP,
-    deps=[CONTRIBUTION, UNIT_YEAR, PROTECTED, table_name("unit_links")],
+    deps=[CONTRIBUTION, UNIT_YEAR, PROTECTED, table_name("unit_links"), table_name("scale_list")],
     check_specs=[
         dg.AssetCheckSpec("identity_holds", asset=GROWTH, blocking=True),
         dg.AssetCheckSpec("audit_passed", asset=GROWTH, blocking=True),
     ],
-    description="增长分解：同口径、进入、退出、重分类、修订 / growth: continuing, entry, exit, reclassification, revision",
+    description="增长分解：同口径、升规退规、承接、新设、注销、重分类、修订 / growth on a comparable basis",
 )
 def growth_waterfall(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Split the change of AI revenue and of the number of AI enterprises; clear it jointly with the core cubes."""
@@ -89,7 +89,7 @@ def growth_waterfall(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
         found = list(
             changes(
                 contributions, work.read(UNIT_YEAR, ["uscc", "ref_year"]), work.read(table_name("unit_links")),
-                first_published(before),
+                first_published(before), work.read(table_name("scale_list"), ["uscc", "ref_year"]),
             )
         )  # fmt: skip
         cleared = clear_changes(found, contributions, cells, _kinds(), _limits(stores), AUDIT_SEED)
@@ -107,7 +107,7 @@ def growth_waterfall(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
             check_results=[
                 dg.AssetCheckResult(
                     check_name="identity_holds", passed=worst <= TOLERANCE,
-                    description=f"total = continuing + entry + exit + reclassification + revision to {worst:.1e}",
+                    description=f"total = the sum of its parts to {worst:.1e}",
                 ),
                 dg.AssetCheckResult(
                     check_name="audit_passed", passed=not failed, description=", ".join(failed) or "all audits passed"

@@ -42,6 +42,25 @@ def unit_links(city: City) -> Iterator[DemoFile]:
             yield DemoFile("unit_links", pl.DataFrame(rows, schema=names, orient="row"), year, {})
 
 
+@makes("scale_list")
+def scale_list(city: City) -> Iterator[DemoFile]:
+    """The units above the threshold by year: who was there last year, who is new, who grew above it."""
+    for year in city.years:
+        rows = city.accounts.filter((pl.col("ref_year") == year) & pl.col("above_scale")).sort("uscc")
+        before = city.accounts.filter((pl.col("ref_year") == year - 1) & pl.col("above_scale"))["uscc"].implode()
+        born = city.units.filter(pl.col("opening_date").dt.year() == year)["uscc"].implode()
+        industry = pl.col("gbt_code").str.slice(0, 2).cast(pl.Int64).is_between(6, 46)
+        entry = (
+            pl.when(pl.col("uscc").is_in(before) if year > city.years[0] else pl.lit(True))
+            .then(pl.lit("1"))
+            .when(pl.col("uscc").is_in(born))
+            .then(pl.lit("2"))
+            .otherwise(pl.lit("3"))
+        )
+        kind = pl.when(industry).then(pl.lit("B")).otherwise(pl.lit("F"))
+        yield DemoFile("scale_list", rows.select("uscc", profession=kind, entry=entry), year, {})
+
+
 def nights() -> list[str]:
     """The nights that bring a change file, ISO."""
     return [date(LAST_QUARTER[0], month, day).isoformat() for month, day in NIGHTS[: LAST_QUARTER[1] * 3]]

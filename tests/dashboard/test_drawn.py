@@ -10,10 +10,10 @@ from dash import dcc, html
 from dashboard.components.drawn import drawn, node
 from dashboard.components.table import plain_table
 from dashboard.figures.charts import ranked_bars, sparkline
-from dashboard.text import value
 from dashboard.text.citations import english, number
 from dashboard.theme import ACCENT, BRANCH, SERIES, period_axis
 from warehouse.cube import Cell
+from warehouse.values import value
 
 
 def test_an_element_is_one_component_whatever_it_holds() -> None:
@@ -25,6 +25,14 @@ def test_an_element_is_one_component_whatever_it_holds() -> None:
     assert json.loads(plain["data-tree"]) == [
         ["b", {}, ["来源 "]], "名录", ["a", {"href": "/export/x.csv", "download": ""}, ["CSV"]],
     ]  # fmt: skip
+
+
+def test_the_outer_element_keeps_all_its_attributes() -> None:
+    outer = html.Details([html.Summary("a")], id="d", title="t", tabIndex="0", **{"aria-label": "l", "data-kind": "k"})
+    plain = drawn(outer).to_plotly_json()["props"]
+    kept = {k: plain[k] for k in ("id", "title", "tabIndex", "aria-label", "data-kind")}
+    assert kept == {"id": "d", "title": "t", "tabIndex": "0", "aria-label": "l", "data-kind": "k"}
+    assert plain["className"] == "" and json.loads(plain["data-tree"]) == [["summary", {}, ["a"]]]
 
 
 def test_what_listens_or_is_styled_is_not_sent_as_data() -> None:

@@ -1,17 +1,22 @@
 """Pages of growth, demography, monitor, revisions and process quality: figures, what is withheld, older releases."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 import pytest
 
+from dashboard.components.block import block
+from dashboard.components.cards import headline
 from dashboard.context import Context
+from dashboard.data import cube, two_way
 from dashboard.pages import climate, demography, growth, quality_process, revisions
 from tests.warehouse.sample_release import sample_release
 from warehouse.access import User
 from warehouse.catalogue import load_datasets, load_indicators
+from warehouse.cube import Cell
 from warehouse.read import Code, Dataset, Indicator, Info, UnknownName
 
 USER = User("a", "analyst", "统计", "city")
@@ -79,6 +84,9 @@ class FakeRelease:
     def datasets(self) -> list[Dataset]:
         return list(load_datasets().values())
 
+    def schemes(self) -> list[str]:
+        return ["ai_industry_2026"]
+
     def codes(self, scheme: str) -> tuple[Code, ...]:
         return (Code("A", None, 1, "branch", "硬件", "Hardware", "", "", "", "", "core", 1, "draft"),)
 
@@ -101,6 +109,16 @@ def test_the_waterfall_of_the_city_says_both_rates_and_where_it_comes_from(lang:
     assert growth.city_block(context(lang), "ai_revenue", "2021") is None, "the first year has no change"
 
 
+def test_the_chart_draws_the_finest_parts_or_one_bar_where_one_of_them_is_withheld() -> None:
+    shown, hidden, missing = Cell("1", Decimal(1), "value"), Cell("x", None, "withheld"), Cell("..", None, "missing")
+    every = dict.fromkeys(growth.LEVELS, shown)
+    assert growth._bars(every) == ["previous", *growth.STAY, *growth.REST]
+    assert growth._bars({**every, "listed": missing})[:3] == ["previous", "continuing", "delisted"]
+    assert growth._bars({**every, "succession": hidden}) == ["previous", "staying", *growth.REST]
+    older = dict.fromkeys(("previous", "continuing", *growth.REST), shown)
+    assert growth._bars(older) == ["previous", "continuing", *growth.REST]
+
+
 def test_a_withheld_part_of_a_branch_is_an_x_and_no_number() -> None:
     (section,) = [s for s in growth.branch_blocks(context(), "2025") if "人工智能业务收入" in text_of(s)]
     assert '[\\"x\\", \\"num withheld\\"]' in text_of(section) and "保密" in text_of(section)
@@ -119,6 +137,21 @@ def test_revisions_stand_with_their_stages_and_say_what_needs_more_periods(lang:
     text = text_of(revisions.render(context(lang)))
     assert ("310.00 最终核实" if lang == "zh" else "310.00 Final verification") in text
     assert "10.00" in text and ("时期太少" if lang == "zh" else "too few periods") in text
+
+
+@pytest.mark.parametrize(
+    ("lang", "stage", "span"),
+    [("zh", "初步核算数", "2024年：最终核实数"), ("en", "preliminary account", "2024: final verification")],
+)
+def test_pages_say_the_stage_of_their_figures(lang: str, stage: str, span: str, tmp_path: Path) -> None:
+    ctx = context(lang, sample_release(tmp_path))
+    assert stage in text_of(headline(ctx, ctx.release.indicator("ai_revenue"), "2025"))
+    found = cube(ctx, "core_leaf_year", "ai_revenue")
+    model = two_way(ctx, found, "ai_class", "period")
+    assert span in text_of(block(ctx, "t", [], model=model, selection=found.selection))
+    assert model.stage != two_way(ctx, cube(ctx, "filings_district_month", "filings"), "district", "period").stage
+    stages = text_of(revisions._stages(ctx))
+    assert span in stages and ("不分阶段" if lang == "zh" else "no stages") in stages
 
 
 def test_process_quality_names_survey_and_dataset() -> None:

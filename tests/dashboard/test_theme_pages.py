@@ -19,12 +19,13 @@ from etl.source_codes import code_rows, dimension_codes
 from etl.source_plan import clusters
 from etl.source_release import CODE_SCHEMA, cell_table, code_lists, source_certificates, source_cubes
 from etl.source_rows import Received
+from etl.stages import SCHEME, stage_codes, with_stages
 from tests.etl.source_data import application, cleared, received
 from tests.etl.test_plan_register import core, task
 from tests.etl.test_source_indicators import many_centres
 from tests.warehouse.sample_release import VINTAGE, sample_content
 from warehouse.access import User, may, roles
-from warehouse.catalogue import load_datasets, load_indicators
+from warehouse.catalogue import load_datasets, load_indicators, load_yaml
 from warehouse.read import Release, open_release
 from warehouse.release import ReleaseRefused, publish
 
@@ -42,6 +43,7 @@ def content(*more_sources: Received):  # type: ignore[no-untyped-def]
     known = {c.source: c for c in clusters(load_indicators().values())}
     lists = [r for s in sources for r in code_rows(known[s.contract.id], dimension_codes(s, known[s.contract.id]))]
     own = code_lists(pl.DataFrame(lists, schema=CODE_SCHEMA).unique(["scheme", "code"], maintain_order=True))
+    own |= {SCHEME: stage_codes(load_yaml("revision"))}
     base = sample_content()
     sample_codes = base.reference["meta_code"]
     new = code_table({}, own).join(sample_codes, on=["scheme", "code"], how="anti").select(sample_codes.columns)
@@ -49,7 +51,7 @@ def content(*more_sources: Received):  # type: ignore[no-untyped-def]
     more = [runs.with_columns(source_id=pl.lit(s.contract.id)) for s in sources]
     return replace(
         base,
-        cubes={**base.cubes, **source_cubes(cell_table(found), VINTAGE)},
+        cubes={**base.cubes, **with_stages(source_cubes(cell_table(found), VINTAGE), VINTAGE, load_yaml("revision"))},
         certificates={**base.certificates, **source_certificates(found, known)},
         reference={
             **base.reference,

@@ -10,7 +10,8 @@ from etl.waterfall import TOLERANCE
 from tests.conftest import AS_OF, aistat
 from warehouse.read import Release, open_current
 
-PARTS = ("continuing", "entry", "exit", "reclassification", "revision")
+STAYING = ("continuing", "listed", "delisted", "succession")
+PARTS = ("staying", "entry", "exit", "reclassification", "revision")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,10 @@ def test_the_waterfall_leads_from_one_published_total_to_the_next(release: Relea
         assert found["previous"] == pytest.approx(published[before], rel=1e-12), "no earlier release, no revision"
         if all(found[p] is not None for p in PARTS):
             assert abs(found["total"] - sum(found[p] for p in PARTS)) <= TOLERANCE * found["current"]
+        if all(found[p] is not None for p in (*STAYING, "staying")):
+            assert abs(found["staying"] - sum(found[p] for p in STAYING)) <= TOLERANCE * found["current"]
+    shown = own.filter(pl.col("component").is_in(["listed", "delisted"]) & (pl.col("conf_status") == "F"))
+    assert shown["value"].null_count() == 0, "the city has the list of every year: withheld or a figure, never missing"
 
 
 def test_quarters_of_a_year_add_up_to_the_published_year(release: Release) -> None:

@@ -60,6 +60,8 @@ def _year(n: int, random: np.random.Generator, year: int) -> pl.DataFrame:
             "responded": signed,
             "share_basis": random.choice(["1", "2"], n).tolist(),
             "staff_known": staff.astype(np.int64),
+            "register_employed_persons": staff.astype(np.int64),
+            "employed_persons": [int(s) if k else None for s, k in zip(staff, reports, strict=True)],
         }
     )
     return frame.with_columns(
@@ -75,4 +77,4 @@ def _year(n: int, random: np.random.Generator, year: int) -> pl.DataFrame:
         pl.when(pl.Series(answered & (domain.sum(axis=1) == 0))).then(pl.lit(0, MONEY)).otherwise(columns[0]).alias(columns[0]),
         revenue_known=pl.coalesce("operating_revenue_cny", "main_revenue_cny"),
         ai_share=pl.col("ai_revenue_cny").cast(pl.Float64) / pl.col("main_revenue_cny").cast(pl.Float64),
-    )  # fmt: skip
+    ).with_columns(member=pl.when("responded").then((pl.col("ai_share") >= 0.3).cast(pl.Float64)))  # fmt: skip

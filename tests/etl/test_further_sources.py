@@ -96,6 +96,19 @@ def test_links_join_a_closed_unit_to_a_living_one(city: City, collected: dict[st
     )
 
 
+def test_the_list_holds_who_is_above_the_threshold_and_how_it_came_there(
+    city: City, collected: dict[str, Collected]
+) -> None:
+    rows = collected["scale_list"].frame.join(
+        city.accounts.select("uscc", "ref_year", "above_scale", "alive"), on=["uscc", "ref_year"], validate="1:1"
+    )
+    assert rows.height == city.accounts["above_scale"].sum() and rows["above_scale"].all() and rows["alive"].all()
+    opened = dict(city.units.select("uscc", pl.col("opening_date").dt.year()).iter_rows())
+    later = rows.filter(pl.col("ref_year") > city.years[0])
+    assert {"1", "2", "3"} == set(later["entry"]) and set(rows["profession"]) == {"B", "F"}
+    assert all((opened[u] == y) == (e == "2") for u, y, e in later.select("uscc", "ref_year", "entry").iter_rows())
+
+
 def test_the_same_seed_writes_the_same_bytes(city: City, tmp_path: Path) -> None:
     from etl.demo.administrative import compute_centres
 

@@ -72,6 +72,26 @@ def test_links_join_chains_and_common_predecessors() -> None:
     assert groups[0] == groups[1] == groups[2] != groups[3]
 
 
+def test_crossing_the_threshold_of_the_list_is_neither_birth_nor_growth_of_the_same_units() -> None:
+    rows = [
+        ("same", 110, 100, "in", "in", "chip", "chip"),
+        ("up", 30, 20, "in", "in", "model", "chip"),
+        ("down", 5, 9, "in", "in", "chip", "chip"),
+        ("born", 7, None, "in", "out", "chip", None),
+        ("unsaid", 2, 1, "in", "in", "chip", "chip"),
+    ]
+    on = {"listed": ["规上", "规上", "规下", "规上", None], "listed_prev": ["规上", "规下", "规上", None, "规下"]}
+    result, by_class = run(rows, **on)
+    assert (result["listed"], result["delisted"], result["entry"], result["reclassification"]) == (10.0, -4.0, 7.0, 0.0)
+    assert result["continuing"] == 11.0 and result["units"]["listed"] == 1
+    assert result["comparable_growth_ratio"] == pytest.approx(11 / 101)
+    parts = (*COMPONENTS, "listed", "delisted")
+    assert sum(result[p] for p in parts) == result["total"] and set(parts) == set(result["points"])
+    assert {r["class"]: r["listed"] for r in by_class} == {"chip": -20.0, "model": 30.0}
+    plain, _ = run(rows)
+    assert "listed" not in plain and plain["reclassification"] == 10.0
+
+
 def test_a_revision_of_the_earlier_figure_stands_apart() -> None:
     rows = [("a", 110, 100, "in", "in", "x", "x"), ("b", 5, 4, "in", "in", "x", "x")]
     result, _ = run(rows, published_prev=["95", None])  # b was not in the published figure

@@ -14,7 +14,6 @@ from etl.vintages import (
     first_vintage,
     released_totals,
     revision_rows,
-    stage_of,
     summary_rows,
 )
 from tests.warehouse.sample_release import sample_content
@@ -27,18 +26,6 @@ from warehouse.release import publish
 )  # fmt: skip
 def test_periods_end_on_their_last_day(period: str, end: tuple[int, int, int]) -> None:
     assert parse(period).end == date(*end)
-
-
-@pytest.mark.parametrize(
-    ("period", "vintage", "stage"),
-    [
-        ("2025", "2026-02-28", "flash"), ("2025", "2026-03-31", "preliminary"), ("2025", "2026-12-31", "final"),
-        ("2026-Q3", "2026-11-25", "flash"), ("2023", "2024-12-25", "final"), ("2023", "2024-12-26", "census"),
-        ("2018", "2026-01-01", "final"),
-    ],
-)  # fmt: skip
-def test_the_stage_follows_the_age_of_the_period_and_the_census(period: str, vintage: str, stage: str) -> None:
-    assert stage_of(period, vintage, load_yaml("revision"))[0] == stage
 
 
 def totals(rows: list[tuple[str, str, float]]) -> pl.DataFrame:

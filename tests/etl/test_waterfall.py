@@ -96,10 +96,81 @@ def test_a_unit_that_is_no_longer_in_the_frame_exits_and_one_that_stays_is_recla
     assert found.classes["_T"].exit == 0 and found.classes["_T"].reclassification < 0
 
 
-def released(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Change], pl.DataFrame]:
+def listing(rows: pl.DataFrame, up: set[str], down: set[str]) -> pl.DataFrame:
+    """Everybody is on the list in both years, but ``up`` not in 2024 and ``down`` not in 2025."""
+    late = pl.col("uscc").is_in(list(up)) & (pl.col("ref_year") == 2024)
+    early = pl.col("uscc").is_in(list(down)) & (pl.col("ref_year") == 2025)
+    return frame_of(rows).filter(~late & ~early)
+
+
+def change_of(rows: pl.DataFrame, units: set[str]) -> float:
+    sign = pl.when(pl.col("ref_year") == 2025).then(1.0).otherwise(-1.0)
+    own = rows.filter(pl.col("uscc").is_in(list(units)))
+    return float(own.select((pl.col("value").cast(pl.Float64) * sign).sum()).item())
+
+
+def test_a_unit_that_crossed_the_threshold_is_told_from_a_birth_and_from_a_death() -> None:
+    rows = contributions(gone=4)
+    up, down, gone, new = {"u010", "u011", "u012"}, {"u020", "u021"}, {f"u{i:03d}" for i in range(4)}, {f"u{i:03d}" for i in range(60, 66)}  # fmt: skip
+    plain = only(rows).classes["_T"]
+    (found,) = changes(rows, frame_of(rows), NO_LINKS, {}, listing(rows, up, down))
+    whole = found.classes["_T"]
+    assert found.has_list and identity_error(found) <= 1e-12
+    assert whole.listed == change_of(rows, up) and whole.delisted == change_of(rows, down)
+    assert whole.entry == change_of(rows, new) and whole.exit == change_of(rows, gone), (
+        "births and deaths stay what they are"
+    )
+    assert whole.units["listed"] == 3 and whole.units["delisted"] == 2
+    assert whole.staying == pytest.approx(plain.continuing, rel=1e-12)
+    same = rows.filter(~pl.col("uscc").is_in([*up, *down, *gone, *new]))
+    totals = {y: float(v) for y, v in same.group_by("ref_year").agg(pl.col("value").sum()).iter_rows()}
+    assert whole.comparable.ratio == pytest.approx(totals[2025] / totals[2024] - 1, rel=1e-12)
+
+
+def test_a_unit_whose_branch_is_measured_for_the_first_time_has_crossed_and_not_moved() -> None:
+    rows = contributions(units=12, gone=0, new=0)
+    moved = (pl.col("uscc") == "u005") & (pl.col("ref_year") == 2025)
+    rows = rows.with_columns(ai_class=pl.when(moved).then(pl.lit("A12")).otherwise("ai_class"))
+    assert only(rows).classes["A"].reclassification > 0
+    (found,) = changes(rows, frame_of(rows), NO_LINKS, {}, listing(rows, {"u005"}, set()))
+    assert found.classes["A"].reclassification == 0 and found.classes["A"].listed > 0 > found.classes["B"].listed
+    assert found.classes["_T"].listed == change_of(rows, {"u005"}) and identity_error(found) <= 1e-12
+
+
+def test_a_merger_is_neither_birth_nor_death_nor_growth_of_the_same_units() -> None:
+    rows = contributions(units=12, gone=1, new=0)
+    links = pl.DataFrame({"predecessor_uscc": ["u000"], "successor_uscc": ["u003"], "event_date": [date(2025, 5, 1)]})
+    whole = only(rows, links).classes["_T"]
+    assert (whole.exit, whole.entry) == (0, 0) and whole.succession == change_of(rows, {"u000", "u003"})
+    outside = links.with_columns(successor_uscc=pl.lit("somebody outside the frame"))
+    whole = only(rows, outside).classes["_T"]
+    assert whole.exit == 0 and whole.succession == change_of(rows, {"u000"}), "its business goes on elsewhere"
+
+
+def test_without_the_list_of_a_year_nobody_is_known_to_have_crossed() -> None:
+    rows = contributions(gone=9, new=9)
+    for listed in (None, frame_of(rows).filter(pl.col("ref_year") == 2025)):
+        (found,) = changes(rows, frame_of(rows), NO_LINKS, {}, listed)
+        assert not found.has_list and found.classes["_T"].listed == found.classes["_T"].delisted == 0
+    table, _, _ = released(rows)
+    own = table.filter(pl.col("component").is_in(["listed", "delisted"]))
+    assert own["value"].null_count() == own.height and set(own["conf_status"]) == {"F"}, "missing is not zero"
+
+
+def test_one_unit_that_crossed_is_withheld_and_the_whole_of_those_that_stay_is_shown() -> None:
+    rows = contributions(gone=9, new=9)
+    table, found, _ = released(rows, listing(rows, {"u030"}, set()))
+    own = {r["component"]: r for r in table.filter(pl.col("ai_class") == "_T").iter_rows(named=True)}
+    assert own["listed"]["conf_status"] == "C" and own["listed"]["value"] is None
+    assert own["staying"]["value"] == found[0].classes["_T"].staying
+    hidden = [p for p in ("continuing", "listed", "delisted", "succession") if own[p]["conf_status"] == "C"]
+    assert len(hidden) >= 2, "one hidden part alone is the whole less the others"
+
+
+def released(rows: pl.DataFrame, listed: pl.DataFrame | None = None) -> tuple[pl.DataFrame, list[Change], pl.DataFrame]:
     card = load_indicators()["ai_revenue"]
     cells = pl.concat([c.cells() for c in clear(rows, [card], LIMITS, 3)])
-    found = list(changes(rows, frame_of(rows), NO_LINKS, {}))
+    found = list(changes(rows, frame_of(rows), NO_LINKS, {}, listed))
     cleared = clear_changes(found, rows, cells, {"ai_revenue": "magnitude"}, LIMITS, 3)
     assert all(c.certificate.passed for c in cleared) and public_certificate(cleared)["passed"] is True
     return growth_rows(found, cleared, cells), found, cells

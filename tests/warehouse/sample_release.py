@@ -40,7 +40,13 @@ FLAT = {
     ],
     "filing_type": [("DSA", "深度合成", "Deep synthesis"), ("REC", "推荐算法", "Recommendation")],
     "filing_role": [("P", "服务提供者", "Provider"), ("T", "=技术支持者", "Supporter")],
-    "city": [("深圳", "深圳", "Shenzhen"), ("广州", "广州", "Guangzhou")],
+    "city": [("深圳市", "深圳市", "深圳市"), ("广州", "广州", "Guangzhou")],
+    "revision_stage": [
+        ("preliminary", "初步核算数", "preliminary account"),
+        ("final", "最终核实数", "final verification"),
+        ("census", "普查修订数", "census revision"),
+        ("_Z", "不分阶段", "no stages"),
+    ],
 }
 
 
@@ -60,6 +66,11 @@ def code_frame() -> pl.DataFrame:
     return pl.DataFrame(records, infer_schema_length=None)
 
 
+def stage(dataset_id: str, period: str) -> str:
+    """The stage the sample's figures are at: 2023 is revised by a census, 2025 is preliminary."""
+    return {"2023": "census", "2025": "preliminary"}.get(period, "final") if dataset_id in CORE else "_Z"
+
+
 def cells(dataset_id: str, rows: Iterable[Mapping[str, object]]) -> pl.DataFrame:
     """Rows as a cube of the release's shape; what is not said is a plain published cell."""
     names = load_datasets()[dataset_id].dimension_ids
@@ -67,7 +78,7 @@ def cells(dataset_id: str, rows: Iterable[Mapping[str, object]]) -> pl.DataFrame
         "obs_status": "A", "conf_status": "F", "yoy_ratio": None, "yoy_note": "", "model_share": 0.0,
         "vintage": VINTAGE,
     }  # fmt: skip
-    full = [{**plain, **row} for row in rows]
+    full = [{**plain, "revision_stage": stage(dataset_id, str(row["period"])), **row} for row in rows]
     schema = {**dict.fromkeys(names, pl.String()), **CELL_COLUMNS}
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in full], schema=schema)
 
@@ -148,7 +159,7 @@ def public_cubes() -> dict[str, pl.DataFrame]:
     ]
     listed = [
         {"city": c, "period": "2024", "indicator": n, "value": Decimal(i * 10)}
-        for i, (c, n) in enumerate(product([TOTAL, "深圳", "广州"], ("listed_companies", "listed_employees")), 1)
+        for i, (c, n) in enumerate(product([TOTAL, "深圳市", "广州"], ("listed_companies", "listed_employees")), 1)
     ]
     frames = {"filings_district_month": months, "filings_type_role": roles, "listed_city": listed}
     return {name: cells(name, rows) for name, rows in frames.items()}

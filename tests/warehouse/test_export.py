@@ -40,6 +40,15 @@ def truth(release: Release, dataset: str) -> Cells:
     return found
 
 
+def test_an_english_file_has_english_names_of_codes_that_came_in_chinese(release: Release) -> None:
+    said = {
+        lang: {r["city"]: r["city_label"] for r in csv_rows(export(release, "listed_city", "csv", lang=lang).content)}
+        for lang in ("zh", "en")
+    }
+    assert said["zh"] == {"_T": "合计", "深圳市": "深圳市", "广州": "广州"}
+    assert said["en"] == {"_T": "Total", "深圳市": "Shenzhen", "广州": "Guangzhou"}
+
+
 LETTERS = {"x": "c", "..": "m", "": "", None: ""}
 
 

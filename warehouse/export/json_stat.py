@@ -50,7 +50,8 @@ def _dimensions(data: Extract, axes: dict[str, list[str]]) -> dict[str, object]:
             "label": pick(lang, dimension.name_zh, dimension.name_en),
             "category": category,
         }
-    periods = {"index": axes["period"], "label": {p: p for p in axes["period"]}}
+    notes = {p: [data.cube.stages.get(s, s)] for p, s in data.cube.period_stages().items()}
+    periods = {"index": axes["period"], "label": {p: p for p in axes["period"]}, **({"note": notes} if notes else {})}
     found["period"] = {"label": pick(lang, "时期", "Period"), "category": periods}
     cards = [i for i in data.cube.indicators if i.id in axes["indicator"]]
     indicators = {
@@ -94,6 +95,8 @@ def _body(data: Extract, axes: dict[str, list[str]], cells: list[Record | None])
             "total_code": TOTAL,
             "status_label": {k: v[english] for k, v in STATUS_WORDS.items()},
             "yoy_ratio": growth,
+            "revision_stage": data.cube.period_stages(),
+            "revision_stage_label": dict(data.cube.stages),
         },
     }
 

@@ -24,6 +24,7 @@ def _metadata(data: Extract) -> dict[str, str]:
         "aistat.status": data.cube.status,
         "aistat.source": data.source,
         "aistat.legal_basis": data.dataset.legal_basis,
+        "aistat.stages": data.cube.stage_text(),
         "aistat.notes": json.dumps(data.notes, ensure_ascii=False),
     }
 

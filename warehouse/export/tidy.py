@@ -14,6 +14,7 @@ from warehouse.read import Release
 CELL_COLUMNS = (
     *("period", "indicator", "indicator_label", "value", "unit", "unit_label", "symbol"),
     *("obs_status", "conf_status", "yoy_ratio", "yoy_note", "model_share"),
+    *("revision_stage", "revision_stage_label"),
     *("vintage", "release_id", "data_kind"),
 )
 
@@ -34,6 +35,7 @@ class Record:
     yoy_note: str
     model_share: float | None
     vintage: str
+    stage: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Extract:
                 *(record.value, card.unit, stored_unit(card, self.lang), record.symbol),
                 *(record.obs_status, record.conf_status),
                 *(record.yoy_ratio, record.yoy_note, record.model_share),
+                *(record.stage, self.cube.stages.get(record.stage, record.stage)),
                 *(record.vintage, self.cube.release_id, mark),
             )
 
@@ -120,6 +123,7 @@ def _record(cube: Cube, row: Mapping[str, object], cards: Mapping[str, Indicator
         yoy_note=fmt.yoy_note_text(str(row["yoy_note"] or ""), cube.selection.lang),
         model_share=share if isinstance(share, float) and not hidden else None,
         vintage=str(row["vintage"]),
+        stage=str(row["revision_stage"] or ""),
     )
 
 

@@ -32,6 +32,8 @@ HEADS = {
     "yoy_ratio": ("同比（比率）", "Change on a year (ratio)"),
     "yoy_note": ("同比说明", "Note on change"),
     "model_share": ("推算占比", "Model share"),
+    "revision_stage": ("数据阶段代码", "Stage code"),
+    "revision_stage_label": ("数据阶段", "Stage"),
     "vintage": ("数据时点", "Vintage"),
     "release_id": ("发布批次", "Release"),
     "data_kind": ("数据性质", "Kind of data"),
@@ -102,6 +104,7 @@ def about_lines(data: Extract) -> list[tuple[str, str]]:
         (pick(lang, "法律依据", "Legal basis"), data.dataset.legal_basis),
         (pick(lang, "数据时点", "Vintage"), cube.vintage),
         (pick(lang, "发布批次", "Release"), cube.release_id),
+        *([(pick(lang, "数据阶段", "Stage"), stages)] if (stages := cube.stage_text()) else []),
     ]
     for card in cube.indicators:
         words = (card.name_zh, card.definition_zh) if lang != "en" else (card.name_en, card.definition_en)

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from warehouse import format as fmt
-from warehouse.catalogue import Dataset, Indicator
+from warehouse.catalogue import Indicator
 from warehouse.cube import ABSENT, Cell, Cube, Periods, Selection, TableModel, read_cube, table_model
 from warehouse.export.words import kind_of, pick
 from warehouse.read import Release
@@ -229,8 +229,11 @@ def _maker(release: Release, plan: TablePlan, year: int, lang: str) -> _Maker | 
     return _Maker(release, plan, read_cube(release, selection), tuple(shown), lang)
 
 
-def _notes(dataset: Dataset, body: Body, lang: str) -> tuple[str, ...]:
+def _notes(cube: Cube, body: Body) -> tuple[str, ...]:
+    dataset, lang = cube.dataset, cube.selection.lang
     given = dataset.notes_en if lang == "en" else dataset.notes_zh
+    if stages := cube.stage_text():
+        given = (*given, pick(lang, f"数据阶段：{stages}。", f"Stage of the figures: {stages}."))
     estimated = any(cell.obs_status == "E" for _, _, cells in body.rows for cell in cells)
     words = pick(
         lang,
@@ -264,6 +267,6 @@ def book_tables(release: Release, plan: Plan, year: int, lang: str) -> Iterator[
                 row_head=pick(lang, head.name_zh, head.name_en),
                 columns=body.columns,
                 rows=body.rows,
-                notes=_notes(dataset, body, lang),
+                notes=_notes(maker.cube, body),
                 source=pick(lang, dataset.source_zh, dataset.source_en),
             )

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from warehouse import format as fmt
+from warehouse.cube import stage_names
 from warehouse.report.document import Block, Draft, FactRun, Heading, Landscape, Paragraph, Piece, Table
 from warehouse.report.facts import Fact, FactUnavailable
 
@@ -100,7 +101,8 @@ def _trace_row(writer: "Writer", fact: Fact) -> tuple[Piece, ...]:
         if key.kind != "level":
             name = f"{name} · {words['kinds'][key.kind]}"
     origin = words["origin"]["simulated" if fact.is_synthetic else "real"]
-    status = f"{fmt.status_text(fact.obs_status, writer.lang)} · {origin}"
+    stage = stage_names(writer.release, writer.lang).get(fact.stage, "")
+    status = " · ".join(part for part in (fmt.status_text(fact.obs_status, writer.lang), origin, stage) if part)
     return (
         fact.id,
         name,

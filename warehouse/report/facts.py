@@ -78,6 +78,7 @@ class Fact:
     vintage: str
     release_id: str
     is_synthetic: bool
+    stage: str = ""
 
     @property
     def id(self) -> str:
@@ -170,16 +171,16 @@ class FactBook:
         known = self.used.get(key.id)
         if known is not None:
             return known
-        card, status = None, "A"
+        card, status, stage = None, "A", ""
         if key.kind == "cells":
             value = self._count(key)
         else:
             card = self.release.indicator(key.indicator)
             value, cell = self._level(key) if key.kind == "level" else self._ratio(key)
-            status = str(cell["obs_status"])
+            status, stage = str(cell["obs_status"]), str(cell["revision_stage"] or "")
         info = self.release.info
         synthetic = self.release.is_synthetic(key.dataset)
-        fact = Fact(key, value, card, status, info.vintage, info.release_id, synthetic)
+        fact = Fact(key, value, card, status, info.vintage, info.release_id, synthetic, stage)
         self.used[fact.id] = fact
         return fact
 

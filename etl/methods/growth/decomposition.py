@@ -1,4 +1,8 @@
-"""What a change of a total is made of: the same units, entries, exits, reclassification, revision (可比口径)."""
+"""What a change of a total is made of: the same units, entries, exits, reclassification, revision (可比口径).
+
+Two kinds of change can be told apart on request: units that stay but cross the threshold of a list (升规纳统, 退规), and
+units that continue others (合并、分立、换码).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,13 +17,17 @@ from etl.methods.growth.yoy import Growth, yoy
 from etl.methods.registry import method
 
 FloatArray = NDArray[np.float64]
-Component = Literal["continuing", "entry", "exit", "reclassification", "revision"]
+Component = Literal[
+    "continuing", "entry", "exit", "reclassification", "revision", "listed", "delisted", "succession"
+]  # fmt: skip
 COMPONENTS: tuple[Component, ...] = ("continuing", "entry", "exit", "reclassification", "revision")
+APART: tuple[Component, ...] = ("listed", "delisted", "succession")
+"""Empty unless the units say who is on the list, and who continues whom."""
 
 
 @dataclass(frozen=True)
 class Waterfall:
-    """``total`` = ``continuing + entry + exit + reclassification + revision``; ``exit`` is not positive for positive values.
+    """``total`` = the sum of :data:`COMPONENTS` and :data:`APART`; ``exit`` is not positive for positive values.
 
     ``previous`` and ``current`` are the two totals compared (``previous`` as first published), ``base`` the earlier
     amount of the continuing units, ``units`` the linked units behind each component. Each amount is the exactly
@@ -36,6 +44,14 @@ class Waterfall:
     current: float
     base: float
     units: Mapping[str, int]
+    listed: float = 0.0
+    delisted: float = 0.0
+    succession: float = 0.0
+
+    @property
+    def staying(self) -> float:
+        """Units that are there in both periods, or continued by others: the same ones, and what was told apart of them."""
+        return math.fsum((self.continuing, self.listed, self.delisted, self.succession))
 
     @property
     def growth(self) -> Growth:
@@ -44,7 +60,7 @@ class Waterfall:
 
     @property
     def comparable(self) -> Growth:
-        """Growth of the same units in the same class (可比口径增速)."""
+        """Growth of the same units in the same class, on the same side of the list's threshold (可比口径增速)."""
         return yoy(self.base + self.continuing, self.base)
 
     def points(self, component: Component) -> float | None:
@@ -74,7 +90,8 @@ def decompose(units: pl.DataFrame) -> Decomposition:
         ``active_prev`` (Boolean: it belongs to the population of that period), ``class``, ``class_prev`` (null: outside
         the classes of this table, e.g. not an AI unit), ``published_prev`` (what was published for the earlier period;
         null: it was not in the published figure), ``group`` (text: units that continue each other after a merger,
-        split or change of code share one).
+        split or change of code share one). Optional: ``listed``, ``listed_prev`` (Boolean: on the list of units above the
+        threshold; null: not known), ``linked`` (Boolean: it continues or is continued by another unit in the period).
 
     Returns
     -------
@@ -83,6 +100,10 @@ def decompose(units: pl.DataFrame) -> Decomposition:
         outside the classes in one period → ``reclassification`` (the whole change, so that the identity holds without a
         price for moving); only in the later period → ``entry``; only in the earlier → ``exit``. A group's class is that
         of its largest member of the period. ``revision`` is ``value_prev`` minus ``published_prev``.
+
+        Before all this, a group with a ``linked`` member is ``succession``, and one in scope in both periods whose place on
+        the list changed is ``listed`` or ``delisted``: its earlier figure was measured another way, so that a change of
+        branch or scope is no finding.
 
     Raises
     ------
@@ -128,9 +149,18 @@ def _check(units: pl.DataFrame) -> None:
             )
 
 
+BASIS = ("listed", "listed_prev", "linked")
+
+
+def _with_basis(units: pl.DataFrame) -> pl.DataFrame:
+    """The optional columns, null where they are not given."""
+    absent = [pl.lit(None, pl.Boolean).alias(name) for name in BASIS if name not in units.columns]
+    return units.with_columns(absent)
+
+
 def _groups(units: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Units with membership and their group's classes and component; groups: ``group, to, fro, component``."""
-    member = units.with_columns(
+    member = _with_basis(units).with_columns(
         here=pl.col("active") & pl.col("class").is_not_null(),
         here_prev=pl.col("active_prev") & pl.col("class_prev").is_not_null(),
     )
@@ -143,11 +173,19 @@ def _groups(units: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         alive_prev="active_prev",
         to="class",
         fro="class_prev",
+        **{name: name for name in BASIS},
     )
     grouped = pl.concat([alone, _joined(member.filter(several))])
     both, moved = pl.col("now") & pl.col("before"), pl.col("to").eq_missing(pl.col("fro"))
+    counted, alive = pl.col("now") | pl.col("before"), pl.col("alive") & pl.col("alive_prev")
     component = (
-        pl.when(both & moved)
+        pl.when(counted & pl.col("linked"))
+        .then(pl.lit("succession"))
+        .when(counted & alive & pl.col("listed") & ~pl.col("listed_prev"))
+        .then(pl.lit("listed"))
+        .when(counted & alive & ~pl.col("listed") & pl.col("listed_prev"))
+        .then(pl.lit("delisted"))
+        .when(both & moved)
         .then(pl.lit("continuing"))
         .when(both | (pl.col("now") & pl.col("alive_prev")) | (pl.col("before") & pl.col("alive")))
         .then(pl.lit("reclassification"))
@@ -191,6 +229,7 @@ def _joined(member: pl.DataFrame) -> pl.DataFrame:
             alive_prev=pl.col("active_prev").any(),
             to=pl.col("class").sort_by("size_value").last(),
             fro=pl.col("class_prev").sort_by("size_value_prev").last(),
+            **{name: pl.col(name).any(ignore_nulls=False) for name in BASIS},
         )
     )
 
@@ -217,11 +256,13 @@ def _waterfall(
 ) -> Waterfall:
     """The waterfall of some classes together."""
 
-    def amounts(kinds: Sequence[str], components: Sequence[str] = COMPONENTS) -> FloatArray:
+    every = (*COMPONENTS, *APART)
+
+    def amounts(kinds: Sequence[str], components: Sequence[str] = every) -> FloatArray:
         found = [terms[k] for n in names for c in components for t in kinds if (k := (n, c, t)) in terms]
         return np.concatenate(found) if found else np.empty(0)
 
-    changes = {c: math.fsum(amounts(("now", "before"), [c])) for c in COMPONENTS[:-1]}
+    changes = {c: math.fsum(amounts(("now", "before"), [c])) for c in every if c != "revision"}
     return Waterfall(
         total=math.fsum(amounts(("now", "published"))),
         continuing=changes["continuing"],
@@ -232,7 +273,10 @@ def _waterfall(
         previous=-math.fsum(amounts(("published",))) + 0.0,
         current=math.fsum(amounts(("now",))),
         base=-math.fsum(amounts(("before",), ["continuing"])) + 0.0,
-        units={c: int(units.get(c, 0)) for c in COMPONENTS[:-1]},
+        units={c: int(units.get(c, 0)) for c in every if c in COMPONENTS[:-1] or c in units},
+        listed=changes["listed"],
+        delisted=changes["delisted"],
+        succession=changes["succession"],
     )
 
 

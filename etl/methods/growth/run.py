@@ -1,18 +1,20 @@
 """Growth methods run on a table of any user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from etl.methods.growth.contributions import contributions
-from etl.methods.growth.decomposition import COMPONENTS, Waterfall, decompose, link_groups
+from etl.methods.growth.decomposition import COMPONENTS, Component, Waterfall, decompose, link_groups
 from etl.methods.growth.rates import Rate, RateRow, growth_rates
 from etl.methods.index_number.deflate import deflate
 from etl.methods.periods import gaps, series
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
+LIST: tuple[Component, ...] = ("listed", "delisted")
+LIST_COLUMNS = ("listed", "listed_prev")
 NEW = ("entry", "entrant", "entered", "new", "birth", "born", "新增", "新建", "入库")
 ACTIVE = (
     *NEW, "in", "active", "1", "true", "yes", "y", "alive", "live", "open", "continuing", "existing", "stayer", "是", "在营",
@@ -32,6 +34,12 @@ def membership(status: pl.Series, value: pl.Series) -> pl.Series:
     BadInput
         If a word of the column is in neither list.
     """
+    said = _words(status)
+    return pl.select(pl.when(said.is_null()).then(value.is_not_null()).otherwise(said)).to_series()
+
+
+def _words(status: pl.Series) -> pl.Series:
+    """True, False or, where nothing is said, null."""
     words = status.str.to_lowercase()
     known = words.is_in([*ACTIVE, *GONE]).fill_null(True)
     if not known.all():
@@ -39,7 +47,7 @@ def membership(status: pl.Series, value: pl.Series) -> pl.Series:
             f"growth_decomposition: column {status.name}: {status.filter(~known)[0]!r} is not a known status; in the "
             f"population: {', '.join(ACTIVE)}; not: {', '.join(GONE)}; empty: as the value says"
         )
-    return pl.select(pl.when(words.is_null()).then(value.is_not_null()).otherwise(words.is_in(ACTIVE))).to_series()
+    return words.is_in(ACTIVE)
 
 
 @table_method(
@@ -55,6 +63,10 @@ def membership(status: pl.Series, value: pl.Series) -> pl.Series:
         Column("class_prev", "text", "上期类别 / class of the earlier period", nullable=True),
         Column("published_prev", "number", "上期原发布数 / earlier value as published", required=False, nullable=True),
         Column("predecessor", "text", "前身单位（; 分隔） / units it continues", required=False, nullable=True),
+        Column("listed", "text", "本期是否在规上名录 / on the list above the threshold", required=False, nullable=True),
+        Column(
+            "listed_prev", "text", "上期是否在规上名录 / on it in the earlier period", required=False, nullable=True
+        ),
     ],
 )
 def run_decomposition(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -64,11 +76,12 @@ def run_decomposition(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
         found = decompose(units)
     except ValueError as error:
         raise BadInput(f"growth_decomposition: {error}") from None
-    rows = [{"class": name, **_amounts(part)} for name, part in found.classes.items()]
+    parts = (*COMPONENTS, *(LIST if set(LIST_COLUMNS) <= set(frame.columns) else ()))
+    rows = [{"class": name, **_amounts(part, parts)} for name, part in found.classes.items()]
     whole = found.whole
     result = {
-        **_amounts(whole),
-        "points": {c: whole.points(c) for c in COMPONENTS},
+        **_amounts(whole, parts),
+        "points": {c: whole.points(c) for c in parts},
         "units": dict(whole.units),
     }
     return MethodResult(result, pl.DataFrame(rows, infer_schema_length=None))
@@ -91,8 +104,10 @@ def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
     if "predecessor" in frame.columns:
         links = [[p.strip() for p in (text or "").split(";") if p.strip()] for text in frame["predecessor"]]
         group = pl.Series(link_groups(frame["unit"].to_list(), links), dtype=pl.String)
+    listed = {c: _words(frame[c]) for c in LIST_COLUMNS if c in frame.columns}
     return pl.DataFrame(
         {
+            **listed,
             "unit": frame["unit"],
             "value": frame["value"],
             "value_prev": frame["value_prev"],
@@ -106,12 +121,12 @@ def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _amounts(part: Waterfall) -> dict[str, Any]:
+def _amounts(part: Waterfall, parts: Sequence[Component]) -> dict[str, Any]:
     return {
         "previous": part.previous,
         "current": part.current,
         "total": part.total,
-        **{c: getattr(part, c) for c in COMPONENTS},
+        **{c: getattr(part, c) for c in parts},
         "growth_ratio": part.growth.ratio,
         "reason": part.growth.reason,
         "comparable_growth_ratio": part.comparable.ratio,
