@@ -7,7 +7,7 @@ from etl.assets.collect import table_name
 from etl.assets.editing import rows_table
 from etl.assets.register import DUPLICATE, REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
-from etl.coding import code_register, load_bundle
+from etl.coding import CODED, code_register, load_bundle
 from etl.compact import compact
 from etl.editing import with_received
 from etl.editing_plan import load_plan
@@ -25,6 +25,8 @@ from warehouse.write import WorkStore
 GROUP = "process"
 CODE_UNIT = "process_register__code_unit"
 UNIT_YEAR = "process_enterprise__unit_year"
+DECIDED = [c for c in CODED if c not in ("candidates", "evidence")]
+"""Columns of a decision that a frame takes: what it rests on is most of the bytes, and for the desk alone."""
 
 
 @dg.asset(
@@ -69,7 +71,7 @@ def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl
     wanted = surveyed.unique().implode()
     second = work.read(DUPLICATE).filter("left_out")["unit_id"].implode()
     here = (pl.col("nominated") | pl.col("unit_id").is_in(wanted)) & ~pl.col("unit_id").is_in(second)
-    codes = pl.concat([compact(c.filter(here)) for c in work.batches(CODE_UNIT)])
+    codes = pl.concat([compact(c.filter(here)) for c in work.batches(CODE_UNIT, DECIDED)])
     known = codes["unit_id"].implode()
     rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(REGISTER_CURRENT)]
     return codes, pl.concat(rows)

@@ -7,7 +7,7 @@ import dagster as dg
 from etl.assets.process import CODE_UNIT
 from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import served_labels, watch
-from etl.coding import coding_input, load_bundle
+from etl.coding import INPUT, load_bundle
 from etl.progress import step
 from etl.promise import NEEDED, NO_GOLD, REASONS, NightPromise, PromiseRules, night_promise
 from etl.resources import Stores, accepted_drift, as_of
@@ -17,6 +17,8 @@ from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import gold_units
 
 CHECK = "no_drift"
+PROFILED = ("ai_class", "segment", "probability", "route", "bundle")
+"""Columns of a decision that a profile is made of; its evidence is most of the bytes."""
 
 
 @dg.asset_check(
@@ -32,8 +34,8 @@ def no_drift(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.Asset
         wrong, promise = _gold_says(stores, date.fromisoformat(as_of(context)))
         found = watch(
             stores.root,
-            (coding_input(chunk) for chunk in work.batches(REGISTER_CURRENT)),
-            work.batches(CODE_UNIT),
+            work.batches(REGISTER_CURRENT, INPUT[1:]),
+            work.batches(CODE_UNIT, PROFILED),
             wrong=wrong,
             accepted=reason,
             promise=promise,
