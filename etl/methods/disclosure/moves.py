@@ -50,8 +50,7 @@ class Mover:
         self.rows = csr_array(problem.relations)
         self.columns = csc_array(problem.relations)
         self.pointers = tuple(
-            a.astype(np.int64)
-            for a in (self.rows.indptr, self.rows.indices, self.columns.indptr, self.columns.indices)
+            a.astype(np.int64) for a in (self.rows.indptr, self.rows.indices, self.columns.indptr, self.columns.indices)
         )
         self.data = self.rows.data.astype(np.float64)
         self.values = problem.node_values.astype(np.float64)
@@ -95,9 +94,7 @@ class Mover:
         near = np.unique(self.rows[rows].indices)
         return near[near >= size].astype(np.int64)
 
-    def reach(
-        self, target: int, distance: float, hidden: BoolArray, width: int
-    ) -> Move | None:
+    def reach(self, target: int, distance: float, hidden: BoolArray, width: int) -> Move | None:
         """Move the target by ``distance`` (signed) or as far towards it as the block allows.
 
         ``hidden``: nodes that may move, shape ``(nodes,)``.
@@ -131,9 +128,7 @@ class Mover:
         far = 0.0 if solution is None else max(0.0, sign * float(solution[place[0]]))
         return np.inf if far >= REACH * (1 - 1e-6) else far * unit
 
-    def cheapest(
-        self, target: int, distance: float, hidden: BoolArray, price: FloatArray, width: int
-    ) -> Move | None:
+    def cheapest(self, target: int, distance: float, hidden: BoolArray, price: FloatArray, width: int) -> Move | None:
         """Move the target by ``distance`` with the least price of moves of published nodes.
 
         ``price`` of moving a node by the distance, shape ``(nodes,)``; infinite for nodes that must stand still;

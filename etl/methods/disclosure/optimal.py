@@ -63,7 +63,7 @@ class _Separation:
         """
         degree = np.concatenate([hiding, np.ones(self.index.size - self.size)])
         room = np.minimum(self.room / need, 1e4)
-        lower, upper = -room * degree, np.where(degree > 1 - 1e-9, 1e4, degree)
+        lower, upper = -room * degree, np.where(degree > 1e-9, 1e4, 0.0)
         cost = np.zeros(self.index.size)
         cost[variable] = SIGN[side]
         lower[variable], upper[variable] = max(lower[variable], -1.001), min(upper[variable], 1.001)

@@ -19,10 +19,14 @@ BoolArray = NDArray[np.bool_]
 Progress = Callable[[str, int, int], None]
 #: Codes a dimension of the blocks tried in turn (0: everything), for proofs, repairs and publishing back.
 PROOF: Final = (8, 20)
-REPAIR: Final = (36, 0)
+REPAIR: Final = (20, 36, 0)
+EXCHANGE: Final = (10,)
 BACK: Final = (8,)
-#: With at most this many hidden nodes a proof looks at all of them before more is hidden.
+#: With at most this many hidden nodes a proof looks at all of them before more is hidden; with at most this many nodes
+#: in all a repair looks at all of them, and with at most so many at large blocks only.
 WHOLE: Final = 2500
+ALL: Final = 3000
+LARGE: Final = 15_000
 
 
 class OutOfTime(Exception):
@@ -95,11 +99,15 @@ class Search:
 
     def _repair(self, side: Side, hidden: BoolArray) -> Move:
         """Hide the published cells that the cheapest move of the side needs."""
-        move = self._cheapest(side, hidden, self._prices(), REPAIR) or self._wider(side)
+        move = self._cheapest(side, hidden, self._prices(), self._repairs()) or self._wider(side)
         more = move.nodes[move.nodes < self.problem.size]
         self.repaired += int(np.count_nonzero(~self.hidden[more]))
         self.hidden[more] = True
         return move
+
+    def _repairs(self) -> tuple[int, ...]:
+        size = self.hidden.size + self.bare.size
+        return REPAIR[2:] if size <= ALL else REPAIR[1:] if size <= LARGE else REPAIR
 
     def _prices(self) -> FloatArray:
         """Price of every node; infinite for what must be published."""
@@ -161,7 +169,7 @@ class Search:
             hidden = self.nodes
             move = self.prove(left[0], hidden, PROOF[:1])
             if move is None:
-                move = self._cheapest(left[0], hidden, price, REPAIR[:1])
+                move = self._cheapest(left[0], hidden, price, EXCHANGE)
                 if move is None:
                     return None
                 more = move.nodes[move.nodes < self.problem.size]
