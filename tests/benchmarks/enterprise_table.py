@@ -72,7 +72,9 @@ def enterprises(shape: Shape, seed: int = SEED) -> pl.DataFrame:
             "street": [f"E{c}" for c in street],
             "size": [f"S{c}" for c in size],
             "revenue": revenue,
-            "holding": [f"H{h}" if inside else f"U{i}" for i, (h, inside) in enumerate(zip(holding, held, strict=True))],
+            "holding": [
+                f"H{h}" if inside else f"U{i}" for i, (h, inside) in enumerate(zip(holding, held, strict=True))
+            ],
         }
     )
 

@@ -40,7 +40,13 @@ def priority(problem: Problem, earlier: Sequence[int] = (), withheld: Sequence[i
 
 
 def reduce(
-    columns: csr_array, order: IntArray, hidden: BoolArray, watched: BoolArray, group: IntArray, prime: int, seed: int = 0
+    columns: csr_array,
+    order: IntArray,
+    hidden: BoolArray,
+    watched: BoolArray,
+    group: IntArray,
+    prime: int,
+    seed: int = 0,
 ) -> Reduced:
     """Run the kernel on the rows of ``columns`` (variables × atoms, whole numbers)."""
     weights = np.random.default_rng(seed).integers(1, prime, (columns.shape[1], 2), dtype=np.int64)

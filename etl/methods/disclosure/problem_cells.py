@@ -68,13 +68,23 @@ def from_cells(
     """
     read = [source.read(frame) for source in sources]
     dims = [d for d, _ in read]
-    joint = Grid("", tuple(dims), (True,) * len(dims))
+    grids = _grids(dims, tables)
+    used = tuple(any(g.shown[i] for g in grids) for i in range(len(dims)))
+    joint = Grid("", tuple(dims), used)
+    total = np.all(
+        [np.ones(frame.height, np.bool_), *(c == 0 for (_, c), u in zip(read, used, strict=True) if not u)], axis=0
+    )
+    frame, read = frame.filter(pl.Series(total)), [(d, c[total]) for d, c in read]
     rows = _rows(frame, joint, [c for _, c in read], value, status, lower, upper, count)
     inner = joint.codes()
-    leaf = np.all([d.leaf[c] for d, c in zip(dims, inner, strict=True)], axis=0)
+    leaf = np.all([d.leaf[c] | (not u) for d, c, u in zip(dims, inner, used, strict=True)], axis=0)
+    if not leaf[rows.cell].any():
+        raise ProblemError(
+            "缺少最细单元格 / no cell of the finest cross of all dimensions is given: linked finished tables need the "
+            "cells they are both sums of; give those too, or protect from microdata"
+        )
     value_of, present = np.zeros(joint.size, dtype=np.int64), np.zeros(joint.size, dtype=np.bool_)
     value_of[rows.cell], present[rows.cell] = rows.value, True
-    grids = _grids(dims, tables)
     _check_additive(joint, grids, value_of, present | leaf)
     atoms = rows.cell[leaf[rows.cell] & rows.filled]
     leaves = np.stack([c[atoms] for c in inner], axis=1)
@@ -156,15 +166,13 @@ def _check_additive(joint: Grid, grids: Sequence[Grid], value: IntArray, present
             have = f"{value[cell]}" if present[cell] else "无 / missing"
             wrong.append((-level, f"{_name(joint, cell)}: {have} ≠ {sums[cell]} (沿 / along {dim})"))
     if wrong:
-        shown = "; ".join(text for _, text in sorted(wrong)[:LISTED])
+        listed = "; ".join(text for _, text in sorted(wrong)[:LISTED])
         raise ProblemError(
-            f"表不可加 / not additive, {len(wrong)} sums differ (units of the smallest decimal): {shown}"
+            f"表不可加 / not additive, {len(wrong)} sums differ (units of the smallest decimal): {listed}"
         )
     missing = np.flatnonzero(wanted & ~present)
     if missing.size:
-        raise ProblemError(
-            f"缺少合计 / {missing.size} totals are missing, the first: {_name(joint, int(missing[0]))}"
-        )
+        raise ProblemError(f"缺少合计 / {missing.size} totals are missing, the first: {_name(joint, int(missing[0]))}")
 
 
 def _with_given(problem: Problem, joint: Grid, grids: Sequence[Grid], rows: _Rows) -> Problem:

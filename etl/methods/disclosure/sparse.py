@@ -91,9 +91,7 @@ def indicator(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> csr_
     return csr_array(coo_array((ones, (rows, columns)), shape=shape))
 
 
-def _family_rows(
-    grids: Sequence[Grid], variable: IntArray, size: int
-) -> tuple[csr_array, IntArray]:
+def _family_rows(grids: Sequence[Grid], variable: IntArray, size: int) -> tuple[csr_array, IntArray]:
     """Parts of every sum that tables show (rows × variables) and the variable of the sum, without trivial ones."""
     blocks, sums, offset = [], [], 0
     for grid in grids:

@@ -48,4 +48,6 @@ def _from_floats(values: NDArray[np.float64], name: str) -> tuple[IntArray, int]
         units = np.round(values * 10.0**scale)
         if (np.abs(units / 10.0**scale - values) <= 1e-12 * np.maximum(1.0, np.abs(values))).all():
             return units.astype(np.int64), scale
-    raise ProblemError(f"列 {name} 小数超过 {MOST_DECIMALS} 位 / column {name!r} has more than {MOST_DECIMALS} decimals")
+    raise ProblemError(
+        f"列 {name} 小数超过 {MOST_DECIMALS} 位 / column {name!r} has more than {MOST_DECIMALS} decimals"
+    )
