@@ -16,7 +16,7 @@ MODES: Final = ("microdata", "cells")
 PROTECTIONS: Final = ("exact", "interval")
 KEYS: Final = (
     "mode", "dimensions", "value", "contributor", "weight", "status", "count", "rules", "public", "waivers", "tables",
-    "time_limit", "protection", "required",
+    "time_limit", "protection", "required", "period",
 )  # fmt: skip
 RULES: Final = ("min_contributors", "p_percent", "dominance", "min_width_percent", "singletons")
 #: Keys that have a meaning in one mode only.
@@ -37,7 +37,8 @@ class Spec:
     """A checked specification; names of columns as in DESIGN §9, file contents read.
 
     ``public``: contributor → value known to everybody; ``tables``: name → dimensions, None for one table of all;
-    ``lower`` and ``upper``: columns of required protection; ``count``: column of contributors (cells mode).
+    ``lower`` and ``upper``: columns of required protection; ``count``: column of contributors (cells mode);
+    ``period``: what the figures are of; releases of one period are audited together.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Spec:
     protection: Literal["exact", "interval"]
     lower: str | None
     upper: str | None
+    period: str = ""
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -134,7 +136,7 @@ def read_spec(path: Path) -> Spec:
         path, mode, sources, reader.text("value"), reader.text("contributor"), reader.text("weight"),
         reader.text("status"), reader.text("count"), _rules(reader), _public(reader), reader.words("waivers", "names"),
         _tables(reader, [s.name for s in sources]), float(reader.number("time_limit", 600, 1, 1e7)), protection,
-        required.text("lower"), required.text("upper"),
+        required.text("lower"), required.text("upper"), str(reader.body.get("period", "")),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ FAILURES: Final = 150
 #: Secondaries tried for the negative control.
 TRIED: Final = 8
 #: Part of a stated distance that rounding may take.
-ROUNDED: Final = 1.0
+ROUNDED: Final = 0.01
 
 
 @dataclass
