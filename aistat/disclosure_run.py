@@ -70,11 +70,16 @@ def _line(error: Exception) -> str:
 
 def entry_from(auditor: "Auditor", pattern: "Pattern", pattern_hash: str) -> "Entry":
     """A pattern as the ledger knows it."""
-    from etl.methods.disclosure.ledger import entry_of
     from etl.methods.disclosure.verify.pattern import lay
 
+    return entry_with(auditor, lay(pattern, auditor.problem).published, pattern_hash)
+
+
+def entry_with(auditor: "Auditor", published: Any, pattern_hash: str = "") -> "Entry":
+    """The entry of a choice of published variables."""
+    from etl.methods.disclosure.ledger import entry_of
+
     size, asked = auditor.problem.size, auditor.asked
-    published = lay(pattern, auditor.problem).published
     sides = (asked.up[:size], asked.down[:size], asked.width[:size])
     return entry_of(auditor.loaded, published, auditor.unsafe, sides, pattern_hash=pattern_hash)
 
@@ -83,22 +88,30 @@ def full_audit(
     auditor: "Auditor", pattern: "Pattern", pattern_hash: str, entries: list["Entry"], folder: Path | None
 ) -> tuple["Report", dict[str, Any]]:
     """The audit of a pattern alone, and with every release of its period where a ledger is kept."""
+    report = auditor.audit(pattern)
+    if folder is not None:
+        report.checks |= with_ledger(auditor, entry_from(auditor, pattern, pattern_hash), entries, folder)
+    return report, report.as_dict()
+
+
+def with_ledger(
+    auditor: "Auditor", new: "Entry", entries: list["Entry"], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Checks of a release together with all others of its period; none where it is the first."""
     from etl.methods.disclosure.ledger import decisions
     from etl.methods.disclosure.problem import ProblemError
     from etl.methods.disclosure.verify.joint import check, join, largest_revision
 
-    report = auditor.audit(pattern)
-    new = entry_from(auditor, pattern, pattern_hash)
-    earlier = [e for e in entries if e.pattern_hash != pattern_hash]
+    earlier = [e for e in entries if not new.pattern_hash or e.pattern_hash != new.pattern_hash]
     same = [e for e in earlier if e.period == new.period]
-    if folder is not None and same:
-        try:
-            accepted = [cell for cell, decision in decisions(folder).items() if decision]
-        except ProblemError as error:
-            raise UserError(_line(error)) from None
-        joint = join([*same, new], largest_revision([*earlier, new]), accepted)
-        report.checks |= check(joint, auditor.interval, auditor.seed, auditor.progress)
-    return report, report.as_dict()
+    if not same:
+        return {}
+    try:
+        accepted = [cell for cell, decision in decisions(folder).items() if decision]
+    except ProblemError as error:
+        raise UserError(_line(error)) from None
+    joint = join([*same, new], largest_revision([*earlier, new]), accepted)
+    return check(joint, auditor.interval, auditor.seed, auditor.progress)
 
 
 def write(path: Path, content: bytes, restricted: bool = True) -> None:

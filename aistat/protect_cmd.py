@@ -6,7 +6,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aistat.disclosure_run import Ticker, entry_from, full_audit, load_input, read_ledger, writable, write
+from aistat.disclosure_run import (
+    Ticker,
+    entry_from,
+    entry_with,
+    full_audit,
+    load_input,
+    read_ledger,
+    with_ledger,
+    writable,
+    write,
+)
 from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
@@ -99,7 +109,7 @@ def _search(
     from etl.methods.disclosure.protection import Options, protect
 
     problem, limit = loaded.problem, args.time_limit or loaded.spec.time_limit
-    before, shown = np.zeros(problem.size, dtype=np.bool_), np.zeros(problem.size, dtype=np.bool_)
+    before = shown = same = np.zeros(problem.size, dtype=np.bool_)
     if entries:
         before, shown, same = _earlier(args, loaded, auditor, entries)
         fixed = same & ~auditor.unsafe & (problem.given == "")
@@ -118,19 +128,38 @@ def _search(
             f"时限内无合格方案 / no certified pattern within {limit:g} s, open: {'; '.join(protection.report.open[:3])}; "
             "nothing was written; allow more time (--time-limit) or coarser dimensions"
         )
-    return protection.hidden | before
+    hidden = protection.hidden | before
+    return _beside(args, loaded, auditor, entries, hidden, same) if entries else hidden
+
+
+def _beside(
+    args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", entries: list["Entry"], hidden: Any, same: Any
+) -> Any:
+    """What must be hidden besides, so that all releases together give nothing away."""
+    from etl.methods.disclosure.ledger import cell_keys
+    from etl.methods.disclosure.vintages import harden
+
+    def exposed(chosen: Any) -> list[str]:
+        checks = with_ledger(auditor, entry_with(auditor, ~chosen), entries, args.ledger)
+        return sorted({name.split(": ", 1)[1] for check in checks.values() for name in check["names"]})
+
+    hardened, left = harden(loaded.problem, hidden, cell_keys(loaded), same, exposed)
+    if left:
+        raise CheckFailed(
+            f"与以往发布合看泄露 / with earlier releases these cells stay exposed: {'; '.join(left[:3])}; "
+            "nothing was written; withdraw an earlier release or publish at a coarser level"
+        )
+    return hardened
 
 
 def _earlier(args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", entries: list["Entry"]) -> Any:
     """What was hidden, shown, and shown unrevised before; CheckFailed for conflicts nobody has decided."""
     import numpy as np
 
-    from etl.methods.disclosure.ledger import conflicts, decisions, entry_of, ratchet, write_conflicts
+    from etl.methods.disclosure.ledger import conflicts, decisions, ratchet, write_conflicts
     from etl.methods.disclosure.problem import ProblemError
 
-    size, asked = loaded.problem.size, auditor.asked
-    sides = (asked.up[:size], asked.down[:size], asked.width[:size])
-    new = entry_of(loaded, np.zeros(size, dtype=np.bool_), auditor.unsafe, sides)
+    new = entry_with(auditor, np.zeros(loaded.problem.size, dtype=np.bool_))
     found = conflicts(entries, new)
     if found:
         try:

@@ -97,13 +97,11 @@ def _spanned(own: IntArray, others: IntArray, prime: int) -> BoolArray:
 
 
 def largest(facts: Facts) -> list[str]:
-    """Names of the groups with the largest contributions in all (to the cell that has most of them)."""
+    """Names of the groups with the largest contribution to any cell, which is the widest total."""
     if facts.contributions.is_empty():
         return []
-    size = facts.contributions.group_by("who").agg(size=facts.contributions["units"].abs().max())
-    biggest = facts.contributions.with_columns(size=facts.contributions["units"].abs()).group_by("who").max()
-    del size
-    return list(biggest.sort(["size", "who"], descending=[True, False])["who"].head(LARGEST))
+    size = facts.contributions.with_columns(size=facts.contributions["units"].abs()).group_by("who").max()
+    return list(size.sort(["size", "who"], descending=[True, False])["who"].head(LARGEST))
 
 
 def interval_for_group(

@@ -20,11 +20,10 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class _Links:
-    """Pairs of nodes (numbers over all releases): equal ones; revised ones with the revision; limits of single nodes."""
+    """Pairs of nodes (numbers over all releases): equal ones; revised ones with the revision."""
 
     equal: list[tuple[int, int]]
     revised: list[tuple[int, int, float]]
-    limits: list[tuple[int, float]]
 
 
 def largest_revision(entries: Sequence[Entry]) -> float:
@@ -44,19 +43,18 @@ def _pairs(a: Entry, b: Entry, scale: int) -> list[tuple[int, int, float, float]
     return [
         (i, j, float(a.values[i]) * up if i >= 0 else 0.0, float(b.values[j]) * down if j >= 0 else 0.0)
         for i, j in sorted(pairs)
-        if i >= 0 or j >= 0
     ]
 
 
-def _links(entries: Sequence[Entry], starts: IntArray, scale: int, revision: float) -> _Links:
-    links = _Links([], [], [])
+def _links(entries: Sequence[Entry], starts: IntArray, scale: int) -> _Links:
+    """What is known of cells two releases share. Of units that come or go nobody knows how large they were."""
+    links = _Links([], [])
     for p, a in enumerate(entries):
         for q in range(p + 1, len(entries)):
             for i, j, x, y in _pairs(a, entries[q], scale):
                 if i < 0 or j < 0:
-                    node, value = (starts[q] + j, y) if i < 0 else (starts[p] + i, x)
-                    links.limits.append((int(node), revision - value))
-                elif x == y:
+                    continue
+                if x == y:
                     links.equal.append((int(starts[p]) + i, int(starts[q]) + j))
                 elif q == p + 1:
                     links.revised.append((int(starts[p]) + i, int(starts[q]) + j, y - x))
@@ -74,10 +72,10 @@ class Joint:
     asked: Asked
     revision: float
 
-    def names(self, nodes: IntArray, most: int = 20) -> list[str]:
+    def names(self, nodes: IntArray) -> list[str]:
         """Release and key of nodes."""
         found = []
-        for node in nodes[:most].tolist():
+        for node in nodes.tolist():
             at = int(np.searchsorted(self.starts, node, side="right")) - 1
             local = node - int(self.starts[at])
             key = next((k for k, v in self.entries[at].variables.items() if v == local), "?")
@@ -93,16 +91,16 @@ def join(entries: Sequence[Entry], revision: float, exempt: Sequence[str] = ()) 
     scale = max(e.scale for e in entries)
     starts = np.cumsum([0, *(e.size for e in entries)]).astype(np.int64)
     total = int(starts[-1])
-    links = _links(entries, starts[:-1], scale, revision)
+    links = _links(entries, starts[:-1], scale)
     factor = [float(10 ** (scale - e.scale)) for e in entries]
     value = np.concatenate([e.values * f for e, f in zip(entries, factor, strict=True)])
     floor = np.concatenate([e.floors * f for e, f in zip(entries, factor, strict=True)])
     low = np.full(total, -np.inf) if any(e.negative for e in entries) else floor - value
     high = np.full(total, np.inf)
-    for node, bound in links.limits:
-        high[node] = min(high[node], max(bound, 0.0))
     slack = np.array([delta for *_, delta in links.revised])
-    low, high = np.concatenate([low, -revision - slack]), np.concatenate([high, revision - slack])
+    # Nobody knows that it is this cell that was revised most: its own revision is not the limit.
+    most = np.maximum(revision, 2 * np.abs(slack))
+    low, high = np.concatenate([low, -most - slack]), np.concatenate([high, most - slack])
     hidden = np.concatenate([_hidden(e) for e in entries] + [np.ones(slack.size, dtype=np.bool_)])
     relations = _relations(entries, links, total)
     system = build(relations, hidden, np.minimum(low, 0.0), np.maximum(high, 0.0))

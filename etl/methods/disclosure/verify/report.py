@@ -21,7 +21,7 @@ BoolArray = NDArray[np.bool_]
 Check = dict[str, Any]
 LISTED: Final = 20
 #: Systems of at most so many blocks get exact bounds for every hidden figure.
-EXACT: Final = 600
+EXACT: Final = 1000
 #: A failing pattern is judged completely up to so many failures.
 FAILURES: Final = 150
 #: Secondaries tried for the negative control.
