@@ -12,7 +12,9 @@ from aistat.errors import CheckFailed, UserError
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``audit`` to the command line."""
     parser = subparsers.add_parser("audit", help="独立审核保密方案 / independent audit of a suppression pattern")
-    parser.add_argument("output", type=Path, metavar="OUT.csv", help="aistat protect 的结果 / as aistat protect writes it")
+    parser.add_argument(
+        "output", type=Path, metavar="OUT.csv", help="aistat protect 的结果 / as aistat protect writes it"
+    )
     parser.add_argument("--input", type=Path, required=True, metavar="IN.csv")
     parser.add_argument("--spec", type=Path, required=True, help="规格 / specification (YAML)")
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="发布台账 / ledger of everything released")

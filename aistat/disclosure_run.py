@@ -94,9 +94,7 @@ def full_audit(
     return report, report.as_dict()
 
 
-def with_ledger(
-    auditor: "Auditor", new: "Entry", entries: list["Entry"], folder: Path
-) -> dict[str, dict[str, Any]]:
+def with_ledger(auditor: "Auditor", new: "Entry", entries: list["Entry"], folder: Path) -> dict[str, dict[str, Any]]:
     """Checks of a release together with all others of its period; none where it is the first."""
     from etl.methods.disclosure.ledger import decisions
     from etl.methods.disclosure.problem import ProblemError
@@ -129,4 +127,6 @@ def writable(*paths: Path | None) -> None:
     """UserError before the work begins where a result could not be written."""
     for path in paths:
         if path is not None and not path.resolve().parent.is_dir():
-            raise UserError(f"目录不存在 / no directory {path.resolve().parent} for {path.name}; make it or choose another")
+            raise UserError(
+                f"目录不存在 / no directory {path.resolve().parent} for {path.name}; make it or choose another"
+            )

@@ -34,11 +34,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser("protect", help="统计保密：任意表 / disclosure control of any table")
     parser.add_argument("input", type=Path, metavar="IN.csv")
     parser.add_argument("--spec", type=Path, required=True, help="规格 / specification (YAML)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.csv", help="保密官文件 / officer's file")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT.csv", help="保密官文件 / officer's file"
+    )
     parser.add_argument("--public", type=Path, metavar="P.csv", help="公开文件 / keys, values and 保密 only")
     parser.add_argument("--certificate", type=Path, metavar="C.json", help="证书（限保密官）/ certificate (restricted)")
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="发布台账 / ledger of everything released")
-    parser.add_argument("--time-limit", type=float, metavar="S", help="秒 / seconds (default: the specification's, 600)")
+    parser.add_argument(
+        "--time-limit", type=float, metavar="S", help="秒 / seconds (default: the specification's, 600)"
+    )
     parser.set_defaults(func=run)
 
 

@@ -34,7 +34,9 @@ def returns(seed: int, count: int = 1300) -> pl.DataFrame:
             "place": [f"P{p}" for p in random.choice(4, count, p=[0.4, 0.3, 0.2, 0.1])],
             "size": [f"S{s}" for s in size],
             "turnover": np.rint(np.exp(random.normal(4 + 1.4 * size, 1.0))).astype(np.int64) + 1,
-            "holding": [f"H{h}" if inside else f"U{i}" for i, (h, inside) in enumerate(zip(holding, held, strict=True))],
+            "holding": [
+                f"H{h}" if inside else f"U{i}" for i, (h, inside) in enumerate(zip(holding, held, strict=True))
+            ],
         }
     )
 

@@ -102,7 +102,11 @@ MISTAKES = {
     "rule kind": (SMALL.replace("min_contributors: 3", "min_contributors: 2.5"), None, ["whole number"]),
     "dominance": (SMALL.replace("p_percent: 10", "dominance: [75]"), None, ["rules.dominance", "pairs"]),
     "foreign key": (SMALL + "status: st\n", None, ["status", "cells"]),
-    "hierarchy": (SMALL.replace("levels: [place]", "column: place, hierarchy: no.csv"), None, ["no.csv", "does not exist"]),
+    "hierarchy": (
+        SMALL.replace("levels: [place]", "column: place, hierarchy: no.csv"),
+        None,
+        ["no.csv", "does not exist"],
+    ),
     "public": (SMALL + "public: known.csv\n", None, ["known.csv", "does not exist"]),
     "table": (SMALL + "tables: [{name: t, dimensions: [moon]}]\n", None, ["tables[1].dimensions", "industry"]),
     "text for number": (SMALL, ("turnover", "12,5"), ["t.csv line 2", "column turnover", "'12,5'", "correct the row"]),
@@ -138,7 +142,9 @@ def test_files_that_are_not_there(tmp_path: Path, home: Path, capsys: pytest.Cap
     assert main(["protect", "x.csv", "--spec", spec, "-o", str(tmp_path / "none" / "o.csv")]) == 2
     returns(5, 150).write_csv(tmp_path / "t.csv")
     assert main(["audit", str(tmp_path / "no.csv"), "--input", str(tmp_path / "t.csv"), "--spec", spec]) == 2
-    assert all("does not exist" in x or "no directory" in x for x in capsys.readouterr().err.splitlines() if "aistat:" in x)
+    assert all(
+        "does not exist" in x or "no directory" in x for x in capsys.readouterr().err.splitlines() if "aistat:" in x
+    )
 
 
 VARIANTS = {

@@ -224,7 +224,12 @@ def test_geographical_differencing_of_the_handbook(tmp_path: Path) -> None:
             m, f = table[hours] if hours in table else tuple(sum(c) for c in zip(*table.values(), strict=True))
             rows += [(area, hours, s, str(v)) for s, v in (("M", m), ("F", f), ("Total", m + f))]
     handbook(
-        tmp_path, spec, rows, area=[("OA2001", ""), ("strip", "")], hours=[(h, "") for h in old], sex=[("M", ""), ("F", "")]
+        tmp_path,
+        spec,
+        rows,
+        area=[("OA2001", ""), ("strip", "")],
+        hours=[(h, "") for h in old],
+        sex=[("M", ""), ("F", "")],
     )
     loaded = load(tmp_path / "t.csv", read_spec(tmp_path / "spec.yaml"))
     keys = [r[:-1] for r in loaded.problem.cells.select("area", "hours", "sex", "variable").rows()]
@@ -243,7 +248,9 @@ def run_protect(folder: Path, *more: str) -> int:
     """``aistat protect`` of the files in a folder."""
     from aistat.cli import main
 
-    return main(["protect", str(folder / "t.csv"), "--spec", str(folder / "spec.yaml"), "-o", str(folder / "t.out.csv"), *more])
+    return main(
+        ["protect", str(folder / "t.csv"), "--spec", str(folder / "spec.yaml"), "-o", str(folder / "t.out.csv"), *more]
+    )
 
 
 def naive_pattern(loaded: Loaded, keys: list[tuple[str, ...]], withheld: object) -> Pattern:
@@ -281,7 +288,9 @@ def test_linking_of_the_handbook(tmp_path: Path) -> None:
     assert sum(s in ("primary", "secondary") for s in out.values()) >= 4
 
 
-def test_forced_figures_that_expose_an_unsafe_one_fail_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forced_figures_that_expose_an_unsafe_one_fail_with_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "spec.yaml").write_text(
         "mode: cells\nvalue: v\nstatus: st\ndimensions:\n  a: {column: a_, hierarchy: a.csv}\n", encoding="utf-8"
     )
@@ -291,4 +300,3 @@ def test_forced_figures_that_expose_an_unsafe_one_fail_with_one(tmp_path: Path, 
     assert run_protect(tmp_path, "--public", str(public)) == 1
     assert not public.exists() and not (tmp_path / "t.out.csv").exists()
     assert "a=y" in capsys.readouterr().err  # a forced figure that does it
-

@@ -21,7 +21,18 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 BOOK: Final = "ledger.csv"
 CONFLICTS: Final = "conflicts.csv"
-HEADER: Final = ("release", "table", "period", "vintage", "cell", "value", "status", "rounding", "data_hash", "pattern_hash")
+HEADER: Final = (
+    "release",
+    "table",
+    "period",
+    "vintage",
+    "cell",
+    "value",
+    "status",
+    "rounding",
+    "data_hash",
+    "pattern_hash",
+)
 DECISIONS: Final = ("publish", "hide")
 
 
@@ -96,16 +107,16 @@ def read(folder: Path) -> list[Entry]:
     for release in listed:
         file = folder / f"{release}.npz"
         if not file.exists():
-            raise ProblemError(f"台账不全 / {file} is missing; expected it beside {path}; restore the ledger from backup")
+            raise ProblemError(
+                f"台账不全 / {file} is missing; expected it beside {path}; restore the ledger from backup"
+            )
         entries.append(_restore(file, str(release)))
     return entries
 
 
 def _restore(file: Path, release: str) -> Entry:
     with np.load(file) as saved:
-        relations = csr_array(
-            (saved["data"], saved["indices"], saved["indptr"]), shape=tuple(saved["shape"].tolist())
-        )
+        relations = csr_array((saved["data"], saved["indices"], saved["indptr"]), shape=tuple(saved["shape"].tolist()))
         return Entry(
             release, str(saved["period"]), str(saved["pattern_hash"]), int(saved["scale"]), bool(saved["negative"]),
             dict(zip(saved["keys"].tolist(), saved["variable"].tolist(), strict=True)), relations, saved["values"],

@@ -96,13 +96,16 @@ def _microdata(frame: pl.DataFrame, path: Path, spec: Spec, notes: list[str]) ->
 
 
 def _rounded(values: pl.Series, notes: list[str]) -> pl.Series:
-    """Floats with more decimals than can be counted exactly are rounded to as many as fit."""
-    if not values.dtype.is_float():
+    """What has more decimals than can be counted exactly is rounded to as many as fit."""
+    size = float(values.cast(pl.Float64).abs().sum())
+    if isinstance(values.dtype, pl.Decimal) and size * 10.0**values.dtype.scale < LIMIT / 2:
         return values
-    size = float(values.abs().sum())
+    values = values.cast(pl.Float64)
     fitting = [d for d in range(DECIMALS + 1) if size * 10.0**d < LIMIT / 2]
     if not fitting:
-        raise ProblemError(f"列 {values.name} 数值过大 / column {values.name!r}: sum of {size:g} cannot be counted exactly")
+        raise ProblemError(
+            f"列 {values.name} 数值过大 / column {values.name!r}: sum of {size:g} cannot be counted exactly"
+        )
     short = values.round(fitting[-1])
     if float((short - values).abs().max() or 0.0) > 0:  # type: ignore[arg-type]
         notes.append(f"{values.name} 四舍五入到 {fitting[-1]} 位小数 / rounded to {fitting[-1]} decimals")
@@ -128,6 +131,13 @@ def _cells(frame: pl.DataFrame, path: Path, spec: Spec, notes: list[str]) -> tup
             f"(a column {COUNT!r} serves as well); name one of {', '.join(frame.columns)}"
         )
     read = {c: numbers(frame, c, path) for c in (spec.value, count) if c is not None}
+    for column, values in read.items():
+        scale = values.dtype.scale if isinstance(values.dtype, pl.Decimal) else 0
+        if float(values.cast(pl.Float64).abs().sum()) * 10.0**scale >= LIMIT / 2:
+            raise ProblemError(
+                f"数值过大 / {path}, column {column}: the sum cannot be counted exactly; expected less than 2^59 units of "
+                "the smallest decimal; give fewer decimals or a larger unit"
+            )
     read |= {c: numbers(frame, c, path, empty=True).cast(pl.Float64) for c in (spec.lower, spec.upper) if c is not None}
     status = frame[spec.status] if spec.status is not None else pl.Series([None] * frame.height, dtype=pl.String)
     status = status.fill_null("")

@@ -115,6 +115,8 @@ def listing(checks: dict[str, Any]) -> str:
     parts = []
     for name, check in checks.items():
         if not check["passed"]:
-            counts = ", ".join(f"{k} {v}" for k, v in check.items() if isinstance(v, int) and not isinstance(v, bool) and v)
+            counts = ", ".join(
+                f"{k} {v}" for k, v in check.items() if isinstance(v, int) and not isinstance(v, bool) and v
+            )
             parts.append(f"{name} ({counts})" if counts else name)
     return "; ".join(parts)

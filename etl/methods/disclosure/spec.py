@@ -73,7 +73,9 @@ class _Reader:
 
     def error(self, key: str, found: object, expected: str) -> SpecError:
         place = f"{self.where}.{key}" if self.where else key
-        return SpecError(f"规格有误 / {self.path}: {place} is {found!r}; expected {expected}; correct the specification")
+        return SpecError(
+            f"规格有误 / {self.path}: {place} is {found!r}; expected {expected}; correct the specification"
+        )
 
     def known(self, keys: Sequence[str]) -> None:
         for key in self.body:
@@ -153,7 +155,9 @@ def _load(path: Path) -> Mapping[str, Any]:
         problem = getattr(error, "problem", None) or "not YAML"
         raise SpecError(f"不是有效的 YAML / {path}{place}: {problem}; expected YAML; correct that line") from None
     if not isinstance(body, dict):
-        raise SpecError(f"规格为空 / {path} holds no keys; expected mode, dimensions, …; see docs/how-to/protect-a-table.md")
+        raise SpecError(
+            f"规格为空 / {path} holds no keys; expected mode, dimensions, …; see docs/how-to/protect-a-table.md"
+        )
     return body
 
 
@@ -187,7 +191,9 @@ def _pairs(one: _Reader) -> tuple[tuple[str, str | None], ...]:
     frame = read_rows(path, ("child", "parent"))
     if frame["child"].null_count():
         line = int(frame["child"].is_null().arg_true()[0]) + 2
-        raise SpecError(f"空代码 / {path} line {line}, column child: empty; expected a code; fill it or remove the line")
+        raise SpecError(
+            f"空代码 / {path} line {line}, column child: empty; expected a code; fill it or remove the line"
+        )
     return tuple(frame.select("child", "parent").rows())
 
 

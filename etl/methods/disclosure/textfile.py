@@ -35,7 +35,9 @@ def read_rows(path: Path, needed: Sequence[str] = ()) -> pl.DataFrame:
         frame = pl.read_csv(text.encode(), infer_schema=False)
     except pl.exceptions.PolarsError as error:
         first = str(error).splitlines()[0]
-        raise ProblemError(f"不是 CSV / {path}: {first}; expected as many fields in each line as in the first") from None
+        raise ProblemError(
+            f"不是 CSV / {path}: {first}; expected as many fields in each line as in the first"
+        ) from None
     frame = frame.rename({c: c.strip() for c in frame.columns})
     check_columns(frame, path, needed)
     stripped = pl.all().str.strip_chars()

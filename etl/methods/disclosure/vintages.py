@@ -57,4 +57,3 @@ def harden(
         if not more:
             return hidden, list(found)
     return hidden, list(exposed(hidden))
-

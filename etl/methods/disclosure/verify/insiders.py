@@ -92,8 +92,7 @@ def _spanned(own: IntArray, others: IntArray, prime: int) -> BoolArray:
         own[i] = own[i] * _inverse(int(own[i, pivot]), prime) % prime
         for rows in (own[i + 1 :], others):
             rows[:] = (rows + (prime - rows[:, pivot : pivot + 1]) * own[i] % prime) % prime
-    found: BoolArray = ~others.any(axis=1)
-    return found
+    return np.asarray(~others.any(axis=1), dtype=np.bool_)
 
 
 def largest(facts: Facts) -> list[str]:

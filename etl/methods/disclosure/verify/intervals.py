@@ -69,7 +69,12 @@ class Verdict:
 
 
 def examine(
-    reach: Reach, targets: IntArray, asked: Asked, seed: int, failures: int | None = None, progress: Progress | None = None
+    reach: Reach,
+    targets: IntArray,
+    asked: Asked,
+    seed: int,
+    failures: int | None = None,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Prove every target's distances, in bulk as long as that pays, then side by side.
 

@@ -128,7 +128,9 @@ def _targets(entry: Entry, exempt: Sequence[str]) -> IntArray:
 def _relations(entries: Sequence[Entry], links: _Links, total: int) -> csr_array:
     """Sums of every release; equal cells; revised cells, whose difference is a node of its own."""
     extra = len(links.revised)
-    sums = hstack([block_diag([e.relations for e in entries]), coo_array((sum(e.relations.shape[0] for e in entries), extra))])
+    sums = hstack(
+        [block_diag([e.relations for e in entries]), coo_array((sum(e.relations.shape[0] for e in entries), extra))]
+    )
     rows, columns, data = [], [], []
     for row, (i, j) in enumerate(links.equal):
         rows += [row, row]

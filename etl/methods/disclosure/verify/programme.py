@@ -80,7 +80,9 @@ class Programmes:
         top = np.ones(lengths.size)
         if data.size:
             top = np.maximum.reduceat(np.abs(data), self.matrix.indptr[:-1])
-        sums = csr_array((data / np.repeat(top, lengths), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        sums = csr_array(
+            (data / np.repeat(top, lengths), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
+        )
         caps = csr_array((np.sign(aims), (np.arange(count), blocks)), shape=(count, size))
         matrix = csr_array(
             vstack([hstack([sums, csr_array((sums.shape[0], count))]), hstack([caps, -eye_array(count)])])

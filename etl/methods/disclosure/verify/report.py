@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 
 from etl.methods.disclosure.loading import Loaded
 from etl.methods.disclosure.verify import exact, insiders
@@ -173,12 +174,11 @@ class Auditor:
 
     def _equations(self) -> Check:
         """The sums hold of the atoms, and say all that additivity says (every figure of several atoms is some sum)."""
-        problem = self.problem
-        bare = np.zeros((problem.bare.size, problem.incidence.shape[1]), dtype=np.int64)
-        bare[np.arange(problem.bare.size), problem.bare] = 1
-        below = problem.relations[:, : problem.size] @ problem.incidence
-        rest = below + (problem.relations[:, problem.size :] @ bare if bare.size else 0)
-        wrong = int(np.count_nonzero(rest.data if hasattr(rest, "data") and not isinstance(rest, np.ndarray) else rest))
+        problem, atoms = self.problem, self.problem.incidence.shape[1]
+        count = problem.bare.size
+        bare = csr_array((np.ones(count, np.int64), (np.arange(count), problem.bare)), shape=(count, atoms))
+        rest = csr_array(problem.relations @ csr_array(vstack([problem.incidence, bare])))
+        wrong = int(np.count_nonzero(rest.data))
         several = np.flatnonzero(np.diff(problem.incidence.indptr) > 1)
         negative = problem.relations.tocoo()
         sums = np.unique(negative.col[negative.data < 0])
