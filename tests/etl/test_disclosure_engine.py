@@ -163,7 +163,9 @@ def test_finished_table_and_microdata_give_the_same_problem():
     micro = from_microdata(UNEVEN, [Source("ind", ("i1", "i2")), Source("p", ("p",))], "v")
     values = np.append(micro.values, 0)[micro.cells["variable"].to_numpy()] / 100
     cells = micro.cells.with_columns(v=pl.Series(values)).drop("variable", "table", "depth")
-    pairs = tuple((c, micro.dims[0].codes[p]) for c, p in zip(micro.dims[0].codes[1:], micro.dims[0].parents[1:], strict=True))
+    pairs = tuple(
+        (c, micro.dims[0].codes[p]) for c, p in zip(micro.dims[0].codes[1:], micro.dims[0].parents[1:], strict=True)
+    )
     problem = from_cells(cells, [Source("ind", column="ind", pairs=pairs), Source("p", ("p",))], "v")
     assert problem.values.tolist() == micro.values.tolist()
     assert (problem.incidence != micro.incidence).nnz == 0
