@@ -1,6 +1,7 @@
 """Seeded synthetic enterprises for the benchmarks of disclosure control: industry × place × size, skewed revenue."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -39,7 +40,7 @@ SHAPES: Final = {
 def _tree(random: np.random.Generator, counts: tuple[int, ...]) -> list[np.ndarray]:
     """Parent of every code of each level below the first: each parent gets one child at least."""
     parents = []
-    for above, below in zip(counts, counts[1:], strict=False):
+    for above, below in pairwise(counts):
         rest = random.choice(above, below - above)
         parents.append(np.sort(np.concatenate([np.arange(above), rest])))
     return parents

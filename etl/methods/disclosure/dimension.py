@@ -77,7 +77,7 @@ def from_parents(name: str, pairs: Iterable[tuple[str, str | None]], total: str 
     parents: dict[str, str] = {}
     for child, parent in pairs:
         above = total if parent in (None, "", total) else str(parent)
-        if child == total or child == above:
+        if child in (total, above):
             continue
         if parents.setdefault(child, above) != above:
             raise ValueError(

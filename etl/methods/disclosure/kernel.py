@@ -152,6 +152,90 @@ def release(seen: Any, key: int) -> None:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def rarest(index: Any, start: int, size: int, count: Any) -> int:
+    """Place of the row of a column that fewest active columns have."""
+    best = start
+    for place in range(start, start + size):
+        if count[index[place]] < count[index[best]]:
+            best = place
+    return best
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def scan(
+    link: int, follow: Any, owner: Any, active: Any, stamp: Any, turn: int, index: Any, value: Any, start: Any,
+    size: Any, row: int, scale: int, column: int, prints: Any, hidden: Any, watched: Any, touched: Any, factors: Any,
+    fresh: Any, ratios: Any, prime: int,
+) -> int:  # fmt: skip
+    """Columns that publishing ``column`` changes, with factors and new functionals; -1 if a hidden one vanishes."""
+    many = 0
+    while link >= 0:
+        other = owner[link]
+        link = follow[link]
+        if not active[other] or stamp[other] == turn:
+            continue
+        stamp[other] = turn
+        place = find(index, start[other], size[other], row)
+        if place < 0:
+            continue
+        factor = value[place] * scale % prime
+        first = (prints[other, 0] - factor * prints[column, 0]) % prime
+        second = (prints[other, 1] - factor * prints[column, 1]) % prime
+        if hidden[other] and first == 0 and second == 0:
+            return -1
+        if watched[other]:
+            ratios[many] = first * inverse(second, prime) % prime
+        touched[many], factors[many] = other, factor
+        fresh[many, 0], fresh[many, 1] = first, second
+        many += 1
+    return many
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def recount(
+    index: Any, old: int, old_size: int, new: int, new_size: int, column: int, count: Any, head: Any, follow: Any,
+    owner: Any, used: int,
+) -> int:  # fmt: skip
+    """Bring counts and lists of rows up to date with a column's new entries; returns the links used."""
+    i, j = old, new
+    while i < old + old_size or j < new + new_size:
+        if j == new + new_size or (i < old + old_size and index[i] < index[j]):
+            count[index[i]] -= 1
+            i += 1
+        elif i == old + old_size or index[j] < index[i]:
+            count[index[j]] += 1
+            follow[used], owner[used] = head[index[j]], column
+            head[index[j]] = used
+            used += 1
+            j += 1
+        else:
+            i += 1
+            j += 1
+    return used
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def room_for(touched: Any, many: int, size: Any, each: int) -> int:
+    """Entries the changed columns may need."""
+    need = 0
+    for k in range(many):
+        need += each + size[touched[k]]
+    return need
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def ratios_of(prints: Any, watched: Any, group: Any, prime: int) -> Arrays:
+    """Ratio of the functionals of every watched column, and the table of ratios in use."""
+    ratio = np.zeros(watched.size, dtype=np.int64)
+    seen = {np.int64(-1): (np.int64(-1), np.int64(1))}
+    for column in range(watched.size):
+        if watched[column]:
+            ratio[column] = prints[column, 0] * inverse(prints[column, 1], prime) % prime
+            enter(seen, ratio[column], group[column])
+    return ratio, seen
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def eliminate(
     indptr: Any, indices: Any, data: Any, rows: int, order: Any, hidden: Any, watched: Any, group: Any, prints: Any,
     prime: int,
@@ -163,24 +247,16 @@ def eliminate(
     Returns (published, start, size, index, value).
     """
     columns = indptr.size - 1
-    active = np.zeros(columns, dtype=np.bool_)
-    for column in range(columns):
-        active[column] = hidden[column]
-    for column in order:
-        active[column] = True
+    active = hidden.copy()
+    active[order] = True
     start, size = indptr[:-1].copy(), indptr[1:] - indptr[:-1]
     index, value, top = compact(indices, data, start, size, active, 1 << 16)
     head, follow, owner, count, used = lists(index, start, size, active, rows)
     published = np.zeros(columns, dtype=np.bool_)
-    stamp, round_ = np.full(columns, -1, dtype=np.int64), 0
+    stamp, turn = np.full(columns, -1, dtype=np.int64), 0
     touched, factors = np.empty(columns, dtype=np.int64), np.empty(columns, dtype=np.int64)
-    fresh, ratio = np.empty((columns, 2), dtype=np.int64), np.zeros(columns, dtype=np.int64)
-    ratios = np.zeros(columns, dtype=np.int64)
-    seen = {np.int64(-1): (np.int64(-1), np.int64(1))}
-    for column in range(columns):
-        if watched[column]:
-            ratio[column] = prints[column, 0] * inverse(prints[column, 1], prime) % prime
-            enter(seen, ratio[column], group[column])
+    fresh, ratios = np.empty((columns, 2), dtype=np.int64), np.zeros(columns, dtype=np.int64)
+    ratio, seen = ratios_of(prints, watched, group, prime)
     for column in order:
         active[column] = False
         a, n = start[column], size[column]
@@ -189,65 +265,28 @@ def eliminate(
         if n == 0:
             published[column] = True
             continue
-        best = a
-        for place in range(a, a + n):
-            if count[index[place]] < count[index[best]]:
-                best = place
-        row, scale = index[best], inverse(value[best], prime)
-        many, need, clash, link = 0, 0, False, head[row]
-        round_ += 1
-        while link >= 0:
-            other = owner[link]
-            link = follow[link]
-            if not active[other] or stamp[other] == round_:
-                continue
-            stamp[other] = round_
-            place = find(index, start[other], size[other], row)
-            if place < 0:
-                continue
-            factor = value[place] * scale % prime
-            first = (prints[other, 0] - factor * prints[column, 0]) % prime
-            second = (prints[other, 1] - factor * prints[column, 1]) % prime
-            if hidden[other] and first == 0 and second == 0:
-                clash = True
-                break
-            if watched[other]:
-                ratios[many] = first * inverse(second, prime) % prime
-            touched[many], factors[many] = other, factor
-            fresh[many, 0], fresh[many, 1] = first, second
-            need += n + size[other]
-            many += 1
-        if clash or pairs_clash(seen, ratio, ratios, group, touched, many, watched):
+        best = rarest(index, a, n, count)
+        row, scale, turn = index[best], inverse(value[best], prime), turn + 1
+        many = scan(
+            head[row], follow, owner, active, stamp, turn, index, value, start, size, row, scale, column, prints, hidden,
+            watched, touched, factors, fresh, ratios, prime,
+        )  # fmt: skip
+        if many < 0 or pairs_clash(seen, ratio, ratios, group, touched, many, watched):
             continue
         published[column] = True
+        need = room_for(touched, many, size, n)
         if top + need > index.size or used + many * n > follow.size:
             active[column] = True
             index, value, top = compact(index, value, start, size, active, need + many * n + (1 << 16))
             active[column] = False
             head, follow, owner, count, used = lists(index, start, size, active, rows)
-            if used + many * n > follow.size:
-                follow = np.concatenate((follow, np.empty(many * n, dtype=np.int64)))
-                owner = np.concatenate((owner, np.empty(many * n, dtype=np.int32)))
+            follow = np.concatenate((follow, np.empty(many * n, dtype=np.int64)))
+            owner = np.concatenate((owner, np.empty(many * n, dtype=np.int32)))
             a = start[column]
         for k in range(many):
             other = touched[k]
-            b, m = start[other], size[other]
-            made = subtract(index, value, a, n, b, m, factors[k], prime, top)
-            i, j = b, top
-            while i < b + m or j < top + made:
-                if j == top + made or (i < b + m and index[i] < index[j]):
-                    count[index[i]] -= 1
-                    i += 1
-                elif i == b + m or index[j] < index[i]:
-                    count[index[j]] += 1
-                    follow[used], owner[used] = head[index[j]], other
-                    head[index[j]] = used
-                    used += 1
-                    j += 1
-                else:
-                    i += 1
-                    j += 1
-            start[other], size[other] = top, made
-            top += made
+            made = subtract(index, value, a, n, start[other], size[other], factors[k], prime, top)
+            used = recount(index, start[other], size[other], top, made, other, count, head, follow, owner, used)
+            start[other], size[other], top = top, made, top + made
             prints[other, 0], prints[other, 1] = fresh[k, 0], fresh[k, 1]
     return published, start, size, index, value

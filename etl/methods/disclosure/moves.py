@@ -70,12 +70,14 @@ class Mover:
     def region(self, target: int, unit: float, price: FloatArray, width: int) -> tuple[Any, ...]:
         """Local system around the target: see :func:`region.cut`; all nodes of finite price if ``width`` is 0.
 
-        Cells without room for the ``unit`` to be moved count as dearer.
+        Cells without room for the ``unit`` to be moved count as dearer. A negative ``width`` asks for many cells instead.
         """
         if width:
             size = self.problem.size
-            local = (price[:size] + STEP) * np.maximum(1.0, unit / (2 * self.room[:size] + 1e-9)) - STEP
-            nodes = self.blocks.pick(target, local, width)
+            local = np.where(np.isfinite(price[:size]), 0.0, np.inf)
+            if width > 0:
+                local = (price[:size] + STEP) * np.maximum(1.0, unit / (2 * self.room[:size] + 1e-9)) - STEP
+            nodes = self.blocks.pick(target, local, abs(width))
             nodes = np.concatenate([nodes, self._bare(nodes)])
         else:
             nodes = np.flatnonzero(np.isfinite(price))

@@ -69,7 +69,9 @@ def finish(report: Report, problem: Problem, found: Sensitivity, search: Search,
     ]
     unit = 10.0**-problem.scale
     values = np.append(problem.values, 0)
-    bounds = np.append(values[:-1] + np.stack([far[UP], -far[DOWN]]), [[0], [0]], axis=1) * unit
+    least = -np.inf if problem.negative else problem.node_floors[: problem.size]
+    ends = np.stack([values[:-1] + far[UP], np.maximum(values[:-1] - far[DOWN], least)])
+    bounds = np.append(ends, [[0], [0]], axis=1) * unit
     known = hidden & np.append(far.max(axis=0) > 0, False)
     frame = problem.cells.select("table", *(d.name for d in problem.dims)).with_columns(
         value=_decimals(values[at], problem.scale),

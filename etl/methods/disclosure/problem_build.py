@@ -178,7 +178,8 @@ def _weighted(frame: pl.DataFrame, weight: str | None, units: IntArray) -> IntAr
     factors = frame[weight].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     if not (factors >= 0).all():
         raise ProblemError(f"权重列 {weight} 有空值或负值 / weights in {weight!r} are empty or below zero")
-    return np.rint(units * factors).astype(np.int64)
+    weighted: IntArray = np.rint(units * factors).astype(np.int64)
+    return weighted
 
 
 def _contributors(frame: pl.DataFrame, column: str | None) -> tuple[NDArray[np.str_], IntArray]:

@@ -24,8 +24,10 @@ ALREADY: Final = 1e-3
 BACK_ROUNDS: Final = 6
 #: Share of the time limit after which nothing is exchanged or published back any more.
 IMPROVING: Final = 0.6
-#: Up to this many variables the search also begins from the unsafe cells alone, and the cheaper pattern is taken.
+#: Up to this many variables cells are exchanged, and the search also begins from the unsafe cells alone, and the cheaper pattern is taken.
 TWO_STARTS: Final = 600
+#: 0 counts cells (and hides large totals), 1 adds up values (and hides many cells).
+EXPONENT: Final = 0.75
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Options:
     ``price``: cost of hiding every variable; default :func:`prices`. ``earlier``, ``withheld``: variables published
     and hidden in earlier releases. ``rounding``: published values are rounded to this many units. ``time_limit`` in
     seconds. ``redesign``: share of a level's filled cells hidden beyond which the report names it for redesign (1: never).
-    ``exchanges``: passes in which dear cells are exchanged for cheaper ones.
+    ``exchanges``: passes in which dear cells are exchanged for cheaper ones
+    (small tables only: large ones gain next to nothing from it).
     """
 
     protection: Literal["exact", "interval"] = "interval"
@@ -51,11 +54,11 @@ class Options:
 
 
 def prices(problem: Problem, withheld: Sequence[int] = ()) -> FloatArray:
-    """Cost of hiding: root of the value; next to nothing for what was hidden before; shape ``(variables,)``.
+    """Cost of hiding: the value to the power of ``EXPONENT``, and 1; next to nothing for what was hidden before; shape ``(variables,)``.
 
     Between counting cells (which hides large totals) and adding up values (which hides many cells).
     """
-    price = np.sqrt(np.abs(problem.values).astype(np.float64)) + 1.0
+    price = np.abs(problem.values).astype(np.float64) ** EXPONENT + 1.0
     price[list(withheld)] *= ALREADY
     return price
 
@@ -120,7 +123,8 @@ class _Run:
         return order
 
     def _exchange(self, search: Search) -> None:
-        for _ in range(self.options.exchanges):
+        small = self.problem.size <= TWO_STARTS
+        for _ in range(self.options.exchanges if small else 0):
             if not search.exchange(self._secondaries(search.hidden)):
                 break
 

@@ -17,9 +17,9 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Progress = Callable[[str, int, int], None]
-#: Codes a dimension of the blocks tried in turn (0: everything), for proofs, repairs and publishing back.
+#: Codes a dimension of the blocks tried in turn (negative: by number of cells, 0: everything), for proofs, repairs and publishing back.
 PROOF: Final = (8, 20)
-REPAIR: Final = (20, 36, 0)
+REPAIR: Final = (20, 36, -24, -48, 0)
 EXCHANGE: Final = (10,)
 BACK: Final = (8,)
 #: With at most this many hidden nodes a proof looks at all of them before more is hidden; with at most this many nodes
@@ -107,7 +107,7 @@ class Search:
 
     def _repairs(self) -> tuple[int, ...]:
         size = self.hidden.size + self.bare.size
-        return REPAIR[2:] if size <= ALL else REPAIR[1:] if size <= LARGE else REPAIR
+        return REPAIR[-1:] if size <= ALL else REPAIR[1:] if size <= LARGE else REPAIR
 
     def _prices(self) -> FloatArray:
         """Price of every node; infinite for what must be published."""
