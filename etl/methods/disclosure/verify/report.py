@@ -56,7 +56,9 @@ class Report:
 
 
 class Auditor:
-    """One input with its specification, ready to audit patterns of it."""
+    """One input with its specification, ready to audit patterns of it; ``verdict``: of the last audit's intervals."""
+
+    verdict: Verdict
 
     def __init__(self, loaded: Loaded, seed: int = 20261124, progress: Progress | None = None) -> None:
         self.loaded, self.seed, self.progress = loaded, seed, progress
@@ -220,7 +222,7 @@ class Auditor:
         verdict = examine(reach, targets, self.asked, self.seed, failures, self.progress)
         if reach.system.size <= EXACT:
             exact_bounds(reach)
-        self.verdict: Verdict = verdict
+        self.verdict = verdict
         failed = targets[verdict.failed]
         return {
             "passed": failed.size == 0, "targets": int(targets.size), "failed": int(failed.size),
