@@ -103,40 +103,61 @@ def largest(facts: Facts) -> list[str]:
     return list(size.sort(["size", "who"], descending=[True, False])["who"].head(LARGEST))
 
 
-def interval_for_group(
-    laid: Laid, wanted: Wanted, own: IntArray, floor: FloatArray, bounds: tuple[FloatArray, FloatArray],
-    name: str, seed: int, progress: Progress | None,
-) -> tuple[IntArray, IntArray]:  # fmt: skip
-    """Unsafe variables of others that a group can pin down to less than a unit, and those closer than the rule.
+@dataclass(frozen=True)
+class Room:
+    """What the audit knows of the nodes: the pattern, how far they may deviate, who contributed what to which variable."""
 
-    ``own``: variables where it is alone; ``floor``: its contribution to every node.
+    laid: Laid
+    facts: Facts
+    variables: dict[int, int]
+    bounds: tuple[FloatArray, FloatArray]
+
+    def given(self, name: str) -> FloatArray:
+        """A group's contribution to every node that is a cell (at least nothing); nothing is claimed of the others."""
+        result = np.zeros(self.laid.problem.relations.shape[1])
+        rows = self.facts.contributions.filter(self.facts.contributions["who"] == name)
+        for cell, units in rows.select("cell", "units").rows():
+            variable = self.variables.get(cell, -1)
+            if variable >= 0:
+                result[variable] = max(float(units), 0.0)
+        return result
+
+    def pinned(
+        self, names: list[str], wanted: Wanted, targets: IntArray, seed: int, progress: Progress | None
+    ) -> IntArray:
+        """Targets that groups, pooling what they gave, can pin down to less than a unit."""
+        own = [v for v, owner in enumerate(wanted.owner) if owner in names]
+        hidden = self.laid.hidden.copy()
+        hidden[own] = False
+        low = self.bounds[0]
+        if not self.laid.problem.negative:
+            value = self.laid.problem.node_values.astype(np.float64)
+            low = np.maximum(low, np.sum([self.given(name) for name in names], axis=0) - value)
+        system = build(self.laid.problem.relations, hidden, np.minimum(low, 0.0), self.bounds[1])
+        nothing, unit = np.zeros(low.size), np.zeros(low.size)
+        unit[targets] = 1.0
+        verdict = examine(Reach(system), targets, Asked(nothing, nothing, unit), seed, None, progress)
+        return targets[verdict.failed]
+
+
+def pinned_by_largest(
+    room: Room, wanted: Wanted, names: list[str], seed: int, progress: Progress | None
+) -> list[tuple[str, int]]:
+    """(group, variable): unsafe variables of others that one of the groups can pin down to less than a unit.
+
+    What all of them together cannot pin down none of them can; only the rest is tried group by group.
     """
-    hidden = laid.hidden.copy()
-    hidden[own] = False
-    value = laid.problem.node_values.astype(np.float64)
-    low = bounds[0] if laid.problem.negative else np.maximum(bounds[0], floor - value)
-    system = build(laid.problem.relations, hidden, np.minimum(low, 0.0), bounds[1])
-    others = np.array([o != name for o in wanted.owner], dtype=np.bool_)
-    targets = np.flatnonzero(wanted.unsafe & others & ~laid.published)
-    count = laid.problem.relations.shape[1]
-    unit = np.zeros(count)
-    unit[targets] = 1.0
-    none = np.zeros(count)
-    reach = Reach(system)
-    verdict = examine(reach, targets, Asked(none, none, unit), seed, 50, progress)
-    down, up = reach.figures()
-    close = (down + up)[targets] < wanted.asked.width[targets]
-    return targets[verdict.failed], targets[close]
-
-
-def floors(laid: Laid, facts: Facts, name: str, numbers: dict[int, int]) -> FloatArray:
-    """A group's contribution to every node that is a cell; nothing is claimed of the others."""
-    result = np.zeros(laid.problem.relations.shape[1])
-    for cell, units in facts.contributions.filter(facts.contributions["who"] == name).select("cell", "units").rows():
-        variable = numbers.get(cell, -1)
-        if variable >= 0:
-            result[variable] = max(float(units), 0.0)
-    return result
+    if not names:
+        return []
+    targets = np.flatnonzero(wanted.unsafe)
+    of_members = np.array([owner in names for owner in wanted.owner], dtype=np.bool_)[targets]
+    rest = np.union1d(targets[of_members], room.pinned(names, wanted, targets[~of_members], seed, progress))
+    found: list[tuple[str, int]] = []
+    for name in names:
+        others = np.array([v for v in rest.tolist() if wanted.owner[v] != name], dtype=np.int64)
+        if others.size:
+            found += [(name, v) for v in room.pinned([name], wanted, others, seed, progress).tolist()]
+    return found
 
 
 def summary(found: list[tuple[str, int]], laid: Laid, tried: int) -> dict[str, Any]:

@@ -94,12 +94,12 @@ def examine(
     for _ in range(ROUNDS):
         blocks, aims = _open(reach, inside, asked)
         sides = int((aims > 0).sum())
-        if sides <= WORTH:
+        if sides == 0:
             break
         if progress:
             progress("bulk", targets.size - sides, targets.size)
         _bulk(reach, blocks, aims, random)
-        if sides - int((_open(reach, inside, asked)[1] > 0).sum()) < WORTH:
+        if sides - int((_open(reach, inside, asked)[1] > 0).sum()) < min(WORTH, max(1, sides // 2)):
             break
     done = _singles(reach, inside, asked, failures, progress)
     return _judge(reach, targets, asked, done)

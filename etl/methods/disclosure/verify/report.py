@@ -253,22 +253,10 @@ class Auditor:
         checks = {"owners": insiders.summary(found, laid, tried)}
         if not self.interval:
             return checks
-        known: set[int] = set()
-        near: set[int] = set()
         names = insiders.largest(self.facts)
-        for name in names:
-            own = np.array([v for v, o in enumerate(self.owner) if o == name and hidden[v]], dtype=np.int64)
-            floor = insiders.floors(laid, self.facts, name, self.cell_variable)
-            pinned, close = insiders.interval_for_group(
-                laid, wanted, own, floor, self.bounds(), name, self.seed, self.progress
-            )
-            known |= set(pinned.tolist())
-            near |= set(close.tolist())
-        cells = np.array(sorted(known), dtype=np.int64)
-        checks["largest_groups"] = {
-            "passed": not known, "groups": len(names), "pinned": len(known), "closer_than_rule": len(near - known),
-            "names": laid.names(cells),
-        }  # fmt: skip
+        room = insiders.Room(laid, self.facts, self.cell_variable, self.bounds())
+        pinned = insiders.pinned_by_largest(room, wanted, names, self.seed, self.progress)
+        checks["largest_groups"] = insiders.summary(pinned, laid, len(names))
         return checks
 
     def _control(self, laid: Laid, system: System) -> Check:
