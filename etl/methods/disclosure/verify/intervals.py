@@ -187,6 +187,8 @@ def _side(reach: Reach, block: int, direction: int, aim: float) -> None:
     move, best = reach.programmes.furthest(block, direction, aim)
     reach.note(move)
     got = 0.0 if move is None else direction * float(move[block])
+    if got < NEAR * aim and not best:
+        reach.note(reach.programmes.together(np.array([block]), np.array([direction * aim]), np.ones(1)))
     reach.stuck[side, block] = best and got < NEAR * aim
 
 
