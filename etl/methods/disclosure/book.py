@@ -35,9 +35,11 @@ def needed(found: Sensitivity, room: FloatArray) -> FloatArray:
 class Book:
     """Moves found so far. ``by``: number of the move that certifies a side, -1 if none, shape ``(2, variables)``."""
 
-    def __init__(self, need: FloatArray, room: FloatArray) -> None:
+    def __init__(self, need: FloatArray, room: FloatArray, longest: float = 1e3) -> None:
         self.need = need
         self.room = room
+        #: Longest move against another; 1 where published cells move within their rounding.
+        self.longest = longest
         self.moves: dict[int, Move] = {}
         self.by = np.where(need > 0, -1, -2).astype(np.int64)
         self._next = 0
@@ -75,7 +77,7 @@ class Book:
 
     def _opposite(self, move: Move) -> Move:
         rising = move.step > 0
-        length = float((self.room[move.nodes[rising]] / move.step[rising]).min(initial=1e3))
+        length = float((self.room[move.nodes[rising]] / move.step[rising]).min(initial=self.longest))
         return Move(move.nodes, -length * move.step)
 
     def _enter(self, move: Move, sides: list[Side]) -> None:

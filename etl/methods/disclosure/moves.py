@@ -141,7 +141,7 @@ class Mover:
         place = np.flatnonzero(nodes == target)
         if place.size == 0:
             return None
-        unit, size = abs(distance), nodes.size
+        unit = abs(distance)
         lower, upper = self._bounds(nodes, unit, allowed)
         shown = np.flatnonzero(~hidden[nodes])
         at, sign = int(place[0]), 1.0 if distance > 0 else -1.0
@@ -152,18 +152,28 @@ class Mover:
             return None
         low, high = lower.copy(), upper.copy()
         low[at] = high[at] = goal
+        step = self._sparsest(price[nodes[shown]] + 1e-6, shown, low, high, start, index, value)
+        if step is None:
+            return None
+        return self._checked(nodes, step, unit, lower, upper, start, index, value)
+
+    def _sparsest(
+        self, weight: FloatArray, shown: IntArray, lower: FloatArray, upper: FloatArray, start: Any, index: Any,
+        value: Any,
+    ) -> FloatArray | None:  # fmt: skip
+        """Steps within the bounds that move few and cheap columns of ``shown``; ``weight`` is their price."""
+        size = lower.size
         # A published node is the difference of two moves up and down, so that both have their price.
-        index, value, start = _doubled(index, value, start, shown, size)
-        low = np.concatenate([low, np.zeros(shown.size)])
-        high = np.concatenate([high, -lower[shown]])
+        wide_index, wide_value, wide_start = _doubled(index, value, start, shown, size)
+        low, high = np.concatenate([lower, np.zeros(shown.size)]), np.concatenate([upper, -lower[shown]])
         low[shown] = 0
         cost = np.zeros(size + shown.size)
-        cost[shown] = cost[size:] = weight = price[nodes[shown]] + 1e-6
-        solution = self._solve(cost, low, high, start, index, value)
-        if solution is None:
-            return None
+        cost[shown] = cost[size:] = weight
+        solution = self._solve(cost, low, high, wide_start, wide_index, wide_value)
         best, least = solution, np.inf
         for _ in range(SPARSER):
+            if solution is None:
+                break
             moved = np.abs(solution[shown] - solution[size:])
             paid = float(weight[moved > 1e-9].sum())
             if paid >= least * (1 - 1e-9):
@@ -171,16 +181,12 @@ class Mover:
             best, least = solution, paid
             cost[shown] = cost[size:] = weight / (moved + 0.02)
             self._solver.changeColsCost(cost.size, np.arange(cost.size, dtype=np.int32), cost)
-            self._solver.run()
-            self.solved += 1
-            if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-                break
-            solution = np.asarray(self._solver.getSolution().col_value)
+            solution = self._run()
+        if best is None:
+            return None
         step = best[:size].copy()
         step[shown] -= best[size:]
-        keep = np.abs(step) > 1e-9
-        keep[at] = True
-        return Move(nodes[keep], step[keep] * unit)
+        return step
 
     def _bounds(self, nodes: IntArray, unit: float, free: BoolArray) -> tuple[FloatArray, FloatArray]:
         upper = np.where(free[nodes], REACH, self.rounding / unit)
@@ -198,6 +204,9 @@ class Mover:
         lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = cost.size, rows
         lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start, index, value
         self._solver.passModel(lp)
+        return self._run()
+
+    def _run(self) -> FloatArray | None:
         self._solver.run()
         self.solved += 1
         if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

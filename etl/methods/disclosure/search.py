@@ -49,7 +49,8 @@ class Search:
     def __post_init__(self) -> None:
         self.mover = Mover(self.problem, self.rounding)
         room = self.mover.room
-        self.book = Book(needed(self.found, room[: self.problem.size]), room)
+        longest = 1.0 if self.rounding else 1e3
+        self.book = Book(needed(self.found, room[: self.problem.size]), room, longest)
         self.bare = np.ones(self.problem.bare.size, dtype=np.bool_)
         self.repaired = 0
 
