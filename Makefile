@@ -9,7 +9,7 @@ WORKERS ?= 2
 export OPENBLAS_NUM_THREADS ?= 1
 PACKAGES := aistat taxonomy warehouse etl dashboard
 
-.PHONY: help setup setup-spark up test check docs bench bench-classifier bench-nightly prove clean lock
+.PHONY: help setup setup-spark up test check docs bench bench-classifier bench-nightly bench-disclosure prove clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ bench-classifier: $(TEST) ## the classifier beside scikit-learn, fastText and py
 
 bench-nightly: $(TEST) ## a full and a 1 % night of the city and of 0.25, 1 and 4 M units (about an hour)
 	@$(BIN)/python tests/benchmarks/bench_nightly.py
+
+bench-disclosure: $(TEST) ## certified cell suppression of 2,550, 15,045 and 50,575 cells, and beside the optimum (about half an hour)
+	@$(BIN)/python tests/benchmarks/bench_disclosure.py
 
 prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove.py
