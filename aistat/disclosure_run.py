@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aistat.errors import UserError
+from aistat.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:
     from etl.methods.disclosure.ledger import Entry
@@ -90,8 +90,22 @@ def full_audit(
     """The audit of a pattern alone, and with every release of its period where a ledger is kept."""
     report = auditor.audit(pattern)
     if folder is not None:
-        report.checks |= with_ledger(auditor, entry_from(auditor, pattern, pattern_hash), entries, folder)
+        new = entry_from(auditor, pattern, pattern_hash)
+        _one_version(new, folder)
+        report.checks |= with_ledger(auditor, new, entries, folder)
     return report, report.as_dict()
+
+
+def _one_version(new: "Entry", folder: Path) -> None:
+    """CheckFailed for cells that the ledger has rounded or with noise."""
+    from etl.methods.disclosure.ledger import exact_cells
+    from etl.methods.disclosure.problem import ProblemError
+    from etl.methods.disclosure.versions import one_version, read_counts
+
+    try:
+        one_version(exact_cells(new), read_counts(folder))
+    except ProblemError as error:
+        raise CheckFailed(_line(error)) from None
 
 
 def with_ledger(auditor: "Auditor", new: "Entry", entries: list["Entry"], folder: Path) -> dict[str, dict[str, Any]]:

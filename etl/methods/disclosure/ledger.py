@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from etl.methods.disclosure.loading import Loaded
 from etl.methods.disclosure.outfile import amount
 from etl.methods.disclosure.problem import ProblemError
 from etl.methods.disclosure.textfile import read_rows
+from etl.methods.disclosure.versions import Shown, Version, one_version, read_counts, write_counts
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -125,7 +126,14 @@ def _restore(file: Path, release: str) -> Entry:
 
 
 def append(folder: Path, entry: Entry, tables: str, data_hash: str) -> str:
-    """Enter a release; returns its number. Files are the owner's alone: they hold withheld figures."""
+    """Enter a release; returns its number. Files are the owner's alone: they hold withheld figures.
+
+    Raises
+    ------
+    ProblemError
+        For cells that were released rounded or perturbed.
+    """
+    one_version(exact_cells(entry), read_counts(folder))
     folder.mkdir(parents=True, exist_ok=True)
     earlier = read(folder)
     release = f"r{len(earlier) + 1:04d}"
@@ -160,6 +168,31 @@ def _write_book(folder: Path, entry: Entry, release: str, vintage: int, tables: 
                 release, tables, entry.period, vintage, key, value, "published" if shown else "hidden",
                 amount(1, entry.scale), data_hash, entry.pattern_hash,
             ])  # fmt: skip
+
+
+def exact_cells(entry: Entry) -> list[Shown]:
+    """The cells an entry shows, structural zeros among them."""
+    return [
+        Shown(entry.period, key, "exact", "", "", entry.release)
+        for key, variable in entry.variables.items()
+        if variable < 0 or entry.published[variable]
+    ]
+
+
+def append_counts(folder: Path, period: str, version: Version, values: Mapping[str, int], data_hash: str) -> str:
+    """Enter rounded or perturbed counts, value by cell key; returns the number of the release.
+
+    Raises
+    ------
+    ProblemError
+        For cells that an earlier release of the period shows in another version.
+    """
+    earlier = read_counts(folder)
+    release = f"c{len({c.release for c in earlier}) + 1:04d}"
+    cells = [Shown(period, cell, version, str(value), data_hash, release) for cell, value in values.items()]
+    one_version(cells, [*earlier, *(c for entry in read(folder) for c in exact_cells(entry))])
+    write_counts(folder, cells)
+    return release
 
 
 @dataclass(frozen=True)
