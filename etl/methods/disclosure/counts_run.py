@@ -107,6 +107,9 @@ def _enter(
 def run_small_count_rounding(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """One row a published cell; result: deviations over the distinct cells that are not structural zeros."""
     more = {"value": "count"} if "count" in frame.columns else {}
+    if more and (frame["count"] < 0).any():
+        line = int((frame["count"] < 0).arg_true()[0]) + 2
+        raise BadInput(f"small_count_rounding: line {line}, column count: below 0; a count is expected")
     try:
         problem = _problem(frame, parameters, **more)
         found = small_count_rounding(

@@ -136,7 +136,8 @@ class _State:
         """Small inner cells of published cells that are small now."""
         published = self.members @ self.now
         low = (published > 0) & (published < self.base)
-        return self.small() & ((self.members.T @ low.astype(np.int64)) > 0)
+        inside: BoolArray = (self.members.T @ low.astype(np.int64)) > 0
+        return self.small() & inside
 
     def determined(self, random: np.random.Generator) -> BoolArray:
         """Small inner cells whose count follows linearly from the published ones, zeros taken as zeros of all parts."""
