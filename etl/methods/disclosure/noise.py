@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 BITS: Final = 32
 SLOTS: Final = 1 << BITS
 #: Newton's method stops here; the variance is met to about this and the width of a slot.
-CLOSE: Final = 1e-13
+CLOSE: Final = 1e-11
 #: Fewest slots of a noise value: rarer ones could not take up what rounding leaves over.
 LEAST: Final = 1000
 MOST: Final = 20
