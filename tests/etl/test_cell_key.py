@@ -70,13 +70,35 @@ def test_published_probabilities() -> None:
         (2, 1.0, 2, "blocked < deviation"),
         (3, 2.0, 2, "more than 2 and less than 3"),
         (2, 2.0, 1, "more than 1 and less than 2"),
-        (3, 2.0 + 1e-9, 2, "too close to its bounds"),
+        (20, 15.0, 10, "more than 30 and less than 20: no variance fits"),
         (3, 4.0, -1, "blocked < deviation"),
     ],
 )
 def test_noise_that_cannot_be_is_refused(largest: int, variance: float, blocked: int, said: str) -> None:
     with pytest.raises(ProblemError, match=said):
         perturbation_table(largest, variance, blocked)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(0, 8), st.floats(0.01, 0.99))
+def test_any_variance_between_the_bounds_is_met(largest: int, blocked: int, part: float) -> None:
+    """Bounds by all pairs of values whose mean can be 0, count by count."""
+    if blocked >= largest:
+        return
+    low, high = 0.0, float(largest**2)
+    for count in range(1, largest + blocked + 2):
+        noise = [v for v in range(-largest, largest + 1) if count + v == 0 or count + v > blocked]
+        spreads = [-a * b for a in noise for b in noise if a <= 0 <= b]
+        low, high = max(low, min(spreads)), min(high, max(spreads))
+    variance = low + part * (high - low)
+    if not low < variance < high:
+        with pytest.raises(ProblemError, match="no variance fits"):
+            perturbation_table(largest, variance, blocked)
+        return
+    table = perturbation_table(largest, variance, blocked)
+    assert (table.slots >= 0).all() and (table.slots.sum(axis=1) == SLOTS).all()
+    assert (table.slots @ table.noise == 0).all()
+    assert table.variances[1:] == pytest.approx(variance, abs=1e-6)
 
 
 def test_record_keys_are_hmacs_and_need_a_long_secret() -> None:

@@ -16,8 +16,8 @@ BITS: Final = 32
 SLOTS: Final = 1 << BITS
 #: Newton's method stops here; the variance is met to about this and the width of a slot.
 CLOSE: Final = 1e-11
-#: Fewest slots of a noise value: rarer ones could not take up what rounding leaves over.
-LEAST: Final = 1000
+#: What rounding may add to a sum that does not grow: without it the last steps would be cut to nothing.
+ROUNDING: Final = 1e-13
 MOST: Final = 20
 
 
@@ -139,6 +139,9 @@ def _entropy(support: IntArray, variance: float) -> FloatArray:
         power = point @ facts
         return float(power.max() + np.log(np.exp(power - power.max()).sum()))
 
+    def bound(now: float, fall: float) -> float:
+        return now + 1e-4 * fall + ROUNDING * max(1.0, abs(now))
+
     for _ in range(200):
         power = at @ facts
         share = np.exp(power - power.max())
@@ -148,9 +151,11 @@ def _entropy(support: IntArray, variance: float) -> FloatArray:
             break
         curve = (facts * share) @ facts.T - np.outer(slope, slope)
         step, length, now = np.linalg.solve(curve, -slope), 1.0, level(at)
-        while level(at + length * step) > now + 1e-4 * length * float(slope @ step) and length > 1e-10:
+        while level(at + length * step) > bound(now, length * float(slope @ step)):
             length /= 2
         at = at + length * step
+    else:
+        raise ProblemError(f"方差过于接近界限 / no convergence for variance {variance:g}; choose one further inside")
     return share
 
 
@@ -163,6 +168,6 @@ def _whole(support: IntArray, share: FloatArray) -> IntArray:
     upper = bias - int(support[at]) * rest
     slots[at] += rest - upper
     slots[at + 1] += upper
-    if slots.min() < LEAST:
+    if slots.min() < 0:
         raise ProblemError("方差过于接近界限 / the variance is too close to its bounds; choose one further inside")
     return slots
