@@ -67,6 +67,7 @@ prove: $(TEST) ## the long evidence; writes docs/quality/evidence/
 	@$(BIN)/python tests/benchmarks/prove_estimation.py
 	@$(BIN)/python tests/benchmarks/prove_editing.py --city
 	@$(BIN)/python tests/benchmarks/prove_nightly.py
+	@$(BIN)/python tests/benchmarks/prove_disclosure.py
 
 lock: ## recompile the requirement sets (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras --no-emit-find-links requirements/base.in -o requirements/base.txt
