@@ -25,7 +25,7 @@ LISTED: Final = 20
 #: Systems of at most so many blocks get exact bounds for every hidden figure.
 EXACT: Final = 1000
 #: A failing pattern is judged completely up to so many failures (fewer where one programme is long).
-FAILURES, FEWER, LONG = 150, 30, 5000
+FAILURES, FEWER, LONG = 150, 10, 5000
 #: Secondaries tried for the negative control.
 TRIED: Final = 8
 #: Part of a stated distance that rounding may take.
