@@ -13,6 +13,8 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 #: Deviations are limited to so many times what is asked: a part of what is feasible, never more.
 REACH: Final = 1e4
+#: Systems of more blocks are presolved anew for every figure: quicker there than going on from the last solution.
+LARGE: Final = 5000
 TOLERANCE: Final = 1e-9
 #: A solution may break a sum or a bound by so many units, or by this part of its largest deviation.
 SLACK, ROUNDING = 1e-3, 1e-9
@@ -104,7 +106,7 @@ class Programmes:
         """Move one block as far as it goes in a direction, at most ``aim`` units; whether the solver proved it best."""
         system = self.system
         if self._single is None:
-            self._single = _solver(presolve=False)
+            self._single = _solver(presolve=system.size > LARGE)
             zeros = np.zeros(system.size)
             self._single.passModel(_model(self.matrix, zeros, (zeros, zeros), 0))
         if self._priced >= 0:
@@ -114,6 +116,8 @@ class Programmes:
         low, high = np.maximum(system.low / aim, -REACH), np.minimum(system.high / aim, REACH)
         low[block], high[block] = max(low[block], -1.0), min(high[block], 1.0)
         self._single.changeColsBounds(system.size, np.arange(system.size, dtype=np.int32), low, high)
+        if system.size > LARGE:
+            self._single.clearSolver()
         self._single.run()
         self.single_count += 1
         best = self._single.getModelStatus() == highspy.HighsModelStatus.kOptimal

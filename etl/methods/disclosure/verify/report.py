@@ -1,6 +1,7 @@
 """The audit of a pattern: every check, in order, from the input file and OUT alone."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -23,8 +24,8 @@ Check = dict[str, Any]
 LISTED: Final = 20
 #: Systems of at most so many blocks get exact bounds for every hidden figure.
 EXACT: Final = 1000
-#: A failing pattern is judged completely up to so many failures.
-FAILURES: Final = 150
+#: A failing pattern is judged completely up to so many failures (fewer where one programme is long).
+FAILURES, FEWER, LONG = 150, 10, 5000
 #: Secondaries tried for the negative control.
 TRIED: Final = 8
 #: Part of a stated distance that rounding may take.
@@ -116,24 +117,34 @@ class Auditor:
         report.checks["equations"] = self._equations()
         report.checks["primary"] = self._primary(laid)
         system = self.system(laid)
-        report.checks["null_space"] = self._null_space(laid, system)
+        still = self._still(system)
+        report.checks["null_space"] = self._null_space(laid, system, still)
         report.seconds["exact"] = round(time.monotonic() - started, 2)
-        started = time.monotonic()
         reach = Reach(system)
-        if self.interval:
-            report.checks["intervals"] = self._intervals(laid, reach, failures)
-            report.checks["stated"] = self._stated(laid, reach, failures)
+        reach.stuck[:, still] = True
+        self._timed(report, "intervals", lambda: self._outsiders(laid, reach, failures))
         report.low, report.high = (side[: self.problem.size] for side in reach.figures())
-        report.seconds["intervals"] = round(time.monotonic() - started, 2)
-        started = time.monotonic()
         if self.loaded.spec.rules.singletons and self.problem.kind == "magnitude":
-            report.checks |= self._insiders(laid, system)
-        report.seconds["groups"] = round(time.monotonic() - started, 2)
-        started = time.monotonic()
+            self._timed(report, "groups", lambda: self._insiders(laid, system))
         if control and report.passed:
-            report.checks["control"] = self._control(laid, system)
-        report.seconds["control"] = round(time.monotonic() - started, 2)
+            self._timed(report, "control", lambda: {"control": self._control(laid, system)})
         return report
+
+    def _timed(self, report: Report, name: str, work: Callable[[], dict[str, Check]]) -> None:
+        started = time.monotonic()
+        report.checks |= work()
+        report.seconds[name] = round(time.monotonic() - started, 2)
+
+    def _outsiders(self, laid: Laid, reach: Reach, failures: int | None) -> dict[str, Check]:
+        """Intervals against the rules and against what is stated."""
+        if not self.interval:
+            return {}
+        if failures == FAILURES and reach.system.size > LONG:
+            failures = FEWER
+        return {
+            "intervals": self._intervals(laid, reach, failures),
+            "stated": self._stated(laid, reach, failures),
+        }
 
     def _file(self, pattern: Pattern, laid: Laid) -> dict[str, Check]:
         """Keys, values, counts and statuses of the file."""
@@ -203,11 +214,15 @@ class Auditor:
             "names": laid.names(open_cells), "labelled_otherwise": int((self.unsafe & ~labelled & ~laid.published).sum()),
         }  # fmt: skip
 
-    def _null_space(self, laid: Laid, system: System) -> Check:
-        """A hidden figure that is zero in random null vectors modulo either prime is determined."""
+    def _still(self, system: System) -> BoolArray:
+        """Blocks that are zero in random null vectors modulo either prime: published figures determine them."""
         still = np.zeros(system.size, dtype=np.bool_)
         for prime in exact.PRIMES:
             still |= ~exact.null_vectors(system.equations, 2, prime, self.seed).any(axis=1)
+        return still
+
+    def _null_space(self, laid: Laid, system: System, still: BoolArray) -> Check:
+        """No unsafe figure is determined."""
         block = system.block[: self.problem.size]
         determined = ~laid.published & ((block < 0) | np.append(still, True)[block])
         bad = np.flatnonzero(determined & self.unsafe)
@@ -287,7 +302,7 @@ class Auditor:
     def _fails_with(self, laid: Laid, variable: int) -> bool:
         opened = self._with(laid, variable)
         system = self.system(opened)
-        if not self._null_space(opened, system)["passed"]:
+        if not self._null_space(opened, system, self._still(system))["passed"]:
             return True
         if not self.interval or system.size > EXACT:
             return False
