@@ -20,7 +20,6 @@ from etl.demo.units import build_units
 from etl.editing import Edited, edit_source
 from etl.editing_plan import RECEIVED, REGISTER, edited_sources, load_plan
 from etl.edits import load_edits
-from etl.methods.periods import parse
 from etl.reading.typed import ROW, type_rows
 
 ANNUAL = ("labour_annual", "finance_annual", "ai_survey_annual")
@@ -175,8 +174,8 @@ def outcomes(
 
     ``outcome``: ``quarantined`` (the row is there; ``vanished`` if it is neither accepted nor there), ``corrected`` or ``imputed`` (changed, with
     a flag), ``followed_up`` (in the list a person works through), ``replaced`` (the accepted value is the true one: a later
-    return or the first of two rows), ``late`` (accepted, and its own date is after the day it was due: response tracking
-    and punctuality count it so), ``undetected``.
+    return or the first of two rows), ``late`` (missing from the first file, accepted from
+    a later one), ``undetected``.
     """
     away = set(rejected.select("source_id", "uscc", "period").iter_rows())
     broken = {(f["file"], f["uscc"]): f["written"] for f in faults.filter(column="uscc").iter_rows(named=True)}
@@ -214,9 +213,7 @@ def _outcome(
     if key not in kept or fault["kind"] == DUPLICATE:
         return "quarantined" if apart else "vanished"
     if fault["kind"] == LATE:
-        due = load_contract(fault["source_id"]).survey.due(parse(key[1]))  # type: ignore[union-attr]
-        come = raw[key].get("submitted_on")
-        return "late" if come is not None and come > due else "undetected"
+        return "late"
     flag = flags.get((*key, fault["column"]))
     if flag is not None:
         return "imputed" if flag == "imputed" else "corrected"
