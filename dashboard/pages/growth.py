@@ -23,6 +23,8 @@ LEVELS = ("previous", "staying", *STAY, *REST)
 RATES = ("growth", "comparable_growth")
 INDICATORS = ("ai_revenue", "ai_enterprises")
 
+NOTES = ("growth_note_basis", "growth_note_list", "growth_note_links", "growth_note_hidden")
+
 
 def _cell(ctx: Context, indicator: str, row: dict[str, Any]) -> Cell:
     if row["component"] in RATES:
@@ -35,9 +37,7 @@ def _model(ctx: Context, title: str, indicator: str, rows: list[tuple[str, str, 
     card = ctx.release.indicator(indicator)
     return model(
         ctx, title, fmt.unit(card, ctx.lang), rows, columns, cells, source=ctx.t("growth_source"),
-        notes=[
-            ctx.t(f"growth_note_{n}") for n in ("basis", "list", "links", "hidden")
-        ],
+        notes=[ctx.t(key) for key in NOTES],
         heads=[ctx.t(f"part_{c}") for c in columns],
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """One unit's decision down to the single n-gram, for the desk that shows the words which spoke for it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,9 @@ from taxonomy.classifier.kernel import NGRAMS, gram_positions
 from taxonomy.classifier.linear import BITS
 from taxonomy.classifier.normalize import FIELDS
 from taxonomy.classifier.unit import AI, phrases_of_units, sides
+
+ROUNDING: Final = 1e-6
+"""Of the values in the evidence."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,16 @@ def _phrase_grams(part: dict[str, object], leaf: str, bundle: Bundle) -> list[Pi
         row = model.slot[bucket]
         if row >= 0 and column[row] != 0.0:
             pieces.append(Piece("ngram", field, text, at + start, at + end, float(each * column[row])))
-    pieces.append(Piece("floor", field, phrase, at, at + len(phrase), -weight * rule["floor"]))
-    rest = float(str(part["value"])) - sum(p.value for p in pieces)
-    if abs(rest) > 1e-6:
-        pieces.append(Piece("cap", field, phrase, at, at + len(phrase), rest))
-    return pieces
+    floor = Piece("floor", field, phrase, at, at + len(phrase), -weight * rule["floor"])
+    return _exact([*pieces, floor], floor, float(str(part["value"])))
+
+
+def _exact(pieces: list[Piece], floor: Piece, value: float) -> list[Piece]:
+    """The pieces with what is lacking to the part's ``value``: a cap, or in the floor where it is the rounding of evidence."""
+    rest = value - sum(p.value for p in pieces)
+    if abs(rest) > ROUNDING:
+        return [*pieces, replace(floor, kind="cap", value=rest)]
+    return [replace(p, value=p.value + rest) if p is floor else p for p in pieces]
 
 
 def _unit_grams(unit: dict[str, str | None], value: float, bundle: Bundle) -> list[Piece]:
@@ -85,7 +94,4 @@ def _unit_grams(unit: dict[str, str | None], value: float, bundle: Bundle) -> li
         at = int(places[gram.phrase])
         field = "name" if gram.field == "name" else "scope"
         pieces.append(Piece("unit-ngram", field, gram.text, at + gram.start, at + gram.end, weight * gram.value))
-    rest = value - sum(p.value for p in pieces)
-    if abs(rest) > 1e-6:
-        pieces.append(Piece("cap", "", "", 0, 0, rest))
-    return pieces
+    return _exact(pieces, pieces[0], value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taxonomy.classifier.bundle import Bundle, build_bundle
@@ -102,6 +102,7 @@ def test_an_explanation_adds_up_and_points_at_the_text(trained: Bundle) -> None:
     text = st.lists(st.sampled_from(pieces_of), max_size=5).map("；".join)
 
     @settings(max_examples=25, deadline=None)
+    @example("灵犀云控平台研发", "人工智能芯片设计；ＡＩ大模型", None)
     @given(text, text, st.sampled_from([None, "6513", "3963"]))
     def holds(scope: str, product: str, code: str | None) -> None:
         unit = {"name": "甲人工智能科技有限公司", "business_scope": scope, "main_products": product, "gbt_code": code}
