@@ -9,8 +9,6 @@ from taxonomy.classifier.gold import with_text_hashes
 from warehouse.write import WorkStore
 
 TEXT_HASH: Final = "control_register__text_hash"
-HASHING: Final = "1"
-"""Of :func:`taxonomy.classifier.gold.text_hash`: raised when it hashes another way."""
 
 
 def _hashed(units: pl.DataFrame) -> pl.DataFrame:
@@ -19,4 +17,4 @@ def _hashed(units: pl.DataFrame) -> pl.DataFrame:
 
 def refresh_hashes(work: WorkStore, *, full: bool = False) -> None:
     """Bring :data:`TEXT_HASH` (``unit_id, text_hash, scope_hash``) up to the register; ``full``: hash every text anew."""
-    refresh_units(work, TEXT_HASH, HASHING, _hashed, full=full)
+    refresh_units(work, TEXT_HASH, "", _hashed, full=full)

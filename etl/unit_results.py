@@ -1,16 +1,18 @@
 """Results of single units, kept beside the hash of what they were made from: a night makes those of changed units alone.
 
 For results that rest on a unit's texts and declared code and on nothing else of the night; what they rest on besides
-(a model, rules) is the ``version``: another version makes all of them anew.
+(a model, rules) is the ``version``: another version, or any other code of ours, makes all of them anew.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from etl.assets.process import CODE_UNIT
 from etl.assets.register import REGISTER_CURRENT
+from etl.remember import Memory
 from warehouse.write import WorkStore
 
 KEY: Final = ("unit_id", "input_hash")
@@ -26,11 +28,15 @@ def _made(units: pl.DataFrame, hashes: pl.DataFrame, version: str, make: Make) -
 
 
 def _everything(work: WorkStore, version: str, make: Make) -> Iterator[pl.DataFrame]:
-    """Register and codes go through side by side: both are in the order of their unit."""
-    hashes = work.read(CODE_UNIT, KEY)
+    """Register and codes go through side by side: both hold the same units in the order of their code."""
+    hashes, at = work.read(CODE_UNIT, KEY), 0
     for chunk in work.batches(REGISTER_CURRENT, TEXTS, rows=ROWS):
         for units in chunk.rename({"uscc": "unit_id"}).iter_slices(ROWS):
-            own = hashes.join(units.select("unit_id"), on="unit_id", how="semi")
+            own, at = hashes.slice(at, units.height), at + units.height
+            if not own["unit_id"].equals(units["unit_id"]):
+                raise ValueError(
+                    "codes and register do not hold the same units in the same order; code the register first"
+                )
             yield _made(units, own, version, make)
 
 
@@ -44,6 +50,7 @@ def refresh_units(work: WorkStore, table: str, version: str, make: Make, *, full
     full
         Make all of them, whatever is there.
     """
+    version = Memory(Path()).key("unit_results", (version,))
     known = work.exists(table) and work.rows(table) > 0
     if full or not known or work.first(table, "version") != version:
         return work.write_stream(table, _everything(work, version, make))

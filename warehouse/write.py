@@ -128,10 +128,8 @@ class WorkStore:
             _write_aside(connection, building, frames)
             connection.begin()
             kept = f"SELECT * FROM {name} SEMI JOIN {its} USING ({columns})"
-            connection.execute(f"INSERT INTO {building} BY NAME {kept}").fetchall()
-            connection.execute(
-                f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {building} ORDER BY {columns}"
-            ).fetchall()
+            every = f"SELECT * FROM {building} UNION ALL BY NAME {kept} ORDER BY {columns}"
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {every}").fetchall()
             connection.execute(f"DROP TABLE {building}")
             connection.commit()
 

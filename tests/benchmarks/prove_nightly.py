@@ -16,7 +16,16 @@ from warehouse.write import WorkStore  # noqa: E402
 
 NIGHTS = tuple(range(20221101, 20221121))
 FIRST = date(2026, 10, 1)
-PROVES = ("etl/remember.py", "etl/clearing.py", "etl/collect.py", "etl/collect_cache.py", "etl/resources.py")
+PROVES = (
+    "etl/remember.py",
+    "etl/clearing.py",
+    "etl/collect.py",
+    "etl/collect_cache.py",
+    "etl/resources.py",
+    "etl/unit_results.py",
+    "etl/years.py",
+    "etl/frozen_frame.py",
+)
 
 
 def run(home: Path, as_of: str, *options: str) -> float:
