@@ -119,7 +119,7 @@ def with_ledger(auditor: "Auditor", new: "Entry", entries: list["Entry"], folder
     if not same:
         return {}
     try:
-        accepted = [cell for cell, decision in decisions(folder).items() if decision]
+        accepted = sorted(decisions(folder))
     except ProblemError as error:
         raise UserError(_line(error)) from None
     joint = join([*same, new], largest_revision([*earlier, new]), accepted)

@@ -93,9 +93,12 @@ def _protect(args: argparse.Namespace, loaded: "Loaded", entries: list["Entry"],
         )
     header, lines = rows(loaded, hidden, found, (report.low, report.high))
     out = as_csv(header, lines)
-    _write(args, loaded, out, result, public_csv(loaded, header, lines))
+    _write(args, loaded, out, result)
+    # What is shown to anybody stands in the ledger first: a public file that it does not know could not be audited again.
     if args.ledger is not None:
         _enter(args, loaded, auditor, out, ticker)
+    if args.public is not None:
+        write(args.public, public_csv(loaded, header, lines), restricted=False)
     counts = ", ".join(f"{k} {v:,}" for k, v in report.counts.items())
     ticker.say(f"通过 / passed: {counts}")
     return 0
@@ -171,21 +174,16 @@ def _earlier(args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", ent
         except ProblemError as error:
             raise UserError(str(error)) from None
         path = write_conflicts(args.ledger, found, taken)
-        open_ones = [c for c in found if not taken.get(c.cell)]
+        open_ones = [c for c in found if c.cell not in taken]
         if open_ones:
             raise CheckFailed(
                 f"需保密官决定 / {len(open_ones)} cells that are unsafe now were published before, the first: "
-                f"{open_ones[0].cell}; nothing was written; fill in the column decision (publish or hide) of {path}"
+                f"{open_ones[0].cell}; nothing was written; write hide into the column decision of {path}, or give the cell a waiver"
             )
-        for conflict in found:
-            if taken[conflict.cell] == "publish":
-                raise CheckFailed(
-                    f"不能公布 / {conflict.cell} was decided to be published but is unsafe; give it a waiver or status z"
-                )
     return ratchet(entries, new)
 
 
-def _write(args: argparse.Namespace, loaded: "Loaded", out: bytes, result: dict[str, Any], public: bytes) -> None:
+def _write(args: argparse.Namespace, loaded: "Loaded", out: bytes, result: dict[str, Any]) -> None:
     from etl.methods.disclosure.certificate import seal
 
     write(args.output, out)
@@ -193,8 +191,6 @@ def _write(args: argparse.Namespace, loaded: "Loaded", out: bytes, result: dict[
         sealed = seal(loaded.spec, loaded.problem.hash, out, result, home())
         text = json.dumps(sealed.as_dict(), ensure_ascii=False, indent=1)
         write(args.certificate, text.encode())
-    if args.public is not None:
-        write(args.public, public, restricted=False)
 
 
 def _enter(args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", out: bytes, ticker: Ticker) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from etl.methods.disclosure.loading import Loaded
 from etl.methods.disclosure.outfile import amount
 from etl.methods.disclosure.problem import ProblemError
-from etl.methods.disclosure.textfile import read_rows
+from etl.methods.disclosure.textfile import append_rows, read_rows
 from etl.methods.disclosure.versions import Shown, Version, one_version, read_counts, write_counts
 
 IntArray = NDArray[np.int64]
@@ -34,7 +34,8 @@ HEADER: Final = (
     "data_hash",
     "pattern_hash",
 )
-DECISIONS: Final = ("publish", "hide")
+HIDE: Final = "hide"
+"""The decision there is on a cell that was published and is unsafe now; to publish it takes a waiver or a status in the input."""
 
 
 @dataclass(frozen=True)
@@ -154,20 +155,15 @@ def append(folder: Path, entry: Entry, tables: str, data_hash: str) -> str:
 
 
 def _write_book(folder: Path, entry: Entry, release: str, vintage: int, tables: str, data_hash: str) -> None:
-    path = folder / BOOK
-    new = not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(HEADER)
-        for key, variable in entry.variables.items():
-            shown = variable < 0 or bool(entry.published[variable])
-            value = amount(int(entry.values[variable]) if variable >= 0 else 0, entry.scale) if shown else ""
-            writer.writerow([
-                release, tables, entry.period, vintage, key, value, "published" if shown else "hidden",
-                amount(1, entry.scale), data_hash, entry.pattern_hash,
-            ])  # fmt: skip
+    def line(key: str, variable: int) -> tuple[object, ...]:
+        shown = variable < 0 or bool(entry.published[variable])
+        value = amount(int(entry.values[variable]) if variable >= 0 else 0, entry.scale) if shown else ""
+        return (
+            release, tables, entry.period, vintage, key, value, "published" if shown else "hidden",
+            amount(1, entry.scale), data_hash, entry.pattern_hash,
+        )  # fmt: skip
+
+    append_rows(folder / BOOK, HEADER, (line(key, variable) for key, variable in entry.variables.items()))
 
 
 def exact_cells(entry: Entry) -> list[Shown]:
@@ -227,25 +223,32 @@ def _equal(a: Entry, i: int, b: Entry, j: int) -> bool:
     return left == right
 
 
-def decisions(folder: Path) -> dict[str, str]:
-    """The officer's decisions: cell → publish or hide."""
+def decisions(folder: Path) -> set[str]:
+    """Cells that the officer decided to hide from now on.
+
+    Raises
+    ------
+    ProblemError
+        For any other decision.
+    """
     path = folder / CONFLICTS
     if not path.exists():
-        return {}
+        return set()
     frame = read_rows(path, ("cell", "decision"))
-    found: dict[str, str] = {}
+    found: set[str] = set()
     for line, (cell, decision) in enumerate(frame.select("cell", "decision").rows(), 2):
         if decision is None:
             continue
-        if decision not in DECISIONS:
+        if decision != HIDE:
             raise ProblemError(
-                f"决定有误 / {path} line {line}, column decision: {decision!r}; expected publish, hide or nothing; correct it"
+                f"决定有误 / {path} line {line}, column decision: {decision!r}; expected {HIDE} or nothing; to publish the "
+                "cell give it a waiver or status z in the specification"
             )
-        found[cell] = decision
+        found.add(cell)
     return found
 
 
-def write_conflicts(folder: Path, found: Sequence[Conflict], taken: dict[str, str]) -> Path:
+def write_conflicts(folder: Path, found: Sequence[Conflict], taken: Collection[str]) -> Path:
     """The list for the officer, decisions kept."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CONFLICTS
@@ -254,7 +257,7 @@ def write_conflicts(folder: Path, found: Sequence[Conflict], taken: dict[str, st
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("cell", "published_in", "revised_since", "decision"))
         for c in found:
-            writer.writerow((c.cell, c.release, "yes" if c.revised else "no", taken.get(c.cell, "")))
+            writer.writerow((c.cell, c.release, "yes" if c.revised else "no", HIDE if c.cell in taken else ""))
     return path
 
 

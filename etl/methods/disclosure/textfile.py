@@ -1,6 +1,8 @@
 """CSV files as bureaus have them: UTF-8 with or without mark, GB18030; complaints name file, line and column."""
 
-from collections.abc import Sequence
+import csv
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +44,17 @@ def read_rows(path: Path, needed: Sequence[str] = ()) -> pl.DataFrame:
     check_columns(frame, path, needed)
     stripped = pl.all().str.strip_chars()
     return frame.select(pl.when(stripped != "").then(stripped).name.keep())
+
+
+def append_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Append lines to a CSV file that is the owner's alone; the header comes with the first."""
+    new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        if new:
+            writer.writerow(header)
+        writer.writerows(rows)
 
 
 def _decoded(raw: bytes, path: Path) -> str:

@@ -1,14 +1,12 @@
 """One cell is released in one version only: exact, rounded or with noise. Two versions side by side undo the protection."""
 
-import csv
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from etl.methods.disclosure.problem import ProblemError
-from etl.methods.disclosure.textfile import read_rows
+from etl.methods.disclosure.textfile import append_rows, read_rows
 
 Version = Literal["exact", "rounded", "cell_key"]
 COUNTS: Final = "counts.csv"
@@ -94,11 +92,6 @@ def read_counts(folder: Path) -> list[Shown]:
 def write_counts(folder: Path, cells: Sequence[Shown]) -> None:
     """Append released counts; the file is the owner's alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / COUNTS
-    new = not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(HEADER)
-        writer.writerows((c.release, c.period, c.version, c.cell, c.value, c.data_hash) for c in cells)
+    append_rows(
+        folder / COUNTS, HEADER, ((c.release, c.period, c.version, c.cell, c.value, c.data_hash) for c in cells)
+    )
