@@ -49,6 +49,11 @@ def duplicates(units: pl.DataFrame, returns: pl.DataFrame) -> pl.DataFrame:
     ).sort("unit_id")  # fmt: skip
 
 
+def left_out(work: WorkStore) -> pl.Series:
+    """Codes that are left out of the frame because another one stands for the unit."""
+    return work.read(DUPLICATE).filter("left_out")["unit_id"]
+
+
 def for_people(work: WorkStore, area: str | None, limit: int) -> pl.DataFrame:
     """The head of the list with names, opening day and ``area``, of one district (its code) or of all (None).
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from etl.stages import stage_of
-from etl.years import YEAR
+from etl.years import YEAR, years_of
 from warehouse.catalogue import load_yaml
 
 FOLDER: Final = "frames"
@@ -122,10 +122,11 @@ def frozen(root: Path, live: pl.DataFrame, answered: pl.DataFrame, vintage: str)
     FrameDamaged
         If a frozen frame is not what was frozen.
     """
-    parts = []
-    for year in sorted(live[YEAR].unique().to_list()):
+    parts, years = [], years_of(live)
+    closed = closed_years(years, vintage)
+    for year in years:
         own = live.filter(pl.col(YEAR) == year)
-        if closed_years([year], vintage):
+        if year in closed:
             kept = _read(root, year)
             if kept is None:
                 _write(root, year, own, vintage)

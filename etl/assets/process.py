@@ -9,6 +9,7 @@ from etl.assets.register import DUPLICATE, REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import CODED, code_register, load_bundle
 from etl.compact import compact
+from etl.duplicates import left_out
 from etl.editing import with_received
 from etl.editing_plan import load_plan
 from etl.filing_text import filing_texts
@@ -69,7 +70,7 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
 def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Codes and register rows of the units that can be in the frame (nominated or surveyed, each once), read in chunks."""
     wanted = surveyed.unique().implode()
-    second = work.read(DUPLICATE).filter("left_out")["unit_id"].implode()
+    second = left_out(work).implode()
     here = (pl.col("nominated") | pl.col("unit_id").is_in(wanted)) & ~pl.col("unit_id").is_in(second)
     codes = pl.concat([compact(c.filter(here)) for c in work.batches(CODE_UNIT, DECIDED)])
     known = codes["unit_id"].implode()

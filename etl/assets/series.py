@@ -19,6 +19,7 @@ from etl.compact import compact
 from etl.contract import list_contracts
 from etl.demography import AI_FROM, demography_rows
 from etl.dissemination import HIDDEN, TOTAL, Rules, model_shares, rules
+from etl.duplicates import left_out
 from etl.link import LEGAL_UNIT
 from etl.methods.periods import parse
 from etl.monitor import (
@@ -142,8 +143,7 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
         work = stores.work
         delta = work.read(table_name("register_delta"), [*PLACES, "unit_kind", "ref_period"])
         register, places = _legal_units(work, delta["uscc"].unique())
-        second = work.read(DUPLICATE).filter("left_out")["unit_id"].implode()
-        register = register.filter(~pl.col("uscc").is_in(second))
+        register = register.filter(~pl.col("uscc").is_in(left_out(work).implode()))
         units = work.read(UNIT_YEAR, ["uscc", "ref_year", "membership", "employed_persons"])
         links = work.read(table_name("unit_links"))
         inputs = (register, places, delta, links, units, _limits(stores), AUDIT_SEED)

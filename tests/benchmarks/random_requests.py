@@ -62,9 +62,9 @@ class Secrets:
             shown |= set(cells.filter(~pl.col("status").is_in(HIDDEN))["value"].drop_nulls())
         for dataset in release.datasets():
             shown |= set(release.cube_frame(dataset.id)["value"].cast(pl.Float64).drop_nulls())
-        known = {v * f for v in shown for f in FACTORS}
+        known = np.sort(np.array([v * f for v in shown for f in FACTORS]))
         secret = [v * f for v in hidden - shown for f in FACTORS if significant(v * f) >= FIGURES]
-        rest = np.sort(np.array([v for v in secret if not _near(v, np.sort(np.array(list(known))))]))
+        rest = np.sort(np.array([v for v in secret if not _near(v, known)]))
         if rest.size == 0:
             raise SystemExit("no withheld value with six figures of its own: nothing could be proved here")
         return cls(rest)
@@ -213,7 +213,7 @@ class Asker:
 
     def _got(self, client: FlaskClient, url: str) -> tuple[bytes, int, str]:
         answer = client.get(url)
-        return b" ".join(_texts(answer.get_data(), url)), answer.status_code, url
+        return b" ".join(_texts(answer.get_data())), answer.status_code, url
 
     def _exported(self, client: FlaskClient, dataset: str, url: str) -> tuple[bytes, int, str]:
         answer = client.get(url)
@@ -227,7 +227,7 @@ class Asker:
                     value is not None and float(value) != float(str(released))
                 ):
                     self.outcome.wrong.append(f"{url}: cell {'/'.join(cell)} is not what is released")
-        return b" ".join(_texts(content, url)), answer.status_code, url
+        return b" ".join(_texts(content)), answer.status_code, url
 
 
 def _controls(node: Any, path: str) -> Iterator[tuple[str, list[str]]]:
@@ -246,7 +246,7 @@ def _controls(node: Any, path: str) -> Iterator[tuple[str, list[str]]]:
             yield from _controls(part, path)
 
 
-def _texts(content: bytes, url: str) -> Iterator[bytes]:
+def _texts(content: bytes) -> Iterator[bytes]:
     """The text of an answer: parts of a zipped document, columns of a Parquet file, else as it is."""
     if content[:2] == b"PK":
         with ZipFile(io.BytesIO(content)) as archive:

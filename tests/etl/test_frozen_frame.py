@@ -1,11 +1,14 @@
 """Frames of finally verified years: kept as they were, late returns let in, damage noticed, reopened by a person."""
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from aistat.cli import main
 from etl.frozen_frame import FrameDamaged, closed_years, frozen, frozen_years, reopen
+from warehouse.journal import Journal
 
 VINTAGE = "2026-10-31"
 
@@ -83,3 +86,29 @@ def test_a_reopened_year_takes_the_register_as_it_stands_and_is_frozen_anew(tmp_
     assert set(found.filter(ref_year=2022)["operating_district"]) == {"440305"}
     assert [(f.year, f.frozen) for f in frozen_years(tmp_path)] == [(2022, "2026-11-10"), (2024, VINTAGE)]
     assert len(list((tmp_path / "frames" / "reopened").glob("2022-*.parquet"))) == 1
+
+
+def test_only_an_approver_with_a_reason_reopens_a_year_and_the_audit_log_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AISTAT_HOME", str(tmp_path))
+    journal = Journal(tmp_path)
+    for name, role in (("li", "analyst"), ("zhao", "approver")):
+        journal.add_user(name, "a long password", role)
+    assert main(["frame", "list"]) == 0 and "no year frozen yet" in capsys.readouterr().out
+    frozen(tmp_path, live("440303"), ANSWERED, VINTAGE)
+    assert main(["frame", "list"]) == 0 and "2022" in capsys.readouterr().out
+    asked = ["frame", "reopen", "2022", "--reason"]
+    for user, reason, said in (
+        ("li", "普查", "不是批准人"),
+        ("nobody", "普查", "不是批准人"),
+        ("zhao", "  ", "needs a reason"),
+    ):
+        assert main([*asked, reason, "--user", user]) == 2 and said in capsys.readouterr().err
+    assert main(["frame", "reopen", "2019", "--reason", "普查", "--user", "zhao"]) == 2
+    assert "not frozen; frozen years: 2022, 2024" in capsys.readouterr().err
+    assert [f.year for f in frozen_years(tmp_path)] == [2022, 2024]
+    assert main([*asked, "普查", "--user", "zhao"]) == 0
+    assert [f.year for f in frozen_years(tmp_path)] == [2024]
+    entry = journal.last(("frame_reopened",))
+    assert entry is not None and entry["user"] == "zhao" and "普查" in json.loads(entry["detail"])["reason"]
