@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from etl.methods.disclosure import Certificate, Rules, audit, build_table, protect
-from etl.methods.disclosure.table import Kind, Offers, Parents
+from etl.methods.disclosure import Certificate, RuleSet, audit, build_table, protect
+from etl.methods.disclosure.linked import Kind, Offers, Parents
 from etl.remember import as_json, from_json, remembered
 
 AUDIT_SEED: Final = 20221101
@@ -25,7 +25,7 @@ def clear_table(
     micro: pl.DataFrame,
     tables: Mapping[str, Sequence[str]],
     hierarchies: Mapping[str, Parents],
-    limits: Rules,
+    limits: RuleSet,
     seed: int,
     *,
     kind: Kind = "magnitude",
@@ -42,9 +42,7 @@ def clear_table(
     used = {d: hierarchies[d] for d in dims}
 
     def make() -> Mapping[str, pl.DataFrame]:
-        table = build_table(
-            own, tables, used, "value", "contributor", "observed", kind=kind, offers=offers, unanswered=unanswered
-        )
+        table = build_table(own, tables, used, "value", "contributor", "observed", kind, offers, unanswered, limits)
         pattern = protect(table, limits)
         return {"frame": pattern.frame, "certificate": as_json(audit(pattern, limits, seed=seed).as_dict())}
 

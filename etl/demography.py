@@ -13,7 +13,7 @@ from etl.clearing import clear_table
 from etl.dissemination import HIDDEN
 from etl.link import LEGAL_UNIT
 from etl.methods.demography import GROWTH_YEARS, SMALLEST_HIGH_GROWTH, SURVIVAL_YEARS, high_growth
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 
 ALL, AI = "legal_units", "ai_enterprises"
 LINK_DAYS: Final = 366
@@ -120,7 +120,7 @@ def _count(units: pl.DataFrame) -> int:
 
 
 def cleared_counts(
-    micro: pl.DataFrame, metrics: Sequence[str], limits: Rules, seed: int
+    micro: pl.DataFrame, metrics: Sequence[str], limits: RuleSet, seed: int
 ) -> dict[str, tuple[int, bool]]:
     """Metric → (count, may be shown): how many units a flag is true for, protected with its complement and audited.
 
@@ -157,7 +157,7 @@ def _rate(population: str, metric: str, period: int, part: tuple[int, bool] | No
     return population, metric, str(period), part[0] / whole[0], "A", "F"
 
 
-def _events(population: str, units: pl.DataFrame, year: int, limits: Rules, seed: int) -> Iterator[Row]:
+def _events(population: str, units: pl.DataFrame, year: int, limits: RuleSet, seed: int) -> Iterator[Row]:
     active = units.filter(_active(year)).with_columns(**_flags(year))
     enough = active["contributor"].n_unique() >= limits.min_contributors
     whole = ROUNDED * ((_count(active) + ROUNDED // 2) // ROUNDED), enough or active.height == 0
@@ -169,7 +169,7 @@ def _events(population: str, units: pl.DataFrame, year: int, limits: Rules, seed
     yield _rate(population, "churn_rate", year, both, whole)
 
 
-def _survival(population: str, units: pl.DataFrame, year: int, last: int, limits: Rules, seed: int) -> Iterator[Row]:
+def _survival(population: str, units: pl.DataFrame, year: int, last: int, limits: RuleSet, seed: int) -> Iterator[Row]:
     """How many of the births of a year are still active one to five years later."""
     born = units.filter((pl.col("opened") == year) & ~pl.col("is_continuation"))
     steps = [n for n in range(1, SURVIVAL_YEARS + 1) if year + n <= last]
@@ -190,7 +190,7 @@ def _survival(population: str, units: pl.DataFrame, year: int, last: int, limits
 
 
 def _high_growth(
-    staff: pl.DataFrame, units: pl.DataFrame, years: Sequence[int], limits: Rules, seed: int
+    staff: pl.DataFrame, units: pl.DataFrame, years: Sequence[int], limits: RuleSet, seed: int
 ) -> Iterator[Row]:
     """High growth of AI enterprises by the staff of their labour returns; known from the fourth year on."""
     events = staff.join(
@@ -236,7 +236,7 @@ def moves(places: pl.DataFrame, delta: pl.DataFrame) -> pl.DataFrame:
 
 
 def _moved(
-    population: str, units: pl.DataFrame, moved: pl.DataFrame, years: Sequence[int], limits: Rules, seed: int
+    population: str, units: pl.DataFrame, moved: pl.DataFrame, years: Sequence[int], limits: RuleSet, seed: int
 ) -> Iterator[Row]:
     for year in years:
         gone = pl.col("uscc").is_in(moved.filter(pl.col("year") == year)["uscc"].implode())
@@ -262,7 +262,7 @@ def demography_rows(
     delta: pl.DataFrame,
     links: pl.DataFrame,
     units: pl.DataFrame,
-    limits: Rules,
+    limits: RuleSet,
     seed: int,
 ) -> pl.DataFrame:
     """The table ``meta_demography``: ``population, metric, period, value, obs_status, conf_status``.

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import yaml
 
 from etl.clearing import clear_table
-from etl.methods.disclosure import Certificate, Rules
+from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.growth import yoy_expr
 from taxonomy.scheme import load_scheme
 from warehouse.catalogue import Indicator, load_datasets, load_yaml
@@ -49,7 +50,7 @@ def hierarchies() -> Mapping[str, Mapping[str, str | None]]:
     return {"ai_class": core, "district": district, "size": size}
 
 
-def rules(live: Path) -> Rules:
+def rules(live: Path) -> RuleSet:
     """The rules in force: ``live`` (``secret/disclosure.yaml`` of the installation) if it is there, else the demo parameters.
 
     Raises
@@ -59,14 +60,18 @@ def rules(live: Path) -> Rules:
     """
     settings = yaml.safe_load(live.read_text(encoding="utf-8")) if live.is_file() else load_yaml("disclosure")
     try:
-        return Rules(**settings["rules"])  # type: ignore[arg-type]
+        given: dict[str, Any] = dict(settings["rules"])  # type: ignore[call-overload]
+        pairs = tuple((int(n), float(k)) for n, k in given.pop("dominance", ()))
+        return RuleSet(**given, dominance=pairs)
     except (TypeError, KeyError) as error:
         raise ValueError(
             f"{live.name}: expected 'rules:' with parameters such as min_contributors, p_percent"
         ) from error
 
 
-def clear(contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: Rules, seed: int) -> Iterator[Cleared]:
+def clear(
+    contributions: pl.DataFrame, indicators: Sequence[Indicator], limits: RuleSet, seed: int
+) -> Iterator[Cleared]:
     """Protect and audit every indicator and year, in order.
 
     ``contributions`` as :func:`etl.analysis.contributions` returns them; gaps (null) are left out and counted there.

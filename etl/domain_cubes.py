@@ -8,8 +8,7 @@ import polars as pl
 from etl.clearing import ClearedTable, clear_table
 from etl.dissemination import DIMENSIONS, TOTAL, model_shares
 from etl.domains import INDICATOR, domain_parents
-from etl.methods.disclosure import Certificate, Rules, separable
-from etl.methods.disclosure.primary import dominated
+from etl.methods.disclosure import Certificate, RuleSet, is_safe, separable
 
 CUBES: Mapping[str, tuple[str, ...]] = {
     "core_domain_year": ("domain",),
@@ -40,7 +39,7 @@ def _branch(column: str = "ai_class") -> pl.Expr:
     return pl.col(column).str.slice(0, 1)
 
 
-def _cleared(micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]], limits: Rules, seed: int) -> ClearedTable:
+def _cleared(micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]], limits: RuleSet, seed: int) -> ClearedTable:
     branches = dict.fromkeys(sorted(micro["ai_class"].unique().to_list()))
     return clear_table(micro, cubes, {"ai_class": branches, "domain": domain_parents()}, limits, seed)
 
@@ -70,7 +69,7 @@ def _alone(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
 
 
 def clear_domains(
-    contributions: pl.DataFrame, core_cells: pl.DataFrame, limits: Rules, seed: int
+    contributions: pl.DataFrame, core_cells: pl.DataFrame, limits: RuleSet, seed: int
 ) -> Iterator[ClearedDomains]:
     """Protect and audit the domain cubes of every year.
 
@@ -110,18 +109,13 @@ def domain_certificates(cleared: Sequence[ClearedDomains]) -> dict[str, dict[str
     return {dataset: dict(facts) for dataset in CUBES}
 
 
-def _safe(rows: pl.DataFrame, limits: Rules) -> bool:
+def _safe(rows: pl.DataFrame, limits: RuleSet) -> bool:
     """Whether the sum of these answers may be known: none at all, or enough groups and none that stands out."""
     cents = (pl.col("value").sum() * 100).cast(pl.Int64)
-    sums = rows.group_by("contributor").agg(cents.alias("cents"))["cents"].sort(descending=True).to_list()
-    if not sums:
-        return True
-    second = sums[1] if len(sums) > 1 else 0
-    enough = len(sums) >= limits.min_contributors
-    return enough and not dominated(sum(sums), sums[0], second, limits.p_percent)
+    return is_safe(rows.group_by("contributor").agg(cents.alias("cents"))["cents"].to_list(), limits)
 
 
-def domain_model_shares(activity: pl.DataFrame, contributions: pl.DataFrame, limits: Rules) -> pl.DataFrame:
+def domain_model_shares(activity: pl.DataFrame, contributions: pl.DataFrame, limits: RuleSet) -> pl.DataFrame:
     """Modelled shares of the domain cubes' city totals: ``indicator, period, model_share``, only for years where they are safe.
 
     The modelled share of AI revenue itself is public; the difference of the two is the revenue of units that signed a return

@@ -11,8 +11,7 @@ import yaml
 
 from etl.editing_plan import EditingPlan
 from etl.edits import load_edits
-from etl.methods.disclosure import Rules
-from etl.methods.disclosure.primary import dominated
+from etl.methods.disclosure import RuleSet, is_safe
 
 SCHEMA: Final = {
     "metric": pl.String, "source_id": pl.String, "period": pl.String, "scope": pl.String, "value": pl.Float64,
@@ -52,23 +51,23 @@ def _counted(metric: str, period: str, counts: dict[str, int], least: int) -> It
         yield (metric, period, scope, None, *FEW) if scope in small else (metric, period, scope, float(n), "", "")
 
 
-def _effect(now: pl.DataFrame, name: str, limits: Rules) -> tuple[float | None, str, str]:
+def _effect(now: pl.DataFrame, name: str, limits: RuleSet) -> tuple[float | None, str, str]:
     """Total after over total before, minus 1; withheld where few groups, or one of them, make the difference.
 
     ``now``: one period, with ``before`` and ``after`` columns of the item and ``contributor``.
     """
     moved = now.select("contributor", d=(pl.col(f"{name}_after").fill_null(0) - pl.col(f"{name}_before").fill_null(0)))
     moved = moved.filter(pl.col("d") != 0).group_by("contributor").agg(pl.col("d").sum().abs())
-    sizes = [round(100 * x) for x in moved["d"].sort(descending=True).to_list()]
+    sizes = [round(100 * x) for x in moved["d"].to_list()]
     first, last = (float(now[f"{name}_{k}"].sum() or 0.0) for k in ("before", "after"))
     if not sizes:
         return 0.0, "", ""
-    if len(sizes) < limits.min_contributors or dominated(sum(sizes), sizes[0], sizes[1] if len(sizes) > 1 else 0, limits.p_percent):  # fmt: skip
+    if not is_safe(sizes, limits):
         return (None, *FEW)
     return (round(last / first - 1, 4), "", "") if first else (None, "修改前合计为零", "total before is zero")
 
 
-def _period_rows(one: SourceEdited, joined: pl.DataFrame, period: str, limits: Rules) -> Iterator[Row]:
+def _period_rows(one: SourceEdited, joined: pl.DataFrame, period: str, limits: RuleSet) -> Iterator[Row]:
     plan, least = one.plan, limits.min_contributors
     rows = joined.filter(pl.col("period") == period)
     changes, listed = (f.filter(pl.col("period") == period) for f in (one.changes, one.followup))
@@ -126,7 +125,7 @@ def _label(plan: EditingPlan, scope: str) -> tuple[str, str]:
     return known.get(scope, scope), scope
 
 
-def editing_table(sources: Sequence[SourceEdited], limits: Rules) -> pl.DataFrame:
+def editing_table(sources: Sequence[SourceEdited], limits: RuleSet) -> pl.DataFrame:
     """The table ``meta_editing`` of a release (:data:`SCHEMA`).
 
     ``returns``; ``editing_rate`` (returned values changed over values returned); ``imputation_rate`` (values imputed over

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from etl.methods.climate.index import composite, diffusion, standardise
 from etl.methods.climate.lamps import Scheme, backtest, lamps
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.methods.growth.rates import Rate
 from etl.methods.seasonal.program import X13Error
 from etl.methods.seasonal.stl import stl
@@ -168,7 +168,7 @@ def diagnostic_rows(adjusted: Mapping[str, Seasonal]) -> pl.DataFrame:
 # --- climate -----------------------------------------------------------------------------------------------------
 
 
-def staff_growth(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rules, seed: int) -> dict[str, float]:
+def staff_growth(returns: pl.DataFrame, contributors: pl.DataFrame, limits: RuleSet, seed: int) -> dict[str, float]:
     """Period → growth (%) of AI staff on last year, of the units that returned both quarters, where both levels are safe."""
     rows = returns.drop_nulls("ai_employed_persons").select("uscc", "ref_period", n="ai_employed_persons")
     next_year = pl.col("ref_period").str.slice(0, 4).cast(pl.Int64) + 1
@@ -182,7 +182,7 @@ def staff_growth(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rule
     return {p: 100 * (n / b - 1) for p, n, b in sums.rows() if p in safe}
 
 
-def profit_margin(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rules, seed: int) -> dict[str, float]:
+def profit_margin(returns: pl.DataFrame, contributors: pl.DataFrame, limits: RuleSet, seed: int) -> dict[str, float]:
     """Period → profit by operating revenue (%) of the AI enterprises (those among ``contributors``), where both are safe."""
     profit = single_quarters(returns, "total_profit_ytd_cny").select("uscc", "period", profit="value")
     revenue = single_quarters(returns, "operating_revenue_ytd_cny").select("uscc", "period", revenue="value")

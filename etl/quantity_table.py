@@ -10,7 +10,7 @@ from etl.contract import load_contract
 from etl.dissemination import TOTAL
 from etl.domain_cubes import SAME_REVENUE
 from etl.domains import domain_codes
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.methods.membership import R30, THRESHOLDS, publishable, sensitivity
 from etl.quantities import membership_name, signed_share
 from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
@@ -38,7 +38,7 @@ def _open(cells: pl.DataFrame, indicator: str) -> set[str]:
     return set(rows["period"].unique())
 
 
-def _members(units: pl.DataFrame, year: int, shown: set[str], limits: Rules) -> Iterator[Row]:
+def _members(units: pl.DataFrame, year: int, shown: set[str], limits: RuleSet) -> Iterator[Row]:
     """AI enterprises at each threshold, and the part confirmed by signed returns."""
     share, strata = floats(signed_share(units)), membership_strata(units).labels
     here = (units["ref_year"] == year).to_numpy()
@@ -66,7 +66,7 @@ def rung_parents() -> dict[str, str | None]:
     return {ANSWERS: None, MODELS: None, **dict.fromkeys(answers, ANSWERS), **dict.fromkeys(rungs, MODELS)}
 
 
-def _rungs(units: pl.DataFrame, year: int, own: pl.DataFrame, shown: set[str], limits: Rules) -> Iterator[Row]:
+def _rungs(units: pl.DataFrame, year: int, own: pl.DataFrame, shown: set[str], limits: RuleSet) -> Iterator[Row]:
     """Share of the year's AI revenue that rests on each rung; hidden where a rung holds too few answers."""
     first = rung_number("survey")
     code = (
@@ -126,7 +126,7 @@ def _labels() -> pl.DataFrame:
 
 
 def quantity_rows(
-    units: pl.DataFrame, contributions: pl.DataFrame, cells: pl.DataFrame, domain_cells: pl.DataFrame, limits: Rules
+    units: pl.DataFrame, contributions: pl.DataFrame, cells: pl.DataFrame, domain_cells: pl.DataFrame, limits: RuleSet
 ) -> pl.DataFrame:
     """The table ``meta_quantity_quality``: ``metric, scope, period, value, lower, upper, note_zh, note_en, label_zh, label_en``.
 

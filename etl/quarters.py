@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from etl.clearing import clear_table
 from etl.methods.benchmark.denton import denton
-from etl.methods.disclosure import Certificate, Rules
+from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.growth.rates import RateRow, growth_rates
 from etl.methods.periods import Period, parse
 
@@ -102,7 +102,7 @@ def raised(quarters: pl.DataFrame, annual: pl.DataFrame) -> pl.DataFrame:
     return found.select("period", pl.Series("indicator", indicator, dtype=pl.Float64), "returns")
 
 
-def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: Rules, seed: int) -> dict[int, tuple[bool, Certificate]]:  # fmt: skip
+def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: RuleSet, seed: int) -> dict[int, tuple[bool, Certificate]]:  # fmt: skip
     """Year → (all its quarters may be shown, certificate): the returns of the quarters of a year, protected and audited.
 
     The year's total is published elsewhere, so one unsafe quarter withholds the year. Amounts below zero (a correction of
@@ -122,7 +122,7 @@ def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: Rules
     return found
 
 
-def safe_periods(rows: pl.DataFrame, limits: Rules, seed: int) -> set[str]:
+def safe_periods(rows: pl.DataFrame, limits: RuleSet, seed: int) -> set[str]:
     """Periods whose total may be known: ``period, contributor, value`` (money or whole numbers), each period by itself.
 
     For ratios of city totals (growth of the same units, margins): they are given only where the levels behind could be.
@@ -140,7 +140,7 @@ def safe_periods(rows: pl.DataFrame, limits: Rules, seed: int) -> set[str]:
 
 def quarterly(
     returns: pl.DataFrame, column: str, annual: pl.DataFrame, contributors: pl.DataFrame, totals: Mapping[int, float],
-    open_years: Sequence[int], limits: Rules, seed: int,
+    open_years: Sequence[int], limits: RuleSet, seed: int,
 ) -> Quarters | None:  # fmt: skip
     """The quarterly series of a statistic, or None when no year has all its quarters and an annual total.
 

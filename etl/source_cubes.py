@@ -7,7 +7,7 @@ import polars as pl
 
 from etl.clearing import AUDIT_SEED, clear_table
 from etl.dissemination import HIDDEN
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.source_family import MONEY, Codes, Family, contributions, families, parents
 from etl.source_plan import Cluster, Plan, Quantity
 from etl.source_quality import stratified_cv, too_few_sampled
@@ -47,7 +47,7 @@ class _Tables:
 
 
 def _protected(
-    micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: Rules
+    micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: RuleSet
 ) -> tuple[pl.DataFrame, Finding]:
     """``table, dims, parts, value, status`` of one quantity and period, and the audit's public findings."""
     cleared = clear_table(
@@ -66,7 +66,7 @@ def _once(rows: pl.DataFrame, family: Family, codes: Codes, limit: int) -> tuple
 
 
 def _cells(
-    rows: pl.DataFrame, family: Family, periods: Sequence[str], codes: Codes, limits: Rules | None
+    rows: pl.DataFrame, family: Family, periods: Sequence[str], codes: Codes, limits: RuleSet | None
 ) -> tuple[pl.DataFrame, list[Finding]]:
     """Cells of one quantity in all its periods; each period is protected for itself."""
     known = parents(rows, family, codes)
@@ -159,7 +159,7 @@ def _check(cluster: Cluster, received: Received) -> None:
         check_columns(received.contract, plan.spec, plan.indicator.id)
 
 
-def clear_source(cluster: Cluster, received: Received, codes: Codes, limits: Rules) -> ClearedSource:
+def clear_source(cluster: Cluster, received: Received, codes: Codes, limits: RuleSet) -> ClearedSource:
     """Every cell of a source's cubes.
 
     Parameters

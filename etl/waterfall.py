@@ -9,25 +9,16 @@ what became of the units, protected, and audited together with the core cubes of
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Final
 
 import polars as pl
 
-from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, TOTAL, hierarchies
-from etl.methods.disclosure import Certificate, Pattern, Rules, Table, audit, build_table, protect
-from etl.methods.disclosure.secondary import frame_hash
+from etl.dissemination import CUBES, HIDDEN, TOTAL
+from etl.flow_cubes import CAME, STAY, STAYING, WENT, ClearedYear, branch, clear_year, contributions_of
+from etl.methods.disclosure import RuleSet
 from etl.methods.growth.decomposition import APART, COMPONENTS, Waterfall, assignments, decompose, link_groups
-from etl.remember import as_json, from_json, remembered
 
 INDICATORS: Final = ("ai_revenue", "ai_enterprises")
-CAME, WENT = "came", "went"
-STAYING: Final = "staying"
-"""The same units with those told apart of them: shown where the finer parts may not be."""
-STAY: Final = ("continuing", *APART)
-FLOWS: Final = {CAME: (*STAY, "entry", "reclassification"), WENT: (*STAY, "exit", "reclassification")}
-ALONE: Final = "none"
-"""Code of contributions in a year that has no neighbour to be compared with."""
-FLOW_CUBES: Final = {f"growth_{name}": ("ai_class:1", name) for name in FLOWS}
 ALL: Final = (*COMPONENTS, *APART)
 PARTS: Final = ("previous", STAYING, *ALL, "current", "total", "growth", "comparable_growth")
 RATES: Final[Mapping[str, Callable[[Waterfall], float | None]]] = {
@@ -54,10 +45,6 @@ class Change:
     classes: Mapping[str, Waterfall]
     marks: pl.DataFrame
     has_list: bool = True
-
-
-def _branch() -> pl.Expr:
-    return pl.col("ai_class").str.slice(0, 1)
 
 
 def _groups(units: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
@@ -142,7 +129,7 @@ def changes(
         As :func:`compared` takes it; None or no rows of a year: nobody is known to have crossed the threshold.
     """
     listed_years = set() if listed is None else set(listed["ref_year"].unique())
-    known = contributions.drop_nulls("value").with_columns(branch=_branch())
+    known = contributions.drop_nulls("value").with_columns(branch=branch())
     for indicator in INDICATORS:
         rows = known.filter(pl.col("indicator") == indicator)
         amounts = rows.group_by("uscc", "ref_year", "branch").agg(pl.col("value").sum())
@@ -172,154 +159,9 @@ def identity_error(change: Change) -> float:
     return worst
 
 
-# --- clearing ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ClearedYear:
-    """Statuses of the flows of one indicator and year, by ``(flow, branch or _T, component)``, and the joint certificate.
-
-    ``level``: ``branches`` (shown by branch), ``city`` (totals alone) or ``nothing``, the most that passed the audit.
-    """
-
-    indicator: str
-    year: int
-    status: Mapping[tuple[str, str, str], str]
-    certificate: Certificate
-    level: str
-
-    def shows(self, flow: str, code: str, component: str) -> bool:
-        """Whether a reader may know the amount."""
-        return self.status.get((flow, code, component), "empty") not in HIDDEN
-
-
-def _flow_parents() -> dict[str, dict[str, str | None]]:
-    return {
-        name: {**dict.fromkeys([STAYING, ALONE]), **{c: STAYING if c in STAY else None for c in codes}}
-        for name, codes in FLOWS.items()
-    }
-
-
-def _micro(rows: pl.DataFrame, came: pl.DataFrame | None, went: pl.DataFrame | None) -> pl.DataFrame:
-    """Contributions of one year with what came (against the year before) and what will have gone (by the year after)."""
-    micro = rows.with_columns(branch=_branch())
-    for name, marks, here in ((CAME, came, "here"), (WENT, went, "here_prev")):
-        if marks is None:
-            micro = micro.with_columns(pl.lit(ALONE).alias(name))
-            continue
-        own = marks.filter(here).select("uscc", "branch", pl.col("component").alias(name))
-        micro = micro.join(own, on=["uscc", "branch"], how="left", maintain_order="left")
-    return micro.select(*DIMENSIONS, CAME, WENT, "contributor", "value", "observed")
-
-
-def _own_status(micro: pl.DataFrame, limits: Rules, kind: str, hidden: Sequence[str]) -> pl.DataFrame:
-    """Statuses of the flow tables protected by themselves; rows of branches the core withholds are withheld too."""
-    flat = micro.with_columns(_branch())
-    parents = {"ai_class": dict.fromkeys(sorted(flat["ai_class"].unique().to_list())), **_flow_parents()}
-    table = build_table(
-        flat,
-        FLOW_CUBES,
-        parents,
-        "value",
-        "contributor",
-        "observed",
-        kind=kind,  # type: ignore[arg-type]
-    )
-    frame = protect(table, limits).frame
-    shut = pl.col("ai_class").is_in(list(hidden)) & (pl.col("status") == "published")
-    return frame.with_columns(status=pl.when(shut).then(pl.lit("secondary")).otherwise("status"))
-
-
-def _joint(table: Table, core: pl.DataFrame, own: pl.DataFrame, limits: Rules) -> Pattern:
-    """One pattern of the core cubes as they are released and the flow tables beside them.
-
-    A figure that stands in both has the core's status: it is released there.
-    """
-    key = ["table", *table.dims]
-    fixed = core.select("table", *DIMENSIONS, "status").with_columns(**{n: pl.lit(TOTAL) for n in FLOWS})
-    flows = own.select("table", "ai_class", *FLOWS, "status").with_columns(district=pl.lit(TOTAL), size=pl.lit(TOTAL))
-    both = pl.concat([fixed.select(*key, "status"), flows.select(*key, "status")])
-    cells = table.cells.join(both, on=key, how="left", maintain_order="left")
-    in_core = pl.col("table").is_in(list(CUBES))
-    kept = cells.filter(in_core & (pl.col("variable") >= 0)).group_by("variable").agg(core=pl.col("status").first())
-    cells = cells.join(kept, on="variable", how="left", maintain_order="left")
-    cents = [*table.cents.tolist(), 0]
-    values = pl.Series("cents", [cents[v] for v in cells["variable"].to_list()], dtype=pl.Int64)
-    status = (
-        pl.when(pl.col("variable") < 0)
-        .then(pl.lit("empty"))
-        .otherwise(pl.coalesce("core", "status", pl.lit("secondary")))
-    )
-    frame = cells.select(
-        *key, value=(values.cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(24, 2)), n=pl.lit(0, pl.Int64), status=status
-    )
-    return Pattern(frame, table, limits, frame_hash(frame))
-
-
-def _shut(own: pl.DataFrame, level: str) -> pl.DataFrame:
-    """The statuses with less shown: city totals alone, or nothing."""
-    inner = (pl.col("ai_class") != TOTAL) if level == "city" else pl.lit(True)
-    return own.with_columns(
-        status=pl.when(inner & (pl.col("status") == "published")).then(pl.lit("secondary")).otherwise("status")
-    )
-
-
-def clear_year(
-    indicator: str, kind: str, year: int, micro: pl.DataFrame, core: pl.DataFrame, limits: Rules, seed: int
-) -> ClearedYear:  # fmt: skip
-    """Protect the flows of one year and audit them with the core cubes of the same contributions.
-
-    ``micro`` as :func:`_micro` shapes it, ``core`` the protected cells of the indicator and year. Where the joint audit
-    fails by branch, city totals alone are tried, then nothing is shown.
-    """
-    parts = (indicator, kind, year, micro, core, limits, seed)
-
-    def make() -> dict[str, pl.DataFrame]:
-        status, certificate, level = _clear_year(kind, micro, core, limits, seed)
-        rows = [(*key, value) for key, value in status.items()]
-        frame = pl.DataFrame(rows, schema=["flow", "code", "component", "status"], orient="row")
-        return {"status": frame, "certificate": as_json({"level": level, "certificate": certificate.as_dict()})}
-
-    found = remembered("waterfall", parts, make)
-    said = cast(dict[str, Any], from_json(found["certificate"]))
-    status = {(flow, code, component): s for flow, code, component, s in found["status"].iter_rows()}
-    return ClearedYear(indicator, year, status, Certificate(**said["certificate"]), said["level"])
-
-
-def _clear_year(
-    kind: str, micro: pl.DataFrame, core: pl.DataFrame, limits: Rules, seed: int
-) -> tuple[dict[tuple[str, str, str], str], Certificate, str]:
-    branch = pl.col("ai_class").is_in(micro.select(_branch().unique()).to_series().implode())
-    at_city = (pl.col("district") == TOTAL) & (pl.col("size") == TOTAL) & (pl.col("table") == "core_leaf_year")
-    hidden = core.filter(at_city & branch & pl.col("status").is_in(HIDDEN))["ai_class"].to_list()
-    own = _own_status(micro, limits, kind, hidden)
-    parents = {**hierarchies(), **_flow_parents()}
-    table = build_table(
-        micro,
-        {**CUBES, **FLOW_CUBES},
-        parents,
-        "value",
-        "contributor",
-        "observed",
-        kind=kind,  # type: ignore[arg-type]
-    )
-    for level in ("branches", "city", "nothing"):
-        shown = own if level == "branches" else _shut(own, level)
-        pattern = _joint(table, core, shown, limits)
-        certificate = audit(pattern, limits, seed=seed)
-        if certificate.passed:
-            break
-    flows = pattern.frame.filter(pl.col("table").is_in(list(FLOW_CUBES)))
-    status: dict[tuple[str, str, str], str] = {}
-    for name in FLOWS:
-        own_rows = flows.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
-        status |= {(name, code, component): s for code, component, s in own_rows.iter_rows()}
-    return status, certificate, level
-
-
 def clear_changes(
     found: Sequence[Change], contributions: pl.DataFrame, core_cells: pl.DataFrame, kinds: Mapping[str, str],
-    limits: Rules, seed: int,
+    limits: RuleSet, seed: int,
 ) -> list[ClearedYear]:  # fmt: skip
     """Clear every indicator and year that a change touches, in order."""
     known = contributions.drop_nulls("value")
@@ -329,7 +171,7 @@ def clear_changes(
         rows = known.filter(pl.col("indicator") == indicator)
         core = core_cells.filter(pl.col("indicator") == indicator)
         for year in sorted({y for c in marks for y in (c, c - 1)}):
-            micro = _micro(rows.filter(pl.col("ref_year") == year), marks.get(year), marks.get(year + 1))
+            micro = contributions_of(rows.filter(pl.col("ref_year") == year), marks.get(year), marks.get(year + 1))
             own = core.filter(pl.col("period") == str(year))
             cleared.append(clear_year(indicator, kinds[indicator], year, micro, own, limits, seed))
     return cleared

@@ -18,7 +18,7 @@ from etl.clearing import AUDIT_SEED
 from etl.compact import compact
 from etl.contract import list_contracts
 from etl.demography import AI_FROM, demography_rows
-from etl.dissemination import HIDDEN, TOTAL, Rules, model_shares, rules
+from etl.dissemination import HIDDEN, TOTAL, RuleSet, model_shares, rules
 from etl.duplicates import left_out
 from etl.link import LEGAL_UNIT
 from etl.methods.periods import parse
@@ -63,7 +63,7 @@ SERIES = {
 }
 
 
-def _limits(stores: Stores) -> Rules:
+def _limits(stores: Stores) -> RuleSet:
     return rules(stores.root / "secret" / "disclosure.yaml")
 
 
@@ -165,7 +165,12 @@ def _known(work: WorkStore, source: str, today: date) -> pl.DataFrame:
 
 
 def _series(
-    returns: pl.DataFrame, column: str, indicator: str, contributions: pl.DataFrame, cells: pl.DataFrame, limits: Rules
+    returns: pl.DataFrame,
+    column: str,
+    indicator: str,
+    contributions: pl.DataFrame,
+    cells: pl.DataFrame,
+    limits: RuleSet,
 ) -> Quarters | None:
     """One quarterly series, raised and benchmarked by the contributions to its annual indicator."""
     own = contributions.filter(pl.col("indicator") == indicator).drop_nulls("value")

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from etl.methods.disclosure import Pattern, Rules, Table, build_table
+from etl.methods.disclosure import Loaded, Pattern, RuleSet, build_table
 
 MONEY = pl.Decimal(20, 2)
 REGION: Mapping[str, str | None] = {"N": None, "S": None, "N1": "N", "N2": "N", "S1": "S", "S2": "S"}
@@ -14,7 +14,7 @@ FLAT: Mapping[str, str | None] = {"a": None, "b": "_T", "c": None}
 HIERARCHIES = {"region": REGION, "activity": FLAT}
 LINKED = {"cross": ("region", "activity"), "regions": ("region",), "branch": ("region:1", "activity")}
 GOOD = ["30", "30", "30"]
-COUNT_ONLY = Rules(frequency_only=True, singletons=False)
+COUNT_ONLY = RuleSet(p_percent=None, singletons=False)
 
 
 def contributions(rows: Iterable[tuple[Any, ...]], dims: Sequence[str] = ("region", "activity")) -> pl.DataFrame:
@@ -35,7 +35,7 @@ def groups(region: str, activity: str, values: Sequence[object], prefix: str = "
     return [(region, activity, f"{prefix}-{region}{activity}{i}", v, True) for i, v in enumerate(values)]
 
 
-def table_of(rows: Iterable[tuple[Any, ...]], tables: Mapping[str, Sequence[str]] | None = None, **kw: Any) -> Table:
+def table_of(rows: Iterable[tuple[Any, ...]], tables: Mapping[str, Sequence[str]] | None = None, **kw: Any) -> Loaded:
     return build_table(contributions(rows), tables or LINKED, HIERARCHIES, "value", "contributor", "observed", **kw)
 
 
@@ -49,17 +49,18 @@ def status(pattern: Pattern, **codes: str) -> str:
 
 def members(pattern: Pattern) -> list[frozenset[int]]:
     """Atoms of every cell, from the codes, without the package's own incidence."""
-    table = pattern.table
-    atoms = table.atoms.select(table.dims).rows()
+    table, dims = pattern.table, pattern.table.spec.dims
+    above = {s.name: dict(s.pairs) for s in table.spec.sources}
+    atoms = table.frame.select(dims).unique().sort(dims).rows()
     found = []
-    for cell in pattern.frame.select(table.dims).rows():
+    for cell in pattern.frame.select(dims).rows():
         inside = set()
         for i, atom in enumerate(atoms):
             lines = []
-            for dim, code in zip(table.dims, atom, strict=True):
+            for dim, code in zip(dims, atom, strict=True):
                 line: list[str | None] = [code, "_T"]
-                while (above := table.hierarchies[dim][str(line[0])]) not in (None, "_T"):
-                    line.insert(0, above)
+                while (parent := above[dim][str(line[0])]) != "_T":
+                    line.insert(0, parent)
                 lines.append(line)
             if all(c in line for c, line in zip(cell, lines, strict=True)):
                 inside.add(i)

@@ -8,7 +8,7 @@ import polars as pl
 
 from etl.collect import schema
 from etl.contract import load_contract
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.source_codes import dimension_codes
 from etl.source_cubes import ClearedSource, clear_source
 from etl.source_plan import clusters
@@ -40,11 +40,11 @@ def received(
     return Received(contract, frame, frozenset(periods), known, pl.DataFrame(members, schema=MEMBERS), vintage)
 
 
-def cleared(source: Received, limits: Rules | None = None) -> ClearedSource:
+def cleared(source: Received, limits: RuleSet | None = None) -> ClearedSource:
     """The cells of a source under the demo rules."""
     cluster = next(c for c in clusters(load_indicators().values()) if c.source == source.contract.id)
     codes = {name: [c for c, *_ in own] for name, own in dimension_codes(source, cluster).items()}
-    return clear_source(cluster, source, codes, limits or Rules())
+    return clear_source(cluster, source, codes, limits or RuleSet())
 
 
 def cell(found: ClearedSource, dataset: str, indicator: str, period: str, **key: str) -> tuple[float | None, str]:

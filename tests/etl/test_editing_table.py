@@ -7,9 +7,9 @@ from etl.editing import CHANGE
 from etl.editing_followup import FOLLOWUP
 from etl.editing_plan import load_plan
 from etl.editing_table import SCHEMA, SourceEdited, editing_table
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 
-LIMITS = Rules(min_contributors=3, p_percent=10.0)
+LIMITS = RuleSet(min_contributors=3, p_percent=10.0)
 UNITS = [f"U{i}" for i in range(6)]
 
 

@@ -11,7 +11,7 @@ from etl.dissemination import clear
 from etl.domain_cubes import ClearedDomains, clear_domains, domain_certificates, domain_model_shares
 from etl.domains import OTHER, domain_codes, domain_contributions, domain_parents
 from etl.link import SURVEY_BRANCHES
-from etl.methods.disclosure import Rules, separable
+from etl.methods.disclosure import RuleSet, separable
 from etl.quantities import domain_columns, membership_name, with_quantities
 from etl.quantity_table import quantity_rows
 from etl.revenue_interval import domain_intervals, revenue_interval
@@ -19,7 +19,7 @@ from etl.years import YEAR, years_of
 from tests.etl.quantity_units import unit_frame
 from warehouse.catalogue import load_indicators
 
-RULES = Rules()
+RULES = RuleSet()
 REVENUE = load_indicators()["ai_revenue"]
 COUNT = load_indicators()["ai_enterprises"]
 

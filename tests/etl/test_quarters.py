@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.methods.periods import of
 from etl.monitor import (
     climate_rows,
@@ -18,7 +18,7 @@ from etl.monitor import (
 from etl.quarters import Quarters, quarterly, raised, single_quarters
 from warehouse.catalogue import load_yaml
 
-LIMITS = Rules()
+LIMITS = RuleSet()
 SEASON = (0.2, 0.24, 0.26, 0.3)
 GROUPS = pl.DataFrame({"uscc": [f"u{i:02d}" for i in range(40)], "contributor": [f"u{i:02d}" for i in range(40)]})
 

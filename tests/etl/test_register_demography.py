@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from etl.demography import AI, ALL, ai_units, cleared_counts, demography_rows, lives, moves, pooled
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 
-LIMITS = Rules()
+LIMITS = RuleSet()
 LINKS = pl.DataFrame(
     {
         "predecessor_uscc": ["old1", "old2", "far"],

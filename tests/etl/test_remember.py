@@ -10,7 +10,7 @@ import pytest
 
 from etl import remember
 from etl.clearing import clear_table
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.remember import Memory, as_json, from_json, remembered, remembering
 from tests.etl.disclosure_tables import HIERARCHIES, LINKED, contributions, groups
 
@@ -34,8 +34,8 @@ def made_by(*parts: object) -> tuple[pl.DataFrame, list[int]]:
 
 
 def test_the_same_inputs_give_the_same_frame_without_computing(memory: Memory) -> None:
-    first, calls = made_by(FRAME, {"a": [1, 2]}, Rules(), None, np.arange(3))
-    again, none = made_by(FRAME.clone(), {"a": (1, 2)}, Rules(), None, np.arange(3))
+    first, calls = made_by(FRAME, {"a": [1, 2]}, RuleSet(), None, np.arange(3))
+    again, none = made_by(FRAME.clone(), {"a": (1, 2)}, RuleSet(), None, np.arange(3))
     assert calls == [1] and none == [] and (memory.made, memory.taken) == (1, 1)
     assert again.equals(first) and again.schema == first.schema
 
@@ -44,7 +44,7 @@ def test_the_same_inputs_give_the_same_frame_without_computing(memory: Memory) -
     "other",
     [
         (FRAME.with_columns(n=pl.lit(1)), 1.0), (FRAME.rename({"n": "m"}), 1.0), (FRAME[::-1], 1.0), (FRAME, 1.5),
-        (FRAME.with_columns(pl.col("n").cast(pl.Int32)), 1.0), (FRAME, "1.0"), (FRAME, 1.0, None), (Rules(), 1.0),
+        (FRAME.with_columns(pl.col("n").cast(pl.Int32)), 1.0), (FRAME, "1.0"), (FRAME, 1.0, None), (RuleSet(), 1.0),
     ],
 )  # fmt: skip
 def test_another_input_is_another_result(memory: Memory, other: tuple[object, ...]) -> None:
@@ -102,7 +102,7 @@ def test_values_come_back() -> None:
 
 def test_a_cleared_table_is_the_same_remembered(memory: Memory) -> None:
     micro = contributions([*groups("N1", "a", [5, 6, 7]), *groups("N2", "a", [70]), *groups("S1", "b", [9, 9, 9, 9])])
-    calls = [clear_table(micro, LINKED, HIERARCHIES, Rules(), 1) for _ in range(2)]
+    calls = [clear_table(micro, LINKED, HIERARCHIES, RuleSet(), 1) for _ in range(2)]
     assert (memory.made, memory.taken) == (1, 1)
     assert calls[0].frame.equals(calls[1].frame) and calls[0].certificate == calls[1].certificate
-    assert clear_table(micro, LINKED, HIERARCHIES, Rules(min_contributors=5), 1).frame.height and memory.made == 2
+    assert clear_table(micro, LINKED, HIERARCHIES, RuleSet(min_contributors=5), 1).frame.height and memory.made == 2

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from etl.contract import load_contract
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.source_codes import listed
 from etl.source_cubes import clear_source
 from etl.source_plan import clusters
@@ -286,7 +286,7 @@ def test_cubes_of_a_source_that_names_units_may_not_be_open() -> None:
     cluster = next(c for c in clusters(SOURCE_INDICATORS) if c.source == "parks")
     named = received("carriers", [{"carrier_id": "C", "ref_year": 2025, "carrier_type": "1", "carrier_level": "1"}])
     with pytest.raises(MetadataError, match="protected: true"):
-        clear_source(cluster, named, {"district": []}, Rules())
+        clear_source(cluster, named, {"district": []}, RuleSet())
 
 
 def test_one_source_has_one_frequency() -> None:
@@ -350,7 +350,7 @@ def test_another_version_of_a_question_is_refused() -> None:
     other = own.model_copy(update={"source": own.source.model_copy(update={"question": asked})})
     cluster = clusters([other])[0]
     with pytest.raises(MetadataError, match="version 2023-1"):
-        clear_source(cluster, received("adoption_survey", answers()), {}, Rules())
+        clear_source(cluster, received("adoption_survey", answers()), {}, RuleSet())
 
 
 def test_breakdowns_on_few_sampled_persons_are_withheld_two_at_a_time() -> None:

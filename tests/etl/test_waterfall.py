@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from etl.dissemination import clear
-from etl.methods.disclosure import Rules
+from etl.methods.disclosure import RuleSet
 from etl.waterfall import (
     Change,
     changes,
@@ -20,7 +20,7 @@ from etl.waterfall import (
 )
 from warehouse.catalogue import load_indicators
 
-LIMITS = Rules()
+LIMITS = RuleSet()
 LEAVES, DISTRICTS, SIZES = ("A11", "A12", "B11"), ("440305", "440306"), ("S", "M")
 NO_LINKS = pl.DataFrame(schema={"predecessor_uscc": pl.String, "successor_uscc": pl.String, "event_date": pl.Date})
 

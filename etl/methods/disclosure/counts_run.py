@@ -55,7 +55,7 @@ def _sources(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> list[Source]
     ]
 
 
-def _problem(frame: pl.DataFrame, parameters: Mapping[str, Any], **more: str) -> Problem:
+def _problem(frame: pl.DataFrame, parameters: Mapping[str, Any], **more: Any) -> Problem:
     lines: list[str] | None = parameters["tables"]
     tables: dict[str, Sequence[str]] | None = None
     if lines:

@@ -39,12 +39,37 @@ class Dimension:
         depth: IntArray = (self.lineage >= 0).sum(axis=1) - 1
         return depth
 
+    def down_to(self, level: int | None) -> int:
+        """How many codes, in order, lie at most ``level`` steps below the total (None: all)."""
+        return len(self.codes) if level is None else int(np.searchsorted(self.depth, level, side="right"))
+
     @cached_property
     def leaf(self) -> NDArray[np.bool_]:
         """Codes with nothing below them, shape ``(codes,)``."""
         leaf = np.ones(len(self.codes), dtype=np.bool_)
         leaf[self.parents[1:]] = False
         return leaf
+
+
+def shown_levels(items: Sequence[str], names: Sequence[str]) -> dict[str, int | None]:
+    """Dimension → deepest level a table shows (None: all), from items ``dim`` or ``dim:k``; roots have depth 1.
+
+    Raises
+    ------
+    ValueError
+        For unknown dimensions, and levels that are no whole number above zero.
+    """
+    found: dict[str, int | None] = {}
+    for item in items:
+        name, _, level = (item, "", "") if item in names else item.rpartition(":")
+        if name not in names:
+            raise ValueError(
+                f"未知维度 / unknown dimension {item!r}; expected some of {', '.join(names)}, or name:level"
+            )
+        if level and (not level.isdecimal() or int(level) < 1):
+            raise ValueError(f"层级有误 / {item!r}: expected name or name:level with a whole number after the colon")
+        found[name] = int(level) if level else None
+    return found
 
 
 def _ordered(name: str, parents: Mapping[str, str], total: str) -> Dimension:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, hstack
 
 from etl.methods.disclosure import region
-from etl.methods.disclosure.attacker import _Quiet
 from etl.methods.disclosure.blocks import Blocks
 from etl.methods.disclosure.problem import Problem
+from etl.methods.solver import QuietSolver
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -61,7 +61,7 @@ class Mover:
         self.blocks = Blocks(problem)
         self.space = np.full(self.values.size, -1, dtype=np.int64)
         self.solved = 0
-        self._solver: Any = _Quiet()
+        self._solver: Any = QuietSolver()
         for option, setting in (
             ("threads", 1), ("random_seed", 1), ("presolve", "off"), ("primal_feasibility_tolerance", 1e-9)
         ):  # fmt: skip

@@ -8,10 +8,10 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.methods.disclosure.attacker import _Quiet
 from etl.methods.disclosure.book import SIGN, needed
 from etl.methods.disclosure.problem import Problem, ProblemError
 from etl.methods.disclosure.sensitivity import Sensitivity
+from etl.methods.solver import QuietSolver
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -39,7 +39,7 @@ class _Separation:
         if problem.negative:
             self.room[:] = np.inf
         rows, nodes = problem.relations.shape
-        self.solver: Any = _Quiet()
+        self.solver: Any = QuietSolver()
         self.solver.setOptionValue("threads", 1)
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = nodes, rows
@@ -127,7 +127,7 @@ def cheapest_pattern(
 
 
 def _master(problem: Problem, found: Sensitivity, price: FloatArray) -> Any:
-    master: Any = _Quiet()
+    master: Any = QuietSolver()
     for option, setting in (("threads", 1), ("random_seed", 1)):
         master.setOptionValue(option, setting)
     size = problem.size

@@ -47,7 +47,7 @@ class Report:
 @dataclass(frozen=True)
 class Protection:
     """A pattern: ``frame`` holds every cell's codes, ``value`` (all of them: restricted), ``n``, ``status`` published |
-    primary | secondary | empty, and for hidden cells ``lower`` and ``upper``: an attacker cannot narrow the value down to
+    primary | secondary | unoffered (safe, and in no publication) | empty, and for hidden cells ``lower`` and ``upper``: an attacker cannot narrow the value down to
     less than this. ``hidden``: shape ``(variables,)``. Only a report with ``certified`` makes it a result.
     """
 
@@ -58,27 +58,28 @@ class Protection:
     hash: str
 
 
-def finish(report: Report, problem: Problem, found: Sensitivity, search: Search, redesign: float) -> Protection:
+def finish(
+    report: Report, problem: Problem, found: Sensitivity, search: Search, redesign: float, *, bounds: bool
+) -> Protection:
     """Frame and report of a finished search."""
-    far = _distances(problem, search)
+    far = _distances(search) if bounds else np.zeros((2, problem.size))
     variable = problem.cells["variable"].to_numpy()
     at = np.where(variable >= 0, variable, problem.size)
     hidden = np.append(search.hidden, False)
-    status = np.array(["published", "secondary", "primary"])[
-        (search.hidden.astype(int) + (search.hidden & found.unsafe)).astype(int)
-    ]
+    withheld = np.where(found.unsafe, "primary", np.where(problem.offered, "secondary", "unoffered"))
+    status = np.where(search.hidden, withheld, "published")
     unit = 10.0**-problem.scale
     values = np.append(problem.values, 0)
     least = -np.inf if problem.negative else problem.node_floors[: problem.size]
     ends = np.stack([values[:-1] + far[UP], np.maximum(values[:-1] - far[DOWN], least)])
-    bounds = np.append(ends, [[0], [0]], axis=1) * unit
+    limits = np.append(ends, [[0], [0]], axis=1) * unit
     known = hidden & np.append(far.max(axis=0) > 0, False)
     frame = problem.cells.select("table", *(d.name for d in problem.dims)).with_columns(
         value=_decimals(values[at], problem.scale),
         n=pl.Series(np.append(found.n, 0)[at]),
         status=pl.Series(np.append(status, "empty")[at].astype(str).tolist(), dtype=pl.String),
-        lower=pl.Series(np.where(known, bounds[1], np.nan)[at]).fill_nan(None),
-        upper=pl.Series(np.where(known, bounds[0], np.nan)[at]).fill_nan(None),
+        lower=pl.Series(np.where(known, limits[1], np.nan)[at]).fill_nan(None),
+        upper=pl.Series(np.where(known, limits[0], np.nan)[at]).fill_nan(None),
     )
     report.programmes = search.mover.solved
     report.open = [problem.name(v) for v in sorted({v for _, v in search.book.open})[:LISTED]]
@@ -89,7 +90,7 @@ def finish(report: Report, problem: Problem, found: Sensitivity, search: Search,
     return Protection(frame, search.hidden, found, report, digest)
 
 
-def _distances(problem: Problem, search: Search) -> FloatArray:
+def _distances(search: Search) -> FloatArray:
     """How far every variable can move up and down: exactly for few hidden cells, else as far as certificates go."""
     cells = np.flatnonzero(search.hidden)
     far = search.book.reached()

@@ -48,6 +48,8 @@ class Problem:
     depth : least depth of the cells of a variable, shape ``(variables,)``.
     given : status given with a finished table (``GIVEN``), shape ``(variables,)``.
     upper, lower : required protection as given, -1 where none, shape ``(variables,)``.
+    offered : whether some cell of the variable may be published at all, shape ``(variables,)``.
+    silent : variables nobody's answer can be learned from, whatever the rules say, shape ``(variables,)``.
     """
 
     dims: tuple[Dimension, ...]
@@ -69,6 +71,8 @@ class Problem:
     negative: bool
     weighted: bool
     scale: int
+    offered: BoolArray
+    silent: BoolArray
     hash: str = field(default="", compare=False)
 
     @cached_property

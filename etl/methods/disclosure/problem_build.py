@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from etl.methods.disclosure.dimension import Dimension, from_levels, from_parents, numbered
+from etl.methods.disclosure.dimension import Dimension, from_levels, from_parents, numbered, shown_levels
 from etl.methods.disclosure.problem import Kind, Problem, ProblemError
 from etl.methods.disclosure.sparse import Grid, classes, indicator, relate
 from etl.methods.disclosure.units import to_units
@@ -61,11 +61,15 @@ class _Parts:
 
 def _grids(dims: Sequence[Dimension], tables: Tables | None) -> list[Grid]:
     names = [d.name for d in dims]
-    tables = tables or {"table": names}
-    for table, shown in tables.items():
-        if unknown := sorted(set(shown) - set(names)):
-            raise ProblemError(f"表 {table}: 未知维度 / table {table!r} names unknown dimensions {unknown}")
-    return [Grid(table, tuple(dims), tuple(n in shown for n in names)) for table, shown in tables.items()]
+    grids = []
+    for table, items in (tables or {"table": names}).items():
+        try:
+            shown = shown_levels(items, names)
+        except ValueError as error:
+            raise ProblemError(f"表 {table} / table {table!r}: {error}") from None
+        shape = tuple(d.down_to(shown[d.name]) if d.name in shown else 1 for d in dims)
+        grids.append(Grid(table, tuple(dims), shape))
+    return grids
 
 
 def _cells(grids: Sequence[Grid], variable: IntArray) -> pl.DataFrame:
@@ -99,14 +103,15 @@ def _assemble(grids: Sequence[Grid], given: _Parts, kind: Kind, negative: bool, 
     np.minimum.at(depth, variable[filled], cells["depth"].to_numpy()[filled])
     parts = csr_array(merge @ given.parts)
     parts.eliminate_zeros()
-    digest = sha256()
+    digest = sha256(repr([(d.name, d.codes) for d in grids[0].dims] + [(g.name, g.shape) for g in grids]).encode())
+    digest.update("\n".join(given.groups).encode())
     for array in (given.leaves, given.atoms, given.floors, raw.indices, raw.indptr, parts.data, parts.indices):
         digest.update(np.ascontiguousarray(array).tobytes())
     none = np.full(first.size, -1, dtype=np.int64)
     return Problem(
         grids[0].dims, cells, incidence, merge @ given.atoms, merge @ given.floors, parts, given.groups, given.known,
         given.waived, relations, bare, depth, np.full(first.size, "", dtype="<U1"), none, none.copy(), kind, negative,
-        weighted, given.scale, digest.hexdigest(),
+        weighted, given.scale, np.ones(first.size, np.bool_), np.zeros(first.size, np.bool_), digest.hexdigest(),
     )  # fmt: skip
 
 
@@ -119,6 +124,8 @@ def from_microdata(
     tables: Tables | None = None,
     public: Sequence[str] = (),
     waivers: Sequence[str] = (),
+    observed: str | None = None,
+    frequency: bool = False,
 ) -> Problem:
     """One row a unit; codes at the finest level known (an inner code adds to its sums and to no part of them).
 
@@ -139,13 +146,17 @@ def from_microdata(
         Contributors whose figure everybody knows: removed before the rules.
     waivers
         Contributors that agreed to be shown.
+    observed
+        Column of flags: a row without it adds to the value (a model's part) and is nobody's answer.
+    frequency
+        Values count memberships: the frequency rule alone has a meaning.
 
     Raises
     ------
     ProblemError
         For missing columns, unknown codes, rows without any code of a dimension, weights below zero.
     """
-    for column in (value, contributor, weight):
+    for column in (value, contributor, weight, observed):
         if column is not None and column not in frame.columns:
             raise ProblemError(f"缺少列 {column!r} / no column {column!r}; found {frame.columns}")
     frame = frame if value is None else frame.drop_nulls(value)
@@ -160,16 +171,18 @@ def from_microdata(
     codes = np.stack([c for _, c in read], axis=1) if read else np.zeros((frame.height, 0), np.int64)
     used = np.array([any(g.shown[i] for g in grids) for i in range(len(read))])
     leaves, atom = np.unique(np.where(used, codes, 0), axis=0, return_inverse=True)
-    names, group = _contributors(frame, contributor)
+    answers = np.ones(frame.height, np.bool_) if observed is None else frame[observed].to_numpy().astype(np.bool_)
+    names, group = _contributors(frame.filter(pl.Series(answers)), contributor)
     shape = (leaves.shape[0], len(names))
     known, waived = np.isin(names, list(public)), np.isin(names, list(waivers))
-    parts = _summed(units, atom.ravel(), group, shape)
+    parts = _summed(units[answers], atom.ravel()[answers], group, shape)
     sums = np.zeros(leaves.shape[0], dtype=np.int64)
     np.add.at(sums, atom.ravel(), weighted)
     floors = np.maximum(parts @ known.astype(np.int64), 0)
     given = _Parts(leaves, sums, floors, parts, tuple(names.tolist()), known, waived, scale)
     negative = bool((units < 0).any())
-    return _assemble(grids, given, "frequency" if value is None else "magnitude", negative, weight is not None)
+    counts = frequency or value is None
+    return _assemble(grids, given, "frequency" if counts else "magnitude", negative, weight is not None)
 
 
 def _weighted(frame: pl.DataFrame, weight: str | None, units: IntArray) -> IntArray:
@@ -184,7 +197,7 @@ def _weighted(frame: pl.DataFrame, weight: str | None, units: IntArray) -> IntAr
 
 def _contributors(frame: pl.DataFrame, column: str | None) -> tuple[NDArray[np.str_], IntArray]:
     """Names of the contributors and the number of every row's."""
-    own = pl.int_range(pl.len()).map_elements(lambda i: f"\x1f{i}", return_dtype=pl.String)
+    own = pl.format("\x1f{}", pl.int_range(pl.len()))
     name = own if column is None else pl.coalesce(pl.col(column).cast(pl.String), own)
     names, number = np.unique(frame.select(n=name)["n"].to_numpy().astype(str), return_inverse=True)
     return names, number.astype(np.int64)

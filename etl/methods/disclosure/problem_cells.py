@@ -70,7 +70,7 @@ def from_cells(
     dims = [d for d, _ in read]
     grids = _grids(dims, tables)
     used = tuple(any(g.shown[i] for g in grids) for i in range(len(dims)))
-    joint = Grid("", tuple(dims), used)
+    joint = Grid("", tuple(dims), tuple(len(d.codes) if u else 1 for d, u in zip(dims, used, strict=True)))
     total = np.all(
         [np.ones(frame.height, np.bool_), *(c == 0 for (_, c), u in zip(read, used, strict=True) if not u)], axis=0
     )
@@ -148,8 +148,7 @@ def _check_additive(joint: Grid, grids: Sequence[Grid], value: IntArray, present
     codes = joint.codes()
     wanted = np.zeros(joint.size, dtype=np.bool_)
     for grid in grids:
-        shown = [np.ones(joint.size, np.bool_) if s else c == 0 for c, s in zip(codes, grid.shown, strict=True)]
-        wanted |= np.all(shown, axis=0)
+        wanted |= np.all([c < size for c, size in zip(codes, grid.shape, strict=True)], axis=0)
     wrong: list[tuple[int, str]] = []
     for number, child, parent in joint.families():
         sums = np.zeros(joint.size, dtype=np.int64)

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.methods.disclosure.elimination import priority, suppress
+from etl.methods.disclosure.elimination import Reduced, priority, suppress
 from etl.methods.disclosure.pattern import Protection, Report, finish
 from etl.methods.disclosure.problem import Problem
 from etl.methods.disclosure.search import OutOfTime, Progress, Search
@@ -39,7 +39,7 @@ class Options:
     and hidden in earlier releases. ``rounding``: published values are rounded to this many units. ``time_limit`` in
     seconds. ``redesign``: share of a level's filled cells hidden beyond which the report names it for redesign (1: never).
     ``exchanges``: passes in which dear cells are exchanged for cheaper ones
-    (small tables only: large ones gain next to nothing from it).
+    (small tables only: large ones gain next to nothing from it). ``bounds``: state how far hidden cells can lie.
     """
 
     protection: Literal["exact", "interval"] = "interval"
@@ -50,6 +50,7 @@ class Options:
     time_limit: float = 600.0
     redesign: float = 1.0
     exchanges: int = 1
+    bounds: bool = True
     progress: Progress | None = None
 
 
@@ -88,7 +89,11 @@ class _Run:
     def exact(self, hidden: BoolArray | None = None) -> BoolArray:
         """Stage A; with ``hidden`` only what it makes necessary beyond."""
         order = self.order if hidden is None else self.order[~hidden[self.order]]
-        return ~suppress(self.problem, self.found, order, self.rules.singletons).published
+        return ~self.eliminate(order).published
+
+    def eliminate(self, order: IntArray) -> Reduced:
+        """What of the cells on offer can be published in the order given."""
+        return suppress(self.problem, self.found, order, self.rules.singletons, ~self.problem.offered)
 
     def interval(self, hidden: BoolArray) -> Search:
         """Stage B from a first pattern; then whatever exactness needs; then needless cells back."""
@@ -118,7 +123,7 @@ class _Run:
             step()
 
     def _secondaries(self, hidden: BoolArray) -> IntArray:
-        cells = np.flatnonzero(hidden & ~self.found.unsafe)
+        cells = np.flatnonzero(hidden & ~self.found.unsafe & self.problem.offered)
         order: IntArray = cells[np.argsort(-self.price[cells], kind="stable")]
         return order
 
@@ -134,7 +139,7 @@ class _Run:
             shown = self.order[~search.hidden[self.order]]
             rest = self._secondaries(search.hidden)
             rest = rest[~kept[rest]]
-            result = suppress(self.problem, self.found, np.concatenate([shown, rest]), self.rules.singletons)
+            result = self.eliminate(np.concatenate([shown, rest]))
             candidates = rest[result.published[rest]]
             if candidates.size == 0 or not result.published[shown].all():
                 break
@@ -143,7 +148,7 @@ class _Run:
 
     def cost(self, hidden: BoolArray) -> float:
         """Price of the secondaries."""
-        return float(self.price[hidden & ~self.found.unsafe].sum())
+        return float(self.price[hidden & ~self.found.unsafe & self.problem.offered].sum())
 
 
 def protect(problem: Problem, rules: RuleSet, options: Options | None = None) -> Protection:
@@ -174,8 +179,8 @@ def protect(problem: Problem, rules: RuleSet, options: Options | None = None) ->
     else:
         search = run.interval(first)
         if problem.size <= TWO_STARTS:
-            other = run.interval(run.found.unsafe)
+            other = run.interval(run.found.unsafe | ~problem.offered)
             if other.complete and (not search.complete or run.cost(other.hidden) < run.cost(search.hidden)):
                 search = other
         run.report.certified = search.complete
-    return finish(run.report, problem, run.found, search, run.options.redesign)
+    return finish(run.report, problem, run.found, search, run.options.redesign, bounds=run.options.bounds)

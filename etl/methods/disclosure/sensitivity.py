@@ -1,5 +1,6 @@
 """Primary rules on sparse problems: which variables are unsafe, and how far every bound must stay away."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,7 +21,8 @@ class RuleSet:
 
     ``min_contributors`` groups in a cell; ``p_percent`` of the p% rule (None: not applied); ``dominance``: pairs
     (n, k), unsafe if n contributors hold more than k %; each rule makes primaries of its own.
-    ``min_width_percent``: least width of any unsafe cell's interval in per cent of its value, at least one unit;
+    ``min_width_percent``: least width of any unsafe cell's interval in per cent of its value, at least one unit (of a
+    count at least one, so that it is never known which whole number it is);
     ``singletons``: a group alone in an unsafe cell must not find another unsafe cell.
     """
 
@@ -101,6 +103,20 @@ def _ranked(problem: Problem) -> _Ranked:
     return _Ranked(group, size, start, total, s)
 
 
+def is_safe(sizes: Sequence[int], rules: RuleSet) -> bool:
+    """Whether the sum of these contributions, one a group, may be shown by itself: none at all, or as the rules ask.
+
+    ``sizes``: positive whole numbers, in any order.
+    """
+    ranked = sorted(sizes, reverse=True)
+    if not ranked:
+        return True
+    rest, total = sum(ranked[2:]), sum(ranked)
+    near = rules.p_percent is not None and 100 * rest < Fraction(str(rules.p_percent)) * ranked[0]
+    held = any(100 * sum(ranked[:n]) > Fraction(str(k)) * total for n, k in rules.dominance)
+    return len(ranked) >= rules.min_contributors and not near and not held
+
+
 def _exact(values: IntArray) -> NDArray[Any]:
     """Python's whole numbers: products of the rules overflow 64 bits."""
     return values.astype(object)
@@ -175,10 +191,13 @@ def find_sensitive(problem: Problem, rules: RuleSet) -> Sensitivity:
     result = Sensitivity(zeros[0], flags[0], zeros[1], zeros[2], zeros[3], np.full(size, -1, np.int64), flags[1])
     if problem.parts.shape[1]:
         _by_rules(problem, rules, result)
+    result.unsafe[problem.silent] = False
     _as_given(problem, rules, result)
     for side in (result.upper, result.lower):
         side[~result.unsafe] = 0
     share = Fraction(str(rules.min_width_percent)) / 100
     values = _exact(np.abs(problem.values[result.unsafe]))
-    result.width[result.unsafe] = np.maximum(1, -(-values * share.numerator // share.denominator)).astype(np.int64)
+    least = 10**problem.scale if problem.kind == "frequency" else 1
+    width = np.maximum(least, -(-values * share.numerator // share.denominator))
+    result.width[result.unsafe] = width.astype(np.int64)
     return result

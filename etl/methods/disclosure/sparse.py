@@ -15,15 +15,19 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Grid:
-    """All cells of one table; ``shown[d]``: whether the table shows dimension ``d``. Cells are numbered by radix."""
+    """All cells of one table; ``shape[d]``: how many codes of dimension ``d`` it shows (1: the total alone).
+
+    Codes stand in order of depth, so that those down to a depth come first. Cells are numbered by radix.
+    """
 
     name: str
     dims: tuple[Dimension, ...]
-    shown: tuple[bool, ...]
+    shape: tuple[int, ...]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(len(d.codes) if s else 1 for d, s in zip(self.dims, self.shown, strict=True))
+    def shown(self) -> tuple[bool, ...]:
+        """Whether the table shows more of a dimension than its total."""
+        return tuple(size > 1 for size in self.shape)
 
     @property
     def size(self) -> int:
@@ -42,10 +46,12 @@ class Grid:
         """Cells × atoms, 0/1; ``leaves``: numbers of the atoms' codes, shape ``(atoms, dims)``."""
         lines = [d.lineage[leaves[:, i]] for i, d in enumerate(self.dims)]
         steps = [range(line.shape[1]) if s else (0,) for line, s in zip(lines, self.shown, strict=True)]
+        # A dimension that is totalled takes every code as its total.
+        reach = [n if n > 1 else len(d.codes) for n, d in zip(self.shape, self.dims, strict=True)]
         rows, columns = [], []
         for step in product(*steps):
             codes = [line[:, k] for line, k in zip(lines, step, strict=True)]
-            valid = np.flatnonzero(np.all([c >= 0 for c in codes], axis=0))
+            valid = np.flatnonzero(np.all([(c >= 0) & (c < n) for c, n in zip(codes, reach, strict=True)], axis=0))
             rows.append(self.cell([c[valid] for c in codes]))
             columns.append(valid)
         row, column = np.concatenate(rows), np.concatenate(columns)

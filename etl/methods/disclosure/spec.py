@@ -1,12 +1,13 @@
 """The ``protect`` specification (YAML): what is to be protected, checked key by key before any row is read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
 
+from etl.methods.disclosure.dimension import shown_levels
 from etl.methods.disclosure.problem import ProblemError
 from etl.methods.disclosure.problem_build import Source
 from etl.methods.disclosure.sensitivity import RuleSet
@@ -38,7 +39,9 @@ class Spec:
 
     ``public``: contributor → value known to everybody; ``tables``: name → dimensions, None for one table of all;
     ``lower`` and ``upper``: columns of required protection; ``count``: column of contributors (cells mode);
-    ``period``: what the figures are of; releases of one period are audited together.
+    ``period``: what the figures are of; releases of one period are audited together. Tables of the pipeline also have
+    ``observed`` (column of flags: whose row is an answer), ``frequency`` (values count memberships) and, by dimension,
+    the codes in ``offers`` and ``unanswered`` (see :func:`etl.methods.disclosure.offering.offering`).
     """
 
     path: Path
@@ -58,6 +61,15 @@ class Spec:
     lower: str | None
     upper: str | None
     period: str = ""
+    observed: str | None = None
+    frequency: bool = False
+    offers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unanswered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the figures are counts, for which the frequency rule alone has a meaning."""
+        return self.frequency or self.value is None
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -248,7 +260,11 @@ def _tables(reader: _Reader, dims: Sequence[str]) -> Mapping[str, tuple[str, ...
         name, shown = one.text("name"), one.words("dimensions", "dimensions")
         if name is None or name in tables:
             raise one.error("name", name, "a name of its own")
-        if not shown or set(shown) - set(dims):
-            raise one.error("dimensions", list(shown), f"some of {', '.join(dims)}")
+        try:
+            known = bool(shown_levels(shown, dims))
+        except ValueError:
+            known = False
+        if not known:
+            raise one.error("dimensions", list(shown), f"some of {', '.join(dims)} (name:2 for two levels of it)")
         tables[name] = shown
     return tables

@@ -22,6 +22,7 @@ from etl.methods.editing.expressions import EditError
 from etl.methods.editing.linear import LinearEdit
 from etl.methods.editing.localisation_mip import REACH, Programme
 from etl.methods.registry import method
+from etl.methods.solver import QuietSolver
 
 FloatArray = NDArray[np.float64]
 Status = Literal["consistent", "optimal", "time_limit", "infeasible"]
@@ -205,21 +206,13 @@ class Localiser:
         return self._answer(tuple(chosen), bound, "time_limit", values)
 
 
-class _Quiet(highspy.Highs):  # type: ignore[misc]
-    """The solver without its banner, which is written as soon as call-backs are enabled."""
-
-    def enableCallbacks(self) -> None:
-        self.setOptionValue("output_flag", False)
-        super().enableCallbacks()
-
-
 class _Elastic:
     """Least total violation of :math:`l \\le A x \\le u` over free x, others zero; keeps one model and its basis."""
 
     def __init__(self, matrix: FloatArray) -> None:
         rows, columns = matrix.shape
         self.columns = columns
-        self._solver: Any = _Quiet()
+        self._solver: Any = QuietSolver()
         options = {"output_flag": False, "threads": 1, "presolve": "off", "primal_feasibility_tolerance": 1e-10}
         for option, setting in {**options, "dual_feasibility_tolerance": 1e-10, "random_seed": 1}.items():
             self._solver.setOptionValue(option, setting)

@@ -1,19 +1,23 @@
 """What the rows say of every cell, added up afresh from the input file: value, contributors, what the rules find."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.methods.disclosure.dimension import shown_levels
 from etl.methods.disclosure.loading import Loaded, ancestors, finest, units_of
 from etl.methods.disclosure.sensitivity import RuleSet
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Key = tuple[str, ...]
+#: More levels than any dimension has.
+DEEP: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,14 @@ def find(loaded: Loaded) -> Facts:
     return _from_rows(loaded) if loaded.spec.mode == "microdata" else _from_cells(loaded)
 
 
-def _shown(loaded: Loaded) -> list[tuple[bool, ...]]:
+def _levels(loaded: Loaded) -> list[tuple[int, ...]]:
+    """By table: how many levels below the total it shows of every dimension."""
     names = loaded.spec.dims
-    tables = loaded.spec.tables or {"": names}
-    return [tuple(n in dims for n in names) for dims in tables.values()]
+    found = []
+    for items in (loaded.spec.tables or {"": names}).values():
+        shown = shown_levels(items, names)
+        found.append(tuple(DEEP if shown.get(n, 0) is None else int(shown.get(n) or 0) for n in names))
+    return found
 
 
 def _lines(loaded: Loaded) -> list[list[list[str]]]:
@@ -67,10 +75,10 @@ def _spread(loaded: Loaded) -> pl.DataFrame:
     columns: dict[str, Any] = {f"d{i}": pl.Series(lines[i], dtype=pl.List(pl.String)) for i in range(len(dims))}
     frame = pl.DataFrame(columns).with_row_index("row")
     parts = []
-    for shown in _shown(loaded):
+    for levels in _levels(loaded):
         part = frame
-        for i, show in enumerate(shown):
-            part = part.explode(f"d{i}") if show else part.with_columns(pl.col(f"d{i}").list.last())
+        for i, level in enumerate(levels):
+            part = part.with_columns(pl.col(f"d{i}").list.tail(level + 1)).explode(f"d{i}")
         parts.append(part)
     return pl.concat(parts).unique() if len(parts) > 1 else parts[0]
 
@@ -83,6 +91,9 @@ def _from_rows(loaded: Loaded) -> Facts:
         weighted = np.rint(units * frame[spec.weight].to_numpy()).astype(np.int64)
     names = frame[spec.contributor].to_list() if spec.contributor else [None] * frame.height
     who = [f"\x1f{i}" if name is None else str(name) for i, name in enumerate(names)]
+    answered = np.ones(frame.height, np.bool_) if spec.observed is None else frame[spec.observed].to_numpy()
+    # What nobody answered adds to the figure and is nobody's.
+    units = np.where(answered, units, 0)
     rows = pl.DataFrame({"units": units, "weighted": weighted, "who": who}).with_row_index("row")
     dims = [f"d{i}" for i in range(len(spec.dims))]
     long = _spread(loaded).join(rows, on="row")
@@ -94,7 +105,7 @@ def _from_rows(loaded: Loaded) -> Facts:
     given = long.group_by([*dims, "who"]).agg(pl.col("units").sum()).filter(pl.col("units") != 0)
     given = given.join(cells.select("cell", *dims), on=dims)
     given = given.with_columns(size=pl.col("units").abs()).sort("cell", "size", "who", descending=[False, True, False])
-    return _judged(loaded, cells, given, dims, bool((units < 0).any()))
+    return _judged(loaded, cells, given, dims, bool((weighted < 0).any()))
 
 
 def _judged(loaded: Loaded, cells: pl.DataFrame, given: pl.DataFrame, dims: list[str], negative: bool) -> Facts:
@@ -104,11 +115,14 @@ def _judged(loaded: Loaded, cells: pl.DataFrame, given: pl.DataFrame, dims: list
     value, public = cells["weighted"].to_numpy(), cells["public"].to_list()
     secret = given.filter(~pl.col("who").is_in(list(spec.public)))
     estimated = spec.weight is not None and not negative
+    blank = [pl.col(f"d{i}").is_in(list(spec.unanswered.get(n, ()))) for i, n in enumerate(spec.dims)]
+    silent = cells.select(pl.any_horizontal(blank)).to_series().to_numpy()
     for cell, who, sizes in secret.group_by("cell", maintain_order=True).agg("who", "size").rows():
         owner[cell] = who[0] if len(who) == 1 else None
         total = int(value[cell]) - public[cell] if estimated else sum(sizes)
-        unsafe[cell], distance[cell] = judge(who, sizes, total, spec.rules, spec.waivers, spec.value is None)
-    width = _width(value, unsafe, spec.rules)
+        if not silent[cell]:
+            unsafe[cell], distance[cell] = judge(who, sizes, total, spec.rules, spec.waivers, spec.counts)
+    width = _width(value, unsafe, loaded)
     keys = {row: i for i, row in enumerate(cells.select(dims).rows())}
     none = np.zeros(count, np.bool_)
     return Facts(
@@ -138,10 +152,11 @@ def judge(
     return unsafe or distance > 0, -(-distance.numerator // distance.denominator)
 
 
-def _width(value: IntArray, unsafe: BoolArray, rules: RuleSet) -> IntArray:
-    share = Fraction(str(rules.min_width_percent)) / 100
+def _width(value: IntArray, unsafe: BoolArray, loaded: Loaded) -> IntArray:
+    share = Fraction(str(loaded.spec.rules.min_width_percent)) / 100
+    least = 10**loaded.problem.scale if loaded.spec.counts else 1
     width = [
-        max(1, -(-abs(int(v)) * share.numerator // share.denominator)) if u else 0
+        max(least, -(-abs(int(v)) * share.numerator // share.denominator)) if u else 0
         for v, u in zip(value, unsafe, strict=True)
     ]
     return np.array(width, dtype=np.int64)
@@ -150,9 +165,9 @@ def _width(value: IntArray, unsafe: BoolArray, rules: RuleSet) -> IntArray:
 def _from_cells(loaded: Loaded) -> Facts:
     spec, frame, scale = loaded.spec, loaded.frame, loaded.problem.scale
     codes = list(zip(*(finest(frame, s) for s in spec.sources), strict=True))
-    totals = tuple(s.total for s in spec.sources)
+    below = [_steps(ancestors(frame, s), s.total) for s in spec.sources]
     wanted = [
-        any(all(s or c == t for c, t, s in zip(key, totals, shown, strict=True)) for shown in _shown(loaded))
+        any(all(at[c] <= level for c, at, level in zip(key, below, levels, strict=True)) for levels in _levels(loaded))
         for key in codes
     ]
     count = spec.count or ("n" if spec.value is None else None)
@@ -174,8 +189,20 @@ def _from_cells(loaded: Loaded) -> Facts:
     empty = pl.DataFrame(schema={"cell": pl.UInt32, "who": pl.String, "units": pl.Int64})
     return Facts(
         {codes[i]: k for k, i in enumerate(picked)}, value[at], n[at], unsafe[at], forced[at], up[at], low[at],
-        _width(value, unsafe, spec.rules)[at], [None] * at.size, empty,
+        _width(value, unsafe, loaded)[at], [None] * at.size, empty,
     )  # fmt: skip
+
+
+def _steps(above: Mapping[str, str], total: str) -> dict[str, int]:
+    """Steps of every code below the total."""
+    steps = {total: 0}
+    for code in above:
+        line = [code]
+        while line[-1] not in steps:
+            line.append(above[line[-1]])
+        for place, one in enumerate(reversed(line[:-1]), 1):
+            steps[one] = steps[line[-1]] + place
+    return steps
 
 
 def _asked(frame: pl.DataFrame, column: str | None, scale: int) -> IntArray:

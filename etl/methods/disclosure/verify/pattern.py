@@ -16,8 +16,8 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Key = tuple[str, ...]
-STATUSES: Final = ("published", "primary", "secondary", "empty")
-WITHHELD: Final = ("primary", "secondary")
+STATUSES: Final = ("published", "primary", "secondary", "unoffered", "empty")
+WITHHELD: Final = ("primary", "secondary", "unoffered")
 COLUMNS: Final = ("value", "n", "status", "lower", "upper")
 
 

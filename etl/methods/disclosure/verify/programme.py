@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, hstack, vstack
 
 from etl.methods.disclosure.verify.system import System
+from etl.methods.solver import QuietSolver
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -20,16 +21,8 @@ TOLERANCE: Final = 1e-9
 SLACK, ROUNDING = 1e-3, 1e-9
 
 
-class _Quiet(highspy.Highs):  # type: ignore[misc]
-    """The solver without its banner."""
-
-    def enableCallbacks(self) -> None:
-        self.setOptionValue("output_flag", False)
-        super().enableCallbacks()
-
-
 def _solver(presolve: bool) -> Any:
-    solver = _Quiet()
+    solver = QuietSolver()
     for option, setting in (
         ("output_flag", False), ("threads", 1), ("random_seed", 1), ("primal_feasibility_tolerance", TOLERANCE),
         ("presolve", "on" if presolve else "off"), ("time_limit", 300.0),

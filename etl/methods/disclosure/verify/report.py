@@ -14,7 +14,7 @@ from etl.methods.disclosure.loading import Loaded
 from etl.methods.disclosure.verify import exact, insiders
 from etl.methods.disclosure.verify.facts import Facts, find
 from etl.methods.disclosure.verify.intervals import Asked, Progress, Reach, Verdict, exact_bounds, examine
-from etl.methods.disclosure.verify.pattern import STATUSES, Laid, Pattern, key_variables, lay
+from etl.methods.disclosure.verify.pattern import STATUSES, WITHHELD, Laid, Pattern, key_variables, lay
 from etl.methods.disclosure.verify.system import System, build
 
 IntArray = NDArray[np.int64]
@@ -158,7 +158,7 @@ class Auditor:
             cell = self.facts.keys.get(key)
             true = Decimal(0 if cell is None else int(self.facts.value[cell])).scaleb(-self.problem.scale)
             shown = pattern.value[i]
-            right = shown is None if pattern.status[i] in ("primary", "secondary") else shown == true
+            right = shown is None if pattern.status[i] in WITHHELD else shown == true
             if not right:
                 wrong_value.append(i)
             n = -1 if cell is None else int(self.facts.n[cell])
