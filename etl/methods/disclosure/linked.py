@@ -171,7 +171,7 @@ def protect(table: Loaded, rules: RuleSet, shown: Sequence[int] = (), shut: Sequ
     """
     problem = _decided(table.problem, shown, shut)
     try:
-        found = protect_problem(problem, rules, Options(time_limit=TIME_LIMIT, bounds=False))
+        found = protect_problem(problem, rules, Options(time_limit=TIME_LIMIT, bounds=False, exchanges=0))
         frame, certified = found.frame, found.report.certified
     except ProblemError:
         certified = False
@@ -259,7 +259,7 @@ def audit(pattern: Pattern, rules: RuleSet | None = None, *, seed: int = 2026112
     """
     rules = pattern.rules if rules is None else rules
     loaded = replace(pattern.table, spec=replace(pattern.table.spec, rules=rules))
-    report = Auditor(loaded, seed).audit(_as_verified(pattern))
+    report = Auditor(loaded, seed).audit(_as_verified(pattern), bounds=False)
     checks = {"intact": _intact(pattern), **report.checks}
     counts = {"cells": pattern.frame.height} | {
         s: int((pattern.frame["status"] == s).sum()) for s in verified.STATUSES

@@ -108,8 +108,10 @@ class Auditor:
         low, high = self.bounds()
         return build(self.problem.relations, laid.hidden, low, high)
 
-    def audit(self, pattern: Pattern, failures: int | None = FAILURES, control: bool = True) -> Report:
-        """All checks of a pattern."""
+    def audit(
+        self, pattern: Pattern, failures: int | None = FAILURES, control: bool = True, bounds: bool = True
+    ) -> Report:
+        """All checks of a pattern; with ``bounds`` also how far every hidden figure of a small table can really lie."""
         report, laid = Report(), lay(pattern, self.problem)
         report.counts = {s: pattern.status.count(s) for s in STATUSES} | {"cells": len(pattern.keys)}
         started = time.monotonic()
@@ -123,6 +125,8 @@ class Auditor:
         reach = Reach(system)
         reach.stuck[:, still] = True
         self._timed(report, "intervals", lambda: self._outsiders(laid, reach, failures))
+        if self.interval and bounds and system.size <= EXACT:
+            exact_bounds(reach)
         report.low, report.high = (side[: self.problem.size] for side in reach.figures())
         if self.loaded.spec.rules.singletons and self.problem.kind == "magnitude":
             self._timed(report, "groups", lambda: self._insiders(laid, system))
@@ -235,8 +239,6 @@ class Auditor:
     def _intervals(self, laid: Laid, reach: Reach, failures: int | None) -> Check:
         targets = np.flatnonzero(self.unsafe & ~laid.published)
         verdict = examine(reach, targets, self.asked, self.seed, failures, self.progress)
-        if reach.system.size <= EXACT:
-            exact_bounds(reach)
         self.verdict = verdict
         failed = targets[verdict.failed]
         return {
