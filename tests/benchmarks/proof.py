@@ -5,12 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+SAID = 20_000
+"""Characters of what a failed command said last that are shown."""
 FOLDER = ROOT / "docs" / "quality" / "evidence"
 
 
@@ -19,11 +22,14 @@ def measured(home: Path, *arguments: str) -> dict[str, float]:
     started = time.perf_counter()
     command = [sys.executable, "-m", "aistat", *arguments]
     environment = {**os.environ, "AISTAT_HOME": str(home)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"aistat {' '.join(arguments)} ended with {process.returncode}")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            text = said.read().decode(errors="replace")[-SAID:]
+            raise SystemExit(f"{text}\naistat {' '.join(arguments)} ended with {process.returncode}")
     return {
         "wall_s": round(time.perf_counter() - started, 1),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),

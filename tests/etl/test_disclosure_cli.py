@@ -65,6 +65,16 @@ def test_certificates_bind_the_rules_to_the_key(tmp_path: Path, home: Path) -> N
     assert protect(tmp_path, "d", returns(5, 150), spec=SMALL) == 2
 
 
+def test_a_table_down_to_a_level_is_protected_and_audited(tmp_path: Path, home: Path) -> None:
+    tables = "tables: [{name: fine, dimensions: [industry]}, {name: coarse, dimensions: ['industry:1', place]}]\n"
+    frame = returns(5, 150)
+    assert protect(tmp_path, "t", frame, spec=SMALL + tables) == 0
+    assert audit(tmp_path, "t") == 0
+    rows = pl.read_csv(tmp_path / "t.out.csv", infer_schema=False).to_dicts()
+    assert {r["industry"] for r in rows if r["place"] != "Total"} == {"Total", *frame["ind1"].unique()}
+    assert {r["industry"] for r in rows if r["place"] == "Total"} >= set(frame["ind2"].unique())
+
+
 def test_a_failure_leaves_no_public_file(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     public = tmp_path / "p.csv"
     public.write_text("stale")

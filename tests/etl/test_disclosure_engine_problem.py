@@ -96,3 +96,24 @@ def test_a_code_under_two_parents_is_refused():
     frame = pl.DataFrame({"a": ["A", "B"], "b": ["x", "x"], "v": [1, 2]})
     with pytest.raises(ProblemError, match="lies under"):
         from_microdata(frame, [Source("i", ("a", "b"))], "v")
+
+
+def test_a_table_may_stop_at_a_level_of_a_dimension():
+    sources = [Source("ind", ("i1", "i2")), Source("p", ("p",))]
+    problem = from_microdata(UNEVEN, sources, "v", tables={"leaf": ["ind"], "branch": ["ind:1", "p"]})
+    shown = {t: set(f["ind"]) for (t,), f in problem.cells.partition_by("table", as_dict=True).items()}
+    assert shown == {"leaf": {"Total", "A", "B", "C", "A1", "A2"}, "branch": {"Total", "A", "B", "C"}}
+    whole = from_microdata(UNEVEN, sources, "v")
+    for row in problem.cells.filter(pl.col("variable") >= 0).iter_rows(named=True):
+        assert problem.values[row["variable"]] == whole.values[variable(whole, ind=row["ind"], p=row["p"])]
+    assert not (problem.relations @ problem.node_values).any()
+    for wrong in ("ind:0", "ind:x", "colour"):
+        with pytest.raises(ProblemError, match=r"table 't'.*(level|unknown dimension)"):
+            from_microdata(UNEVEN, sources, "v", tables={"t": [wrong]})
+
+
+def test_what_is_no_answer_adds_to_the_figure_and_to_no_contributor():
+    frame = pl.DataFrame({"p": ["x", "x", "y"], "v": [5, 7, 9], "who": ["g", None, "h"], "seen": [True, False, True]})
+    problem = from_microdata(frame, [Source("p", ("p",))], "v", "who", observed="seen")
+    assert problem.values[variable(problem, p="x")] == 12 and problem.groups == ("g", "h")
+    assert (problem.incidence @ problem.parts).toarray()[variable(problem, p="x")].tolist() == [5, 0]

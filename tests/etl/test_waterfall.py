@@ -1,14 +1,18 @@
 """The growth waterfall of a total: its identity on planted changes, and what of it may be shown."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import numpy as np
 import polars as pl
 import pytest
+from disclosure_tables import assert_no_exact_disclosure
 
-from etl.dissemination import clear
-from etl.methods.disclosure import RuleSet
+from etl.dissemination import DIMENSIONS, clear
+from etl.flow_cubes import FLOWS, contributions_of, joint_pattern
+from etl.methods.disclosure import RuleSet, audit
+from etl.methods.disclosure.linked import frame_hash
 from etl.waterfall import (
     Change,
     changes,
@@ -211,3 +215,31 @@ def test_a_part_is_withheld_where_a_level_behind_it_is() -> None:
     assert {"previous", "total", "growth", "continuing", "comparable_growth"} <= withheld
     assert own.filter(pl.col("component") == "current")["conf_status"].item() == "F"
     assert table.filter((pl.col("ai_class") == "B") & (pl.col("component") == "previous"))["value"].item() is not None
+
+
+def test_flows_and_core_cubes_together_give_no_unsafe_cell_away() -> None:
+    """The attack of the nested definition: all published cells of both in exact algebra, and one more of them fails."""
+    rows = contributions(gone=2, new=3)
+    _, found, cells = released(rows)
+    marks = found[0].marks
+    micro = contributions_of(rows.filter(pl.col("ref_year") == 2025), marks, None)
+    core = cells.filter(pl.col("period") == "2025")
+    pattern = joint_pattern("magnitude", micro, core, LIMITS)
+    released_there = core.filter(pl.col("status") == "published").select("table", *DIMENSIONS)
+    beside = pattern.frame.filter(pl.col("status") == "published").join(
+        released_there, on=["table", *DIMENSIONS], how="semi"
+    )
+    assert beside.height == released_there.height, "what the core cubes publish stays published"
+    assert_no_exact_disclosure(pattern)
+    assert pattern.certified and audit(pattern, LIMITS).passed
+    needless, tried = [], 0
+    for name in FLOWS:
+        hidden = (pl.col("table") == f"growth_{name}") & (pl.col("status") == "secondary")
+        for row in pattern.frame.with_row_index().filter(hidden)["index"].to_list():
+            tried += 1
+            opened = pattern.frame.with_columns(
+                status=pl.when(pl.int_range(pl.len()) == row).then(pl.lit("published")).otherwise("status")
+            )
+            if audit(replace(pattern, frame=opened, hash=frame_hash(opened)), LIMITS).passed:
+                needless.append(row)
+    assert tried and not needless, "every flow withheld beside an unsafe one is needed, or another cell tells it"

@@ -179,7 +179,8 @@ class Search:
                     return None
                 self.hidden[more] = True
             moves.append(move)
-            left = [side for side in left[1:] if side not in self.ways(move)]
+            certified = self.ways(move)
+            left = [side for side in left[1:] if side not in certified]
         return moves
 
     def ways(self, move: Move) -> set[Side]:
@@ -212,7 +213,8 @@ class Search:
             if move is None:
                 return None
             moves.append(move)
-            left = [side for side in left[1:] if side not in self.ways(move)]
+            certified = self.ways(move)
+            left = [side for side in left[1:] if side not in certified]
         return moves
 
     def extents(self, cells: IntArray) -> FloatArray:

@@ -19,13 +19,17 @@ LARGE: Final = 5000
 TOLERANCE: Final = 1e-9
 #: A solution may break a sum or a bound by so many units, or by this part of its largest deviation.
 SLACK, ROUNDING = 1e-3, 1e-9
+#: Seconds a programme may take; what is found by then counts, and the rest is tried otherwise.
+BULK, SINGLE = 60.0, 300.0
+#: Least part of a figure's size that many figures are moved by at once.
+LEAST: Final = 1e-3
 
 
-def _solver(presolve: bool) -> Any:
+def _solver(presolve: bool, seconds: float) -> Any:
     solver = QuietSolver()
     for option, setting in (
         ("output_flag", False), ("threads", 1), ("random_seed", 1), ("primal_feasibility_tolerance", TOLERANCE),
-        ("presolve", "on" if presolve else "off"), ("time_limit", 300.0),
+        ("presolve", "on" if presolve else "off"), ("time_limit", seconds),
     ):  # fmt: skip
         solver.setOptionValue(option, setting)
     return solver
@@ -69,6 +73,8 @@ class Programmes:
         system, size, count = self.system, self.system.size, blocks.size
         room = np.minimum(np.abs(system.low), np.abs(system.high))
         scale = np.clip(np.where(np.isfinite(room), room, 1.0), 1.0, None)
+        # Much less than a figure's size is lost among the other figures' digits; to go farther than asked does no harm.
+        aims = np.sign(aims) * np.maximum(np.abs(aims), LEAST * scale[blocks])
         scale[blocks] = np.abs(aims)
         data = self.matrix.data * scale[self.matrix.indices]
         lengths = np.diff(self.matrix.indptr)
@@ -85,7 +91,7 @@ class Programmes:
         matrix.sort_indices()
         low = np.concatenate([np.maximum(system.low / scale, -REACH), np.zeros(count)])
         high = np.concatenate([np.minimum(system.high / scale, REACH), np.ones(count)])
-        solver = _solver(presolve=True)
+        solver = _solver(presolve=True, seconds=BULK)
         solver.passModel(_model(matrix, np.concatenate([np.zeros(size), -weights]), (low, high), count))
         solver.run()
         self.bulk_count += 1
@@ -99,7 +105,7 @@ class Programmes:
         """Move one block as far as it goes in a direction, at most ``aim`` units; whether the solver proved it best."""
         system = self.system
         if self._single is None:
-            self._single = _solver(presolve=system.size > LARGE)
+            self._single = _solver(presolve=system.size > LARGE, seconds=SINGLE)
             zeros = np.zeros(system.size)
             self._single.passModel(_model(self.matrix, zeros, (zeros, zeros), 0))
         if self._priced >= 0:

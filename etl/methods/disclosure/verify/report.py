@@ -113,7 +113,8 @@ class Auditor:
     ) -> Report:
         """All checks of a pattern; with ``bounds`` also how far every hidden figure of a small table can really lie."""
         report, laid = Report(), lay(pattern, self.problem)
-        report.counts = {s: pattern.status.count(s) for s in STATUSES} | {"cells": len(pattern.keys)}
+        always = [s for s in STATUSES if s != "unoffered" or s in pattern.status]
+        report.counts = {s: pattern.status.count(s) for s in always} | {"cells": len(pattern.keys)}
         started = time.monotonic()
         report.checks |= self._file(pattern, laid)
         report.checks["equations"] = self._equations()
