@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aistat.errors import CheckFailed, UserError
 
 if TYPE_CHECKING:
+    from etl.methods.disclosure.beside import Earlier
     from etl.methods.disclosure.ledger import Entry
     from etl.methods.disclosure.loading import Loaded
     from etl.methods.disclosure.verify.pattern import Pattern
@@ -70,18 +71,10 @@ def _line(error: Exception) -> str:
 
 def entry_from(auditor: "Auditor", pattern: "Pattern", pattern_hash: str) -> "Entry":
     """A pattern as the ledger knows it."""
+    from etl.methods.disclosure.beside import entry_with
     from etl.methods.disclosure.verify.pattern import lay
 
     return entry_with(auditor, lay(pattern, auditor.problem).published, pattern_hash)
-
-
-def entry_with(auditor: "Auditor", published: Any, pattern_hash: str = "") -> "Entry":
-    """The entry of a choice of published variables."""
-    from etl.methods.disclosure.ledger import entry_of
-
-    size, asked = auditor.problem.size, auditor.asked
-    sides = (asked.up[:size], asked.down[:size], asked.width[:size])
-    return entry_of(auditor.loaded, published, auditor.unsafe, sides, pattern_hash=pattern_hash)
 
 
 def full_audit(
@@ -110,20 +103,21 @@ def _one_version(new: "Entry", folder: Path) -> None:
 
 def with_ledger(auditor: "Auditor", new: "Entry", entries: list["Entry"], folder: Path) -> dict[str, dict[str, Any]]:
     """Checks of a release together with all others of its period; none where it is the first."""
+    from etl.methods.disclosure.beside import joint_checks
+
+    return joint_checks(auditor, new, earlier_of(entries, folder))
+
+
+def earlier_of(entries: list["Entry"], folder: Path) -> "Earlier":
+    """The releases of a ledger with what the officer decided; UserError for a decision there is not."""
+    from etl.methods.disclosure.beside import Earlier
     from etl.methods.disclosure.ledger import decisions
     from etl.methods.disclosure.problem import ProblemError
-    from etl.methods.disclosure.verify.joint import check, join, largest_revision
 
-    earlier = [e for e in entries if not new.pattern_hash or e.pattern_hash != new.pattern_hash]
-    same = [e for e in earlier if e.period == new.period]
-    if not same:
-        return {}
     try:
-        accepted = sorted(decisions(folder))
+        return Earlier(tuple(entries), frozenset(decisions(folder)))
     except ProblemError as error:
         raise UserError(_line(error)) from None
-    joint = join([*same, new], largest_revision([*earlier, new]), accepted)
-    return check(joint, auditor.interval, auditor.seed, auditor.progress)
 
 
 def write(path: Path, content: bytes, restricted: bool = True) -> None:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from aistat.disclosure_run import (
     Ticker,
+    earlier_of,
     entry_from,
-    entry_with,
     full_audit,
     load_input,
     read_ledger,
-    with_ledger,
     writable,
     write,
 )
@@ -21,6 +20,7 @@ from aistat.errors import CheckFailed, UserError
 from aistat.home import home
 
 if TYPE_CHECKING:
+    from etl.methods.disclosure.beside import Earlier
     from etl.methods.disclosure.ledger import Entry
     from etl.methods.disclosure.loading import Loaded
     from etl.methods.disclosure.verify.report import Auditor
@@ -108,79 +108,45 @@ def _search(
     args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", entries: list["Entry"], ticker: Ticker
 ) -> Any:
     """Hidden variables of a certified pattern; CheckFailed where there is none."""
-    from dataclasses import replace
-
-    import numpy as np
-
+    from etl.methods.disclosure.beside import Earlier, NotCertified, StayExposed, hidden_beside
     from etl.methods.disclosure.problem import ProblemError
-    from etl.methods.disclosure.protection import Options, protect
+    from etl.methods.disclosure.protection import Options
 
-    problem, limit = loaded.problem, args.time_limit or loaded.spec.time_limit
-    before = shown = same = np.zeros(problem.size, dtype=np.bool_)
-    if entries:
-        before, shown, same = _earlier(args, loaded, auditor, entries)
-        fixed = same & ~auditor.unsafe & (problem.given == "")
-        problem = replace(problem, given=np.where(fixed, "z", problem.given).astype("<U1"))
-    options = Options(
-        protection=loaded.spec.protection, earlier=np.flatnonzero(shown).tolist(),
-        withheld=np.flatnonzero(before).tolist(), time_limit=SEARCHING * limit, progress=ticker,
-    )  # fmt: skip
+    limit = args.time_limit or loaded.spec.time_limit
+    earlier = _decided(args, auditor, entries) if entries else Earlier()
+    options = Options(protection=loaded.spec.protection, time_limit=SEARCHING * limit, progress=ticker)
     ticker.say("保护 / protecting")
     try:
-        protection = protect(problem, loaded.spec.rules, options)
+        return hidden_beside(auditor, loaded.problem, earlier, options)
+    except NotCertified as error:
+        raise CheckFailed(
+            f"时限内无合格方案 / no certified pattern within {limit:g} s, open: {'; '.join(error.open[:3])}; "
+            "nothing was written; allow more time (--time-limit) or coarser dimensions"
+        ) from None
+    except StayExposed as error:
+        raise CheckFailed(
+            f"{error}; nothing was written; withdraw an earlier release or publish at a coarser level"
+        ) from None
     except ProblemError as error:
         raise CheckFailed(f"无法保护 / cannot be protected: {error}") from None
-    if not protection.report.certified:
-        raise CheckFailed(
-            f"时限内无合格方案 / no certified pattern within {limit:g} s, open: {'; '.join(protection.report.open[:3])}; "
-            "nothing was written; allow more time (--time-limit) or coarser dimensions"
-        )
-    hidden = protection.hidden | before
-    return _beside(args, loaded, auditor, entries, hidden, same) if entries else hidden
 
 
-def _beside(
-    args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", entries: list["Entry"], hidden: Any, same: Any
-) -> Any:
-    """What must be hidden besides, so that all releases together give nothing away."""
-    from etl.methods.disclosure.ledger import cell_keys
-    from etl.methods.disclosure.vintages import harden
+def _decided(args: argparse.Namespace, auditor: "Auditor", entries: list["Entry"]) -> "Earlier":
+    """Earlier releases with the officer's decisions; CheckFailed for conflicts nobody has decided."""
+    from etl.methods.disclosure.beside import new_conflicts
+    from etl.methods.disclosure.ledger import write_conflicts
 
-    def exposed(chosen: Any) -> list[str]:
-        checks = with_ledger(auditor, entry_with(auditor, ~chosen), entries, args.ledger)
-        return sorted({name.split(": ", 1)[1] for check in checks.values() for name in check["names"]})
-
-    hardened, left = harden(loaded.problem, hidden, cell_keys(loaded), same, exposed)
-    if left:
-        raise CheckFailed(
-            f"与以往发布合看泄露 / with earlier releases these cells stay exposed: {'; '.join(left[:3])}; "
-            "nothing was written; withdraw an earlier release or publish at a coarser level"
-        )
-    return hardened
-
-
-def _earlier(args: argparse.Namespace, loaded: "Loaded", auditor: "Auditor", entries: list["Entry"]) -> Any:
-    """What was hidden, shown, and shown unrevised before; CheckFailed for conflicts nobody has decided."""
-    import numpy as np
-
-    from etl.methods.disclosure.ledger import conflicts, decisions, ratchet, write_conflicts
-    from etl.methods.disclosure.problem import ProblemError
-
-    new = entry_with(auditor, np.zeros(loaded.problem.size, dtype=np.bool_))
-    found = conflicts(entries, new)
+    earlier = earlier_of(entries, args.ledger)
+    found = new_conflicts(auditor, earlier)
     if found:
-        try:
-            taken = decisions(args.ledger)
-        except ProblemError as error:
-            raise UserError(str(error)) from None
-        path = write_conflicts(args.ledger, found, taken)
-        open_ones = [c for c in found if c.cell not in taken]
+        path = write_conflicts(args.ledger, found, earlier.accepted)
+        open_ones = [c for c in found if c.cell not in earlier.accepted]
         if open_ones:
             raise CheckFailed(
                 f"需保密官决定 / {len(open_ones)} cells that are unsafe now were published before, the first: "
                 f"{open_ones[0].cell}; nothing was written; write hide into the column decision of {path}, or give the cell a waiver"
             )
-    return ratchet(entries, new)
+    return earlier
 
 
 def _write(args: argparse.Namespace, loaded: "Loaded", out: bytes, result: dict[str, Any]) -> None:

@@ -88,16 +88,16 @@ def test_what_fails_the_audit_is_not_written(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A search that leaves secondaries out is caught by the command itself."""
-    from etl.methods.disclosure import protection
+    from etl.methods.disclosure import beside
 
-    real = protection.protect
+    real = beside.protect
 
     def careless(*arguments: object) -> object:
         found = real(*arguments)  # type: ignore[arg-type]
         found.hidden[~found.found.unsafe] = False
         return found
 
-    monkeypatch.setattr(protection, "protect", careless)
+    monkeypatch.setattr(beside, "protect", careless)
     assert protect(tmp_path, "t", returns(5, 150), "--public", str(tmp_path / "p.csv"), spec=SMALL) == 1
     assert "null_space" in capsys.readouterr().err
     assert not (tmp_path / "p.csv").exists() and not (tmp_path / "t.out.csv").exists()
