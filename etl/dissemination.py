@@ -11,6 +11,7 @@ import yaml
 from etl.clearing import clear_table
 from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.growth import yoy_expr
+from etl.release_ledger import Place
 from taxonomy.scheme import load_scheme
 from warehouse.catalogue import Indicator, load_datasets, load_yaml
 
@@ -81,7 +82,8 @@ def clear(
         rows = known.filter(pl.col("indicator") == indicator.id)
         for year in sorted(rows["ref_year"].unique().to_list()):
             micro = rows.filter(pl.col("ref_year") == year).select(*DIMENSIONS, "contributor", "value", "observed")
-            cleared = clear_table(micro, CUBES, hierarchies(), limits, seed, kind=indicator.kind)
+            place = Place(f"core/{indicator.id}", str(year))
+            cleared = clear_table(micro, CUBES, hierarchies(), limits, seed, kind=indicator.kind, place=place)
             yield Cleared(indicator.id, str(year), cleared.frame, cleared.certificate)
 
 

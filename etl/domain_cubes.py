@@ -9,6 +9,7 @@ from etl.clearing import ClearedTable, clear_table
 from etl.dissemination import DIMENSIONS, TOTAL, model_shares
 from etl.domains import INDICATOR, domain_parents
 from etl.methods.disclosure import Certificate, RuleSet, is_safe, separable
+from etl.release_ledger import Place, withdraw
 
 CUBES: Mapping[str, tuple[str, ...]] = {
     "core_domain_year": ("domain",),
@@ -39,9 +40,11 @@ def _branch(column: str = "ai_class") -> pl.Expr:
     return pl.col(column).str.slice(0, 1)
 
 
-def _cleared(micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]], limits: RuleSet, seed: int) -> ClearedTable:
+def _cleared(
+    micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]], limits: RuleSet, seed: int, place: Place
+) -> ClearedTable:
     branches = dict.fromkeys(sorted(micro["ai_class"].unique().to_list()))
-    return clear_table(micro, cubes, {"ai_class": branches, "domain": domain_parents()}, limits, seed)
+    return clear_table(micro, cubes, {"ai_class": branches, "domain": domain_parents()}, limits, seed, place=place)
 
 
 def _published(cells: pl.DataFrame, among: Sequence[str]) -> bool:
@@ -87,14 +90,17 @@ def clear_domains(
         rows = contributions.filter(pl.col("ref_year") == year)
         core = totals.filter(pl.col("period") == str(year))
         micro = rows.select(_branch(), "domain", "contributor", "value", "observed")
-        cleared = _cleared(micro, CUBES, limits, seed)
+        place = Place(f"domain/{INDICATOR}", str(year))
+        cleared = _cleared(micro, CUBES, limits, seed, place)
         shown: tuple[str, ...] = tuple(CUBES)
         frame = cleared.frame
         if not _joint(rows, core, frame):
-            cleared = _cleared(micro, {"core_domain_year": CUBES["core_domain_year"]}, limits, seed)
+            cleared = _cleared(micro, {"core_domain_year": CUBES["core_domain_year"]}, limits, seed, place)
             own = cleared.frame.with_columns(ai_class=pl.lit(TOTAL)).select(frame.columns)
             shown = ("core_domain_year",) if _alone(rows, core, own) else ()
             frame = pl.concat([own, frame.filter(pl.col("table") != "core_domain_year")])
+            if not shown:
+                withdraw(place)
         yield ClearedDomains(str(year), frame, cleared.certificate, shown)
 
 

@@ -5,15 +5,18 @@ units, and the cut cubes are protected like any table, beside the core cubes of 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, cast
+from dataclasses import dataclass, replace
+from typing import Final
 
 import polars as pl
 
+from etl.clearing import clear_beside
 from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, hierarchies
-from etl.methods.disclosure import Certificate, Loaded, Pattern, RuleSet, audit, build_table, protect
+from etl.methods.disclosure import Certificate, Loaded, Pattern, RuleSet, build_table, protect
+from etl.methods.disclosure.beside import Earlier
+from etl.methods.disclosure.linked import FIRST, Audited, audit_beside
 from etl.methods.growth.decomposition import APART
-from etl.remember import as_json, from_json, remembered
+from etl.release_ledger import Place, withdraw
 
 CAME, WENT = "came", "went"
 STAYING: Final = "staying"
@@ -79,14 +82,16 @@ def _decided(table: Loaded, core: pl.DataFrame) -> tuple[list[int], list[int]]:
     return found[0].unique().sort().to_list(), found[1].unique().sort().to_list()
 
 
-def joint_pattern(kind: str, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet) -> Pattern:
+def joint_pattern(
+    kind: str, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, earlier: Earlier = FIRST
+) -> Pattern:
     """The flow cubes protected beside the core cubes as they are released, all in one system."""
     parents = {**hierarchies(), **_flow_parents()}
     table = build_table(
         micro, {**CUBES, **FLOW_CUBES}, parents, "value", "contributor", "observed",
         kind=kind, rules=limits,  # type: ignore[arg-type]
     )  # fmt: skip
-    return protect(table, limits, *_decided(table, core))
+    return protect(table, limits, *_decided(table, core), earlier)
 
 
 def _statuses(flows: pl.DataFrame, *, shown: bool) -> dict[tuple[str, str, str], str]:
@@ -99,10 +104,9 @@ def _statuses(flows: pl.DataFrame, *, shown: bool) -> dict[tuple[str, str, str],
     return status
 
 
-def _nothing(pattern: Pattern, limits: RuleSet, seed: int) -> Certificate:
+def _nothing(found: Certificate) -> Certificate:
     """Certificate of flows none of which is shown: all that is published are the core cubes, which have their own."""
-    checks = {"nothing_shown": {"passed": True}}
-    return Certificate(True, checks, asdict(limits), pattern.hash, pattern.table.problem.hash, seed, {})
+    return replace(found, passed=True, checks={"nothing_shown": {"passed": True}}, counts={})
 
 
 def clear_year(
@@ -113,20 +117,17 @@ def clear_year(
     ``micro`` as :func:`contributions_of` shapes it, ``core`` the protected cells of the indicator and year. Where no
     pattern passes nothing of the flows is shown.
     """
+    place = Place(f"growth/{indicator}", str(year))
 
-    def make() -> dict[str, pl.DataFrame]:
-        pattern = joint_pattern(kind, micro, core, limits)
-        certificate = audit(pattern, limits, seed=seed) if pattern.certified else None
-        passed = certificate is not None and certificate.passed
-        if certificate is None or not passed:
-            certificate = _nothing(pattern, limits, seed)
-        flows = pattern.frame.filter(pl.col("table").is_in(list(FLOW_CUBES)))
-        rows = [(*key, value) for key, value in _statuses(flows, shown=passed).items()]
-        frame = pl.DataFrame(rows, schema=["flow", "code", "component", "status"], orient="row")
-        level = "branches" if passed else "nothing"
-        return {"status": frame, "certificate": as_json({"level": level, "certificate": certificate.as_dict()})}
+    def protected(earlier: Earlier) -> tuple[Pattern, Audited]:
+        pattern = joint_pattern(kind, micro, core, limits, earlier)
+        return pattern, audit_beside(pattern, limits, seed, earlier)
 
-    found = remembered("waterfall", (indicator, kind, year, micro, core, limits, seed), make)
-    said = cast(dict[str, Any], from_json(found["certificate"]))
-    status = {(flow, code, component): s for flow, code, component, s in found["status"].iter_rows()}
-    return ClearedYear(indicator, year, status, Certificate(**said["certificate"]), said["level"])
+    cleared = clear_beside(place, "waterfall", (indicator, kind, year, micro, core, limits, seed), protected)
+    certificate = cleared.certificate
+    passed = certificate.passed and certificate.certified
+    if not passed:
+        withdraw(place)
+        certificate = _nothing(certificate)
+    status = _statuses(cleared.frame.filter(pl.col("table").is_in(list(FLOW_CUBES))), shown=passed)
+    return ClearedYear(indicator, year, status, certificate, "branches" if passed else "nothing")

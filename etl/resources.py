@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from threadpoolctl import threadpool_limits
 
+from etl.release_ledger import ReleaseLedger, keeping
 from etl.remember import Memory, remembering
 from warehouse.connect import run_lock
 from warehouse.home import home
@@ -31,7 +32,8 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
         self.root.mkdir(parents=True, exist_ok=True)
         # Threads of linear algebra spin on matrices as small as ours: one is several times faster.
         memory = Memory(self.root / "cache" / "results", read=not is_full(context))
-        with run_lock(self.root), self.work.held(), threadpool_limits(limits=1, user_api="blas"), remembering(memory):
+        blas, ledger = threadpool_limits(limits=1, user_api="blas"), ReleaseLedger(self.root)
+        with run_lock(self.root), self.work.held(), blas, remembering(memory), keeping(ledger):
             yield self
             memory.purge()
 

@@ -8,6 +8,7 @@ import polars as pl
 from etl.clearing import AUDIT_SEED, clear_table
 from etl.dissemination import HIDDEN
 from etl.methods.disclosure import RuleSet
+from etl.release_ledger import Place
 from etl.source_family import MONEY, Codes, Family, contributions, families, parents
 from etl.source_plan import Cluster, Plan, Quantity
 from etl.source_quality import stratified_cv, too_few_sampled
@@ -47,12 +48,12 @@ class _Tables:
 
 
 def _protected(
-    micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: RuleSet
+    micro: pl.DataFrame, family: Family, known: Mapping[str, Mapping[str, str | None]], limits: RuleSet, place: Place
 ) -> tuple[pl.DataFrame, Finding]:
     """``table, dims, parts, value, status`` of one quantity and period, and the audit's public findings."""
     cleared = clear_table(
         micro, family.tables(), known, limits, AUDIT_SEED, kind=family.kind, offers=family.offers(),
-        unanswered=family.unanswered(),
+        unanswered=family.unanswered(), place=place,
     )  # fmt: skip
     return cleared.frame.drop("n"), cleared.certificate.public_dict()
 
@@ -85,7 +86,8 @@ def _cells(
         elif limits is None:
             cells = plain_cells(contributions(own, family), family, {**known, "period": [period]}).drop("period")
         else:
-            cells, finding = _protected(contributions(own, family), family, known, limits)
+            place = Place(f"source/{names[0]}/{family.quantity.name}", period)
+            cells, finding = _protected(contributions(own, family), family, known, limits, place)
         frames.append(cells.with_columns(period=pl.lit(period)))
         findings.append({"indicators": names, "period": period, **finding})
     return pl.concat(frames, how="diagonal"), [] if limits is None else findings

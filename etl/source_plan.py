@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Final, Literal
 
 from warehouse.catalogue import Dataset, Dimension, Indicator, MetadataError, load_datasets
@@ -23,6 +24,18 @@ class Quantity:
     over: str | None = None
     distinct: bool = False
     placed: tuple[object, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called among the quantities of an indicator: the columns, and a mark where rows are chosen by their place."""
+        words = [
+            self.variable or "rows",
+            self.times,
+            self.over and f"per-{self.over}",
+            "distinct" if self.distinct else None,
+        ]
+        mark = sha256(repr(self.placed).encode()).hexdigest()[:8] if self.placed else None
+        return "-".join(w for w in (*words, mark) if w)
 
 
 @dataclass(frozen=True)

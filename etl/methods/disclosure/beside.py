@@ -40,6 +40,10 @@ class Earlier:
     entries: tuple[Entry, ...] = ()
     accepted: frozenset[str] = frozenset()
 
+    def accepting(self, found: Sequence[Conflict]) -> "Earlier":
+        """The same with further cells taken for known."""
+        return replace(self, accepted=self.accepted | {c.cell for c in found})
+
 
 def entry_with(auditor: Auditor, published: BoolArray, pattern_hash: str = "") -> Entry:
     """The entry of a choice of published variables, shape ``(variables,)``."""

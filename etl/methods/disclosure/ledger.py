@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -112,12 +113,13 @@ def read(folder: Path) -> list[Entry]:
             raise ProblemError(
                 f"台账不全 / {file} is missing; expected it beside {path}; restore the ledger from backup"
             )
-        entries.append(_restore(file, str(release)))
+        entries.append(unpacked(file.read_bytes(), str(release)))
     return entries
 
 
-def _restore(file: Path, release: str) -> Entry:
-    with np.load(file) as saved:
+def unpacked(content: bytes, release: str = "new") -> Entry:
+    """The entry of :func:`packed`."""
+    with np.load(BytesIO(content)) as saved:
         relations = csr_array((saved["data"], saved["indices"], saved["indptr"]), shape=tuple(saved["shape"].tolist()))
         return Entry(
             release, str(saved["period"]), str(saved["pattern_hash"]), int(saved["scale"]), bool(saved["negative"]),
@@ -139,19 +141,25 @@ def append(folder: Path, entry: Entry, tables: str, data_hash: str) -> str:
     earlier = read(folder)
     release = f"r{len(earlier) + 1:04d}"
     vintage = 1 + sum(e.period == entry.period for e in earlier)
-    keys = list(entry.variables)
     temporary = folder / f".{release}.tmp.npz"
+    temporary.write_bytes(packed(entry))
+    temporary.chmod(0o600)
+    temporary.replace(folder / f"{release}.npz")
+    _write_book(folder, entry, release, vintage, tables, data_hash)
+    return release
+
+
+def packed(entry: Entry) -> bytes:
+    """An entry as a file; holds withheld figures."""
+    keys, stream = list(entry.variables), BytesIO()
     np.savez_compressed(
-        temporary, period=entry.period, pattern_hash=entry.pattern_hash, scale=entry.scale, negative=entry.negative,
+        stream, period=entry.period, pattern_hash=entry.pattern_hash, scale=entry.scale, negative=entry.negative,
         keys=np.array(keys), variable=np.array([entry.variables[k] for k in keys]), data=entry.relations.data,
         indices=entry.relations.indices, indptr=entry.relations.indptr, shape=np.array(entry.relations.shape),
         values=entry.values, floors=entry.floors, published=entry.published, unsafe=entry.unsafe, up=entry.up,
         down=entry.down, width=entry.width,
     )  # fmt: skip
-    temporary.chmod(0o600)
-    temporary.replace(folder / f"{release}.npz")
-    _write_book(folder, entry, release, vintage, tables, data_hash)
-    return release
+    return stream.getvalue()
 
 
 def _write_book(folder: Path, entry: Entry, release: str, vintage: int, tables: str, data_hash: str) -> None:

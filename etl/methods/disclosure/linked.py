@@ -8,14 +8,17 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from etl.methods.disclosure.beside import Earlier, entry_with, hidden_beside, joint_checks, new_conflicts
+from etl.methods.disclosure.ledger import Conflict, Entry
 from etl.methods.disclosure.loading import Loaded
 from etl.methods.disclosure.offering import offering
 from etl.methods.disclosure.problem import Problem, ProblemError
 from etl.methods.disclosure.problem_build import Source, from_microdata
 from etl.methods.disclosure.protection import Options
 from etl.methods.disclosure.protection import protect as protect_problem
-from etl.methods.disclosure.sensitivity import RuleSet
+from etl.methods.disclosure.sensitivity import RuleSet, Sensitivity, find_sensitive
 from etl.methods.disclosure.spec import Spec
 from etl.methods.disclosure.verify import pattern as verified
 from etl.methods.disclosure.verify.report import Auditor
@@ -25,6 +28,9 @@ TOTAL: Final = "_T"
 MONEY: Final = pl.Decimal(24, 2)
 TIME_LIMIT: Final = 1800.0
 """Seconds a search may take. It is meant never to end one: what a night publishes must not depend on its speed."""
+BoolArray = NDArray[np.bool_]
+#: No releases before.
+FIRST: Final = Earlier()
 Kind = Literal["magnitude", "count"]
 Parents = Mapping[str, str | None]
 Offers = Mapping[str, Collection[str]]
@@ -129,7 +135,8 @@ class Pattern:
     ``frame``: ``table``, dimensions (``_T`` where totalled), ``value`` Decimal(24,2), ``n`` contributors that
     answered, ``status`` published | primary | secondary | unoffered (safe, but in no publication) | empty, sorted
     by table and codes. Values of all cells are in it: restricted. ``hash`` is that of the frame as it was made.
-    ``certified``: whether a pattern was found; without one nothing is published.
+    ``certified``: whether a pattern was found; without one nothing is published. ``conflicts``: cells that earlier
+    releases showed and that are unsafe now.
     """
 
     frame: pl.DataFrame
@@ -137,6 +144,7 @@ class Pattern:
     rules: RuleSet
     hash: str
     certified: bool = True
+    conflicts: tuple[Conflict, ...] = ()
 
 
 def frame_hash(frame: pl.DataFrame) -> str:
@@ -144,10 +152,17 @@ def frame_hash(frame: pl.DataFrame) -> str:
     return sha256(frame.write_csv().encode()).hexdigest()
 
 
-def _laid_out(table: Loaded, protected: pl.DataFrame) -> pl.DataFrame:
+def _laid_out(table: Loaded, problem: Problem, found: Sensitivity, hidden: BoolArray) -> pl.DataFrame:
+    """Every cell with value, contributors and status."""
+    withheld = np.where(found.unsafe, "primary", np.where(problem.offered, "secondary", "unoffered"))
+    status = np.append(np.where(hidden, withheld, "published"), "empty")
+    at = problem.cells["variable"].to_numpy()
+    values = pl.Series(np.append(problem.values, 0)[at], dtype=pl.Int64).cast(pl.Decimal(38, 2)) / 10**problem.scale
     dims = table.spec.dims
-    frame = protected.select("table", *dims, pl.col("value").cast(MONEY), "n", "status")
-    return frame.sort("table", *dims)
+    return problem.cells.select(
+        "table", *dims, value=values.cast(MONEY), n=pl.Series(np.append(found.n, 0)[at]),
+        status=pl.Series(status[at].tolist(), dtype=pl.String),
+    ).sort("table", *dims)  # fmt: skip
 
 
 def _decided(problem: Problem, shown: Sequence[int], shut: Sequence[int]) -> Problem:
@@ -159,7 +174,9 @@ def _decided(problem: Problem, shown: Sequence[int], shut: Sequence[int]) -> Pro
 
 
 @method("disclosure.protect")
-def protect(table: Loaded, rules: RuleSet, shown: Sequence[int] = (), shut: Sequence[int] = ()) -> Pattern:
+def protect(
+    table: Loaded, rules: RuleSet, shown: Sequence[int] = (), shut: Sequence[int] = (), earlier: Earlier = FIRST
+) -> Pattern:
     """Primary, exact and interval protection of linked tables: :func:`etl.methods.disclosure.protection.protect`.
 
     Where no certified pattern is found nothing of the tables is published.
@@ -168,32 +185,37 @@ def protect(table: Loaded, rules: RuleSet, shown: Sequence[int] = (), shut: Sequ
     ----------
     shown, shut
         Variables of the problem whose publication is decided elsewhere: published, hidden.
+    earlier
+        Releases of the same tables that the pattern has to stand beside. A cell that was published and is unsafe now is
+        hidden and among the pattern's ``conflicts``.
     """
+    table = replace(table, spec=replace(table.spec, rules=rules))
     problem = _decided(table.problem, shown, shut)
+    options, found = Options(time_limit=TIME_LIMIT, bounds=False, exchanges=0), find_sensitive(problem, rules)
+    conflicts: tuple[Conflict, ...] = ()
+    certified = True
     try:
-        found = protect_problem(problem, rules, Options(time_limit=TIME_LIMIT, bounds=False, exchanges=0))
-        frame, certified = found.frame, found.report.certified
+        if earlier.entries:
+            auditor = Auditor(table)
+            conflicts = tuple(new_conflicts(auditor, earlier))
+            hidden = hidden_beside(auditor, problem, earlier.accepting(conflicts), options)
+        else:
+            protection = protect_problem(problem, rules, options)
+            hidden, certified = protection.hidden, protection.report.certified
     except ProblemError:
         certified = False
     if not certified:
-        frame = all_withheld(problem, rules)
-    frame = _laid_out(table, frame)
-    return Pattern(frame, table, rules, frame_hash(frame), certified)
-
-
-def all_withheld(problem: Problem, rules: RuleSet) -> pl.DataFrame:
-    """The cells with nothing published, in the columns of :class:`etl.methods.disclosure.pattern.Protection`."""
-    nothing = replace(problem, offered=np.zeros(problem.size, np.bool_), given=np.full(problem.size, "", "<U1"))
-    found = protect_problem(nothing, rules, Options(protection="exact", bounds=False)).frame
-    withheld = pl.when(pl.col("status") == "unoffered").then(pl.lit("secondary")).otherwise("status")
-    return found.with_columns(status=withheld)
+        hidden = np.ones(problem.size, np.bool_)
+    frame = _laid_out(table, problem, found, hidden)
+    return Pattern(frame, table, rules, frame_hash(frame), certified, conflicts)
 
 
 @dataclass(frozen=True)
 class Certificate:
     """Outcome of an audit. Everything but :meth:`public_dict` is restricted.
 
-    ``checks`` maps the name of a check to ``{"passed": bool, ...}`` (JSON-ready); ``counts`` holds cells by status.
+    ``checks`` maps the name of a check to ``{"passed": bool, ...}`` (JSON-ready); ``counts`` holds cells by status;
+    ``certified``: whether the search found the pattern (else nothing is published).
     """
 
     passed: bool
@@ -203,6 +225,7 @@ class Certificate:
     data_hash: str
     seed: int
     counts: Mapping[str, int]
+    certified: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The whole certificate, for the restricted store."""
@@ -244,6 +267,31 @@ def _intact(pattern: Pattern) -> dict[str, Any]:
     return {"passed": same and not any(found.values()), "hash": same, **found}
 
 
+@dataclass(frozen=True)
+class Audited:
+    """A certificate, and the pattern as the ledger enters it (restricted)."""
+
+    certificate: Certificate
+    entry: Entry
+
+
+def audit_beside(pattern: Pattern, rules: RuleSet, seed: int, earlier: Earlier = FIRST) -> Audited:
+    """:func:`audit` of a pattern together with the releases it has to stand beside."""
+    loaded = replace(pattern.table, spec=replace(pattern.table.spec, rules=rules))
+    auditor, laid = Auditor(loaded, seed), _as_verified(pattern)
+    report = auditor.audit(laid, bounds=False)
+    entry = entry_with(auditor, verified.lay(laid, loaded.problem).published, pattern.hash)
+    joint = joint_checks(auditor, entry, earlier.accepting(pattern.conflicts)) if earlier.entries else {}
+    checks = {"intact": _intact(pattern), **report.checks, **joint}
+    counts = {s: int((pattern.frame["status"] == s).sum()) for s in verified.STATUSES}
+    passed = all(check["passed"] for check in checks.values())
+    certificate = Certificate(
+        passed, checks, asdict(rules), frame_hash(pattern.frame), loaded.problem.hash, seed,
+        {"cells": pattern.frame.height, **counts}, pattern.certified,
+    )  # fmt: skip
+    return Audited(certificate, entry)
+
+
 @method("disclosure.audit")
 def audit(pattern: Pattern, rules: RuleSet | None = None, *, seed: int = 20261124) -> Certificate:
     """Check a pattern from its codes, statuses and the contributions alone: :mod:`etl.methods.disclosure.verify`.
@@ -257,14 +305,4 @@ def audit(pattern: Pattern, rules: RuleSet | None = None, *, seed: int = 2026112
     seed
         Of what is random in the audit.
     """
-    rules = pattern.rules if rules is None else rules
-    loaded = replace(pattern.table, spec=replace(pattern.table.spec, rules=rules))
-    report = Auditor(loaded, seed).audit(_as_verified(pattern), bounds=False)
-    checks = {"intact": _intact(pattern), **report.checks}
-    counts = {"cells": pattern.frame.height} | {
-        s: int((pattern.frame["status"] == s).sum()) for s in verified.STATUSES
-    }  # fmt: skip
-    passed = all(check["passed"] for check in checks.values())
-    return Certificate(
-        passed, checks, asdict(rules), frame_hash(pattern.frame), loaded.problem.hash, seed, counts
-    )  # fmt: skip
+    return audit_beside(pattern, pattern.rules if rules is None else rules, seed).certificate
