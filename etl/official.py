@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from etl.progress import say
+from etl.release_ledger import ReleaseLedger
 from taxonomy.basis import Refusal
 from warehouse.access import may
 from warehouse.journal import Journal
@@ -73,6 +74,8 @@ def open_request(root: Path, vintage: str) -> str | None:
 def publish_as_asked(root: Path, content: ReleaseContent, asked_by: str = "") -> ReleaseInfo:
     """:func:`warehouse.release.publish`; an official release needs its open request, and gets an answer in the journal.
 
+    Its tables are entered in the ledger of releases before readers see them.
+
     Raises
     ------
     ReleaseRefused
@@ -87,7 +90,7 @@ def publish_as_asked(root: Path, content: ReleaseContent, asked_by: str = "") ->
             "ask for it by 'aistat run --official --user NAME'"
         )
     try:
-        info = publish(root, content)
+        info = publish(root, content, ReleaseLedger(root).enter)
     except ReleaseRefused as error:
         counts = dict(Counter(row.source for row in error.rows))
         Journal(root).append(asked_by, REFUSED, {"vintage": content.vintage, "rows": counts})

@@ -6,10 +6,12 @@ only an official release is entered, before readers can see it.
 """
 
 import hashlib
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ from etl.methods.disclosure.ledger import BOOK, CONFLICTS, Conflict, append, dec
 from warehouse.release import ReleaseRefused
 
 FOLDER: Final = "ledger"
+PROPOSED: Final = ".proposed"
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,22 @@ class Place:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A table as this run would release it: its entry (:func:`etl.methods.disclosure.ledger.packed`) and open conflicts."""
+    """A table as it would be released: its entry (:func:`etl.methods.disclosure.ledger.packed`) and open conflicts."""
 
     entry: bytes
     data_hash: str
     conflicts: tuple[Conflict, ...]
 
 
-@dataclass
 class ReleaseLedger:
-    """The ledger of an installation, and what the run under way proposes."""
+    """The ledger of an installation, and what is proposed for its next official release (files, unit level)."""
 
-    root: Path
-    proposals: dict[Place, Proposal] = field(default_factory=dict)
+    def __init__(self, root: Path) -> None:
+        self.root = root / FOLDER
 
     def folder(self, place: Place) -> Path:
         """Where the releases of a table and period are kept."""
-        return self.root / FOLDER / place.table / place.period
+        return self.root / place.table / place.period
 
     def state(self, place: Place) -> str:
         """Changes with every release entered and every decision of the officer; empty where there was no release."""
@@ -59,48 +61,76 @@ class ReleaseLedger:
         folder = self.folder(place)
         return Earlier(tuple(read(folder)), frozenset(decisions(folder)))
 
+    def begin(self, group: str) -> None:
+        """Tables of a group (the first word of their names) are about to be proposed anew."""
+        shutil.rmtree(self.root / PROPOSED / group, ignore_errors=True)
+
     def propose(self, place: Place, proposal: Proposal) -> None:
-        """What this run would release; conflicts go to the officer's list."""
-        self.proposals[place] = proposal
+        """What would be released; conflicts go to the officer's list."""
+        file = self._proposal(place)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        said = {"data_hash": proposal.data_hash, "conflicts": [asdict(c) for c in proposal.conflicts]}
+        for path, content in ((file, proposal.entry), (file.with_suffix(".json"), json.dumps(said).encode())):
+            path.touch(mode=0o600)
+            path.write_bytes(content)
         if proposal.conflicts:
             folder = self.folder(place)
             write_conflicts(folder, proposal.conflicts, decisions(folder))
 
     def withdraw(self, place: Place) -> None:
         """Nothing of these tables is shown after all."""
-        self.proposals.pop(place, None)
+        for suffix in (".npz", ".json"):
+            self._proposal(place).with_suffix(suffix).unlink(missing_ok=True)
 
-    def undecided(self) -> list[tuple[Place, Conflict]]:
-        """Cells published before and unsafe now that nobody has decided about."""
-        return [
-            (place, conflict)
-            for place, proposal in self.proposals.items()
-            for conflict in proposal.conflicts
-            if conflict.cell not in decisions(self.folder(place))
-        ]
+    def _proposal(self, place: Place) -> Path:
+        return self.root / PROPOSED / place.table / f"{place.period}.npz"
+
+    def proposals(self) -> dict[Place, Proposal]:
+        """All that is proposed, in order of table and period."""
+        found = {}
+        base = self.root / PROPOSED
+        for file in sorted(base.rglob("*.npz")):
+            said = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+            conflicts = tuple(Conflict(**c) for c in said["conflicts"])
+            place = Place(file.parent.relative_to(base).as_posix(), file.stem)
+            found[place] = Proposal(file.read_bytes(), said["data_hash"], conflicts)
+        return found
 
     def enter(self) -> int:
-        """Enter all that this run releases officially; returns how many tables were new or had changed.
+        """Enter all that is proposed, since it is released officially; returns how many tables were new or had changed.
 
         Raises
         ------
         ReleaseRefused
-            While a conflict is undecided.
+            While a conflict is undecided, or where nothing is proposed.
         """
-        if found := self.undecided():
+        proposals = self.proposals()
+        if not proposals:
+            raise ReleaseRefused(
+                f"没有可入台账的表 / {self.root}: no table is proposed for release; run the whole nightly job first (aistat run)"
+            )
+        self._refuse_undecided(proposals)
+        count = 0
+        for place, proposal in proposals.items():
+            entry, earlier = unpacked(proposal.entry), self.earlier(place).entries
+            if not earlier or earlier[-1].pattern_hash != entry.pattern_hash:
+                append(self.folder(place), entry, place.table, proposal.data_hash)
+                count += 1
+        return count
+
+    def _refuse_undecided(self, proposals: Mapping[Place, Proposal]) -> None:
+        found = [
+            (place, conflict)
+            for place, proposal in proposals.items()
+            for conflict in proposal.conflicts
+            if conflict.cell not in decisions(self.folder(place))
+        ]
+        if found:
             place, conflict = found[0]
             raise ReleaseRefused(
                 f"需保密官决定 / {len(found)} cells published before are unsafe now, the first in {place.table} {place.period}: "
                 f"{conflict.cell}; the officer writes 'hide' into the column decision of {self.folder(place) / CONFLICTS}"
             )
-        count = 0
-        for place, proposal in sorted(self.proposals.items(), key=lambda item: (item[0].table, item[0].period)):
-            entry = unpacked(proposal.entry)
-            earlier = self.earlier(place).entries
-            if not earlier or earlier[-1].pattern_hash != entry.pattern_hash:
-                append(self.folder(place), entry, place.table, proposal.data_hash)
-                count += 1
-        return count
 
 
 _ACTIVE: ContextVar[ReleaseLedger | None] = ContextVar("release_ledger", default=None)
@@ -109,6 +139,12 @@ _ACTIVE: ContextVar[ReleaseLedger | None] = ContextVar("release_ledger", default
 def active() -> ReleaseLedger | None:
     """The ledger of the run under way, if there is one."""
     return _ACTIVE.get()
+
+
+def begin(group: str) -> None:
+    """Tables of a group are about to be proposed anew by the run under way."""
+    if (ledger := active()) is not None:
+        ledger.begin(group)
 
 
 def withdraw(place: Place) -> None:

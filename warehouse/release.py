@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -259,7 +259,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
+def publish(home: Path, content: ReleaseContent, entering: Callable[[], object] | None = None) -> ReleaseInfo:
     """Check, write and serve a release; the same content as the current release changes nothing.
 
     A trial release never takes the place of an official one: it is written, and served only when somebody says so
@@ -267,6 +267,9 @@ def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
 
     A reader sees the old release until the pointer is replaced, then the new one; a crash at any moment leaves the
     old one served and at most a hidden building directory, which the next call removes.
+
+    ``entering`` is called when everything has been checked and built, before any reader can see it; what it raises ends
+    the release.
 
     Raises
     ------
@@ -285,8 +288,10 @@ def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
     tables = _tables(content)
     hashes = {name: _write_parquet(frame, files / f"{name}.parquet") for name, frame in sorted(tables.items())}
     release_id = f"r{content.vintage.replace('-', '')}-{_content_hash(content, hashes)[:8]}"
+    enter = entering or (lambda: None)
     if (folder / release_id).is_dir():
         shutil.rmtree(building)
+        enter()
         unchanged = current_id(home) == release_id
         _serve(home, release_id, content.status)
         return _with(show(home, release_id), unchanged)
@@ -305,6 +310,7 @@ def publish(home: Path, content: ReleaseContent) -> ReleaseInfo:
             path.chmod(0o444)
             _sync(path)
     _sync(building)
+    enter()
     building.replace(folder / release_id)
     _sync(folder)
     _serve(home, release_id, content.status)

@@ -23,7 +23,7 @@ from etl.plan_register import plan_register
 from etl.progress import step
 from etl.public_cubes import code_lists, filing_cubes, listed_cube
 from etl.reference import code_table, filing_list, quality_table, run_table
-from etl.release_ledger import active
+from etl.release_ledger import begin
 from etl.resources import Stores, as_of, official_asked_by
 from etl.series_tables import ASSETS as SERIES_ASSETS
 from etl.series_tables import SCHEMES, reference_tables
@@ -63,6 +63,7 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
     """Every cell with its status (restricted), and the certificates."""
     with step(PROTECTED) as notes:
         work = stores.work
+        begin("core")
         cleared = list(
             clear(
                 work.read(CONTRIBUTION),
@@ -178,9 +179,6 @@ def release(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materialize
         report = report_of(stores.root, stores.work, vintage, synthetic=stores.is_demo, suspects=suspects)
         asked_by = official_asked_by(context)
         status = "simulated" if stores.is_demo else "official" if asked_by else "trial"
-        ledger = active()
-        if ledger is not None and status == "official":
-            notes.append(f"{ledger.enter()} 张表入台账 / tables entered in the ledger")
         info = publish_as_asked(stores.root, _content(stores, vintage, report, status), asked_by)
         keep(stores.root, info.release_id, report)
         fingerprint.record(stores.root, info.release_id)

@@ -20,6 +20,7 @@ from etl.domain_cubes import CUBES, SAME_REVENUE, clear_domains, domain_certific
 from etl.domains import domain_contributions
 from etl.progress import step
 from etl.quantity_table import quantity_rows
+from etl.release_ledger import begin
 from etl.resources import Stores
 
 
@@ -61,6 +62,7 @@ def domain_cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: igno
     with step(DOMAIN_PROTECTED) as notes:
         work = stores.work
         limits = rules(stores.root / "secret" / "disclosure.yaml")
+        begin("domain")
         cleared = list(clear_domains(work.read(DOMAIN_CONTRIBUTION), work.read(PROTECTED), limits, AUDIT_SEED))
         cells = pl.concat([c.cells() for c in cleared])
         work.write(DOMAIN_PROTECTED, cells)

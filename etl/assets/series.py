@@ -37,6 +37,7 @@ from etl.monitor import (
 from etl.process_quality import process_rows
 from etl.progress import step
 from etl.quarters import Quarters, quarterly
+from etl.release_ledger import begin
 from etl.remember import remembered
 from etl.resources import Stores, as_of
 from etl.series_tables import (
@@ -93,6 +94,7 @@ def growth_waterfall(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
                 first_published(before), work.read(table_name("scale_list"), ["uscc", "ref_year"]),
             )
         )  # fmt: skip
+        begin("growth")
         cleared = clear_changes(found, contributions, cells, _kinds(), _limits(stores), AUDIT_SEED)
         rows = growth_rows(found, cleared, cells)
         work.write(GROWTH, rows)

@@ -11,6 +11,7 @@ from etl.assets.process import UNIT_YEAR
 from etl.contract import load_contract
 from etl.dissemination import HIDDEN, rules
 from etl.progress import step
+from etl.release_ledger import begin
 from etl.resources import Stores, as_of
 from etl.source_codes import code_rows, dimension_codes
 from etl.source_cubes import ClearedSource, clear_source
@@ -75,6 +76,7 @@ def source_cell_protected(context: dg.AssetExecutionContext, stores: Stores) -> 
         limits = rules(stores.root / "secret" / "disclosure.yaml")
         cleared: list[ClearedSource] = []
         lists: list[dict[str, object]] = []
+        begin("source")
         for source, received in received_sources(work, date.fromisoformat(as_of(context))).items():
             codes = dimension_codes(received, known[source])
             plain = {name: [code for code, *_ in own] for name, own in codes.items()}

@@ -118,6 +118,7 @@ def test_today_s_catalogue_is_a_draft_and_an_official_release_of_it_is_refused(r
     assert "ai_industry_2026 A: status draft: not adopted" in said and "办法 / what to do" in said
     assert open_current(real_home).info.status == "simulated", "the last release stays served"
     assert (real_home / official.LISTING).is_file()
+    assert not list((real_home / "ledger").glob("*/**/ledger.csv")), "what was refused is not in the ledger"
     assert actions(real_home)[:2] == [official.REFUSED, official.REQUESTED]
 
 
@@ -145,6 +146,10 @@ def test_with_adopted_code_lists_the_asset_releases_officially(
     release = open_current(real_home)
     assert (release.info.status, release.info.is_synthetic) == ("official", False)
     assert actions(real_home)[0] == official.GRANTED
+    entered = {
+        p.parent.relative_to(real_home / "ledger").parts[0] for p in (real_home / "ledger").glob("*/**/ledger.csv")
+    }
+    assert entered == {"core", "domain", "growth", "source"}, "every protected table stands in the ledger"
     # The same run without a request in the journal is no way round.
     with dg.DagsterInstance.ephemeral() as instance:
         again = dg.materialize(

@@ -37,7 +37,7 @@ def hierarchies() -> dict[str, dict[str, str | None]]:
 
 
 def night(ledger: ReleaseLedger, frame: pl.DataFrame, place: Place | None = PLACE) -> ClearedTable:
-    with keeping(ReleaseLedger(ledger.root, ledger.proposals)):
+    with keeping(ledger):
         return clear_table(contributions(frame), TABLES, hierarchies(), LIMITS, 1, place=place)
 
 
@@ -92,7 +92,7 @@ def test_a_release_entered_makes_the_next_night_anew(tmp_path: Path) -> None:
         assert (memory.made, memory.taken) == (1, 0)
         again = night(ledger, frame)
         assert (memory.made, memory.taken) == (1, 1) and again.frame.equals(first.frame)
-        assert unpacked(ledger.proposals[PLACE].entry).pattern_hash == first.certificate.pattern_hash
+        assert unpacked(ledger.proposals()[PLACE].entry).pattern_hash == first.certificate.pattern_hash
         ledger.enter()
         beside = night(ledger, frame)
     assert memory.made == 2 and beside.frame.equals(first.frame), "the same figures are released the same again"
@@ -119,4 +119,18 @@ def test_without_a_run_or_a_place_nothing_is_proposed(tmp_path: Path) -> None:
     ledger = ReleaseLedger(tmp_path)
     night(ledger, returns(3), place=None)
     clear_table(contributions(returns(3)), TABLES, hierarchies(), LIMITS, 1, place=PLACE)
-    assert not ledger.proposals and not (tmp_path / "ledger").exists()
+    assert not ledger.proposals() and not (tmp_path / "ledger").exists()
+    with pytest.raises(ReleaseRefused, match="no table is proposed"):
+        ledger.enter()
+
+
+def test_what_is_withdrawn_or_cleared_anew_is_not_entered(tmp_path: Path) -> None:
+    ledger = ReleaseLedger(tmp_path)
+    night(ledger, returns(3))
+    ledger.withdraw(PLACE)
+    assert not ledger.proposals()
+    night(ledger, returns(3))
+    night(ledger, returns(3), Place("source/x", "2025"))
+    ledger.begin("core")
+    assert [p.table for p in ledger.proposals()] == ["source/x"]
+    assert all(p.stat().st_mode & 0o077 == 0 for p in (tmp_path / "ledger").rglob("*") if p.is_file())
