@@ -261,6 +261,10 @@ class WorkStore:
         return self._path.exists() and not table.endswith(BUILDING) and self._has(table)
 
     def _has(self, table: str) -> bool:
-        query = "SELECT 1 FROM information_schema.tables WHERE table_name = $1 LIMIT 1"
         with self._open() as connection:
-            return connection.execute(query, [table]).fetchone() is not None
+            try:
+                # Looks up one name; the information schema would list all columns of all tables first.
+                connection.execute(f"SELECT 1 FROM {self._checked(table)} LIMIT 0")
+            except duckdb.CatalogException:
+                return False
+        return True
