@@ -118,3 +118,25 @@ def test_a_table_changes_between_kept_by_key_and_plain(tmp_path: Path) -> None:
     store.write("t", frame(3, 1))
     assert store.read("t").equals(frame(3, 1)) and not store.is_keyed("t")
     assert store.matching("t", ["n"], pl.Series("n", [2])).is_empty(), "no row of before shows through"
+
+
+def test_equal_content_is_not_written_again_and_anything_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, written = WorkStore(tmp_path), []
+    plain = WorkStore.write_stream
+
+    def counted(self: WorkStore, table: str, *rest: object) -> int:
+        written.append(table)
+        return plain(self, table, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(WorkStore, "write_stream", counted)
+    for content in (frame(1, 2), frame(1, 2), frame(2, 1), frame(2, 1).rename({"text": "t"}), frame(), frame(),
+                    frame().cast({"n": pl.Int32}), frame(*range(50_000)), frame(*range(49_999), 7)):  # fmt: skip
+        store.write("t", content)
+        assert store.read("t").equals(content) and store.read("t").schema == content.schema
+    assert len(written) == 7, "the second of two equal ones is left alone"
+    store.alias("shown", "t")
+    store.write("shown", store.read("t"))
+    store.write("t", frame(1))
+    assert store.rows("shown") == 50_000, "what showed another table holds its own rows now"
