@@ -30,6 +30,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy.stats import beta
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -50,8 +51,6 @@ def upper_bound(errors: int, n: int, confidence: float) -> float:
     PromiseError
         If not ``0 <= errors <= n`` or the confidence is not between 0 and 1.
     """
-    from scipy.stats import beta  # takes half a second to load, and few nights have gold
-
     if not 0 <= errors <= n or not 0.0 < confidence < 1.0:
         raise PromiseError(
             f"{errors} errors in {n} at confidence {confidence}: expected 0 <= errors <= n, 0 < confidence < 1"

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc
+from scipy.stats import chi2
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -45,4 +45,4 @@ def prior_shift_fit(law: FloatArray, shares: FloatArray, units: IntArray) -> flo
     design, target = mean[:, :-1] - mean[:, -1:], share[1:] - mean[:, -1]
     fitted = design @ (np.linalg.pinv(design.T @ inverse @ design, hermitian=True) @ (design.T @ inverse @ target))
     rest = target - fitted
-    return float(chdtrc(strata - classes, float(rest @ inverse @ rest)))
+    return float(chi2.sf(float(rest @ inverse @ rest), strata - classes))
