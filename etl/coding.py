@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
+from etl.compact import compact
 from etl.filing_text import FILING_TEXT, with_filing_text
 from etl.siphash import siphash128
 from taxonomy.classifier.batch import code_batch
@@ -29,8 +30,10 @@ KEPT: Final = ["unit_id", "ai_class", "segment", "p_ai", "probability", "route",
 CODED: Final = [*KEPT, "nominated", "candidate_leaves", "input_hash"]
 DECIDED: Final = [c for c in KEPT if c != "evidence"]
 """Columns of a decision without its evidence, which is most of the bytes of a register of millions."""
-STATE: Final = ["unit_id", "input_hash", "bundle"]
+STATE: Final = ["unit_id", "input_hash"]
 BATCH_ROWS: Final = 50_000
+MOST_CHANGED: Final = 0.1
+"""Where a larger part of the units changed, the table is written anew."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,24 @@ class _Window:
         head, self._held = self._held.head(due), self._held.slice(due)
         return head
 
+    def rest(self) -> Iterator[pl.DataFrame]:
+        """Rows not handed out yet."""
+        if self._held is not None:
+            yield self._held
+        yield from self._frames
+
+
+def _in_order(register: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Frames with rows; ValueError where they do not come in the order of ``uscc``."""
+    last = ""
+    for chunk in register:
+        if chunk.height == 0:
+            continue
+        if not chunk["uscc"].is_sorted() or chunk["uscc"][0] < last:
+            raise ValueError("the register must come in the order of uscc to be coded chunk by chunk; sort it first")
+        last = chunk["uscc"][-1]
+        yield chunk
+
 
 def code_chunks(
     register: Iterable[pl.DataFrame],
@@ -148,14 +169,9 @@ def code_chunks(
     of one need not match those of the other. Without ``reuse`` everything is coded anew; ``seen`` is shown what a chunk
     was before (None: nothing) and is now. ValueError when the register is not in order.
     """
-    window, last = _Window(previous), ""
-    for chunk in register:
-        if chunk.height == 0:
-            continue
-        if not chunk["uscc"].is_sorted() or chunk["uscc"][0] < last:
-            raise ValueError("the register must come in the order of uscc to be coded chunk by chunk; sort it first")
-        last = chunk["uscc"][-1]
-        before = window.up_to(last)
+    window = _Window(previous)
+    for chunk in _in_order(register):
+        before = window.up_to(chunk["uscc"][-1])
         frame, anew = _code_chunk(coding_input(chunk, locks, filings), bundle, before if reuse else None)
         if seen is not None:
             seen(before, frame)
@@ -177,26 +193,46 @@ def code_units(
     return pl.concat([frame for frame, _ in coded]), sum(fresh for _, fresh in coded)
 
 
-def _changed(
-    work: WorkStore,
-    register: str,
-    codes: str,
-    bundle: Bundle,
-    locks: pl.DataFrame | None,
-    filings: pl.DataFrame | None,
-) -> bool:
-    """Whether any unit came, went or changed, or the bundle did; reads no evidence."""
-    if work.rows(register) != work.rows(codes):
-        return True
-    window = _Window(work.batches(codes, STATE))
-    for chunk in work.batches(register, ["uscc", *INPUT[1:]]):
-        if chunk.height == 0:
-            continue
-        before = window.up_to(chunk["uscc"][-1])
-        now = coding_input(chunk, locks, filings).select("unit_id", "input_hash", bundle=pl.lit(bundle.hash))
-        if before is None or not before.equals(now):
-            return True
-    return False
+@dataclass(frozen=True)
+class _Changes:
+    """Units to be coded (as :func:`coding_input` gives them), and those whose decision there is goes (changed ones too)."""
+
+    todo: list[pl.DataFrame]
+    gone: pl.Series
+
+    @property
+    def fresh(self) -> int:
+        return sum(units.height for units in self.todo)
+
+
+def _changes(
+    work: WorkStore, register: str, codes: str, locks: pl.DataFrame | None, filings: pl.DataFrame | None
+) -> _Changes | None:
+    """What came, went or changed since ``codes`` was made; reads no evidence. None: so much that a pass over all is better."""
+    window, found = _Window(work.batches(codes, STATE)), _Changes([], pl.Series([], dtype=pl.String))
+    most, gone = max(int(work.rows(codes) * MOST_CHANGED), BATCH_ROWS), [found.gone]
+    for chunk in _in_order(work.batches(register, ["uscc", *INPUT[1:]])):
+        before, now = window.up_to(chunk["uscc"][-1]), coding_input(chunk, locks, filings)
+        if before is None or found.fresh > most:
+            return None
+        if not before.equals(now.select(STATE)):
+            found.todo.append(compact(now.join(before, on=STATE, how="anti", maintain_order="left")))
+            gone.append(compact(before.join(now, on=STATE, how="anti").select("unit_id"))["unit_id"])
+    gone += [rest["unit_id"] for rest in window.rest()]
+    return _Changes([units for units in found.todo if units.height], pl.concat(gone))
+
+
+def _apply(work: WorkStore, codes: str, bundle: Bundle, changes: _Changes) -> None:
+    """Replace the decisions of the units that changed; nothing is written where none did."""
+    if not changes.todo and changes.gone.is_empty():
+        return
+
+    def frames() -> Iterator[pl.DataFrame]:
+        yield next(work.batches(codes, any_order=True)).clear()
+        for units in changes.todo:
+            yield _code_chunk(units, bundle, None)[0]
+
+    work.change_rows(codes, "unit_id", changes.gone, frames())
 
 
 def code_register(
@@ -216,24 +252,31 @@ def code_register(
     ``seen`` as in :func:`code_chunks`; ``locks`` (:data:`LOCKS`) stand over the classifier; ``filings``
     as in :func:`coding_input`.
     """
-    fresh = 0
-    known = work.exists(codes)
-    if full or not known or _changed(work, register, codes, bundle, locks, filings):
+    standing = not full and work.is_keyed(codes) and set(work.values(codes, "bundle")) <= {bundle.hash}
+    changes = _changes(work, register, codes, locks, filings) if standing else None
+    if changes is not None:
+        _apply(work, codes, bundle, changes)
+        return _passed(work, codes, changes.fresh)
+    fresh, known = 0, work.exists(codes)
 
-        def frames() -> Iterator[pl.DataFrame]:
-            nonlocal fresh
-            chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
-            before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
-            done = False
-            options = {"locks": locks, "filings": filings}
-            for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, seen=seen, **options):
-                fresh, done = fresh + anew, True
-                yield frame
-            if not done:
-                yield code_units(work.read(register), bundle)[0]
+    def frames() -> Iterator[pl.DataFrame]:
+        nonlocal fresh
+        chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
+        before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
+        done = False
+        options = {"locks": locks, "filings": filings}
+        for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, seen=seen, **options):
+            fresh, done = fresh + anew, True
+            yield frame
+        if not done:
+            yield code_units(work.read(register), bundle)[0]
 
-        work.write_stream(codes, frames())
-    state = list(work.batches(codes, ["nominated", "route"]))
+    work.write_keyed(codes, "unit_id", frames())
+    return _passed(work, codes, fresh)
+
+
+def _passed(work: WorkStore, codes: str, fresh: int) -> Pass:
+    state = list(work.batches(codes, ["nominated", "route"], any_order=True))
     return Pass(
         units=sum(s.height for s in state),
         fresh=fresh,

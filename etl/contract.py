@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from etl.contract_file import FileSpec
 from etl.methods.periods import Period
+from warehouse.yaml_text import parse_yaml
 
 SOURCES: Final = Path(__file__).parent / "sources"
 MONEY_FACTORS: Final = {"CNY": 1, "CNY_1000": 1_000, "CNY_10K": 10_000, "CNY_1M": 1_000_000, "CNY_100M": 100_000_000}
@@ -258,7 +259,7 @@ def _extended(spec: Any, where: str) -> Any:
     path = SOURCES / str(spec["extends"]) / "contract.yaml"
     if not path.is_file():
         raise ContractError(f"{where}: extends {spec['extends']!r}, which is no source; name an existing one")
-    base = yaml.safe_load(path.read_text(encoding="utf-8"))
+    base = parse_yaml(path.read_text(encoding="utf-8"))
     own = {k: v for k, v in spec.items() if k != "extends"}
     return base | own | {"columns": base["columns"] | own.get("columns", {})}
 
@@ -266,7 +267,7 @@ def _extended(spec: Any, where: str) -> Any:
 def parse_contract(text: str, where: str) -> Contract:
     """A contract from YAML text; ContractError names ``where`` and each wrong place."""
     try:
-        return Contract.model_validate(_extended(yaml.safe_load(text), where))
+        return Contract.model_validate(_extended(parse_yaml(text), where))
     except yaml.YAMLError as error:
         raise ContractError(f"{where}: not valid YAML ({error}); correct the file") from error
     except ValidationError as error:

@@ -86,7 +86,8 @@ def domain_contributions(units: pl.DataFrame, activity: pl.DataFrame) -> pl.Data
     def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
         return _split(by_own[year], _profiles(known).filter(pl.col(YEAR) == year))
 
-    found = by_year("domains", units, of_year, lambda year: (by_own[year],))
+    columns = (*UNIT, "leaf", "size", "ai_revenue_cny", "domain_answered", *domain_columns().values())
+    found = by_year("domains", units, of_year, lambda year: (by_own[year],), columns)
     return found.sort("ref_year", "uscc", "ai_class", "domain")
 
 

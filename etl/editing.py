@@ -22,6 +22,8 @@ CHANGE: Final = {
     "rule": pl.String, "flag": pl.String, "detail": pl.String,
 }  # fmt: skip
 ITEMS: Final = ("edited_items", "imputed_items")
+MONTHS: Final = 1_000_000
+"""More than there are months since year 0: a unit's number and a month in one whole number."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,22 @@ def panel(rows: pl.DataFrame, plan: EditingPlan, others: Mapping[str, pl.DataFra
     """Arrays of a source's rows, with the places of each unit's neighbouring returns."""
     names = dict.fromkeys((*plan.variables, *plan.money))
     values = {v: rows[v].cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64) for v in names}
-    here = rows.select("uscc", month=months_of(rows[plan.period])).with_row_index("_place")
+    month = months_of(rows[plan.period]).to_numpy()
+    keys = rows["uscc"].rank("dense").cast(pl.Int64).to_numpy() * MONTHS + month
     lags = [*plan.lags, *(-lag for lag in plan.lags)]
-    at = {lag: _places(here, lag) for lag in lags}
+    at = {lag: _places(keys, lag) for lag in lags}
     heard = {
         v: [aligned(rows, others, o, plan.period).fill_null(np.nan).to_numpy().astype(np.float64) for o in known]
         for v, known in plan.witnesses.items()
     }
-    return Panel(values, here["month"].to_numpy(), at, heard)
+    return Panel(values, month, at, heard)
 
 
-def _places(here: pl.DataFrame, lag: int) -> NDArray[np.int64]:
+def _places(keys: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
     """Place of each unit's return of ``lag`` months before, shape ``(n,)``; -1 where there is none."""
-    then = here.with_columns(pl.col("month") + lag)
-    found = here.select("uscc", "month").join(then, on=["uscc", "month"], how="left", maintain_order="left")
-    places: NDArray[np.int64] = found["_place"].cast(pl.Int64).fill_null(-1).to_numpy()
+    order = np.argsort(keys, kind="stable")
+    near = order[np.minimum(np.searchsorted(keys[order], keys - lag), keys.size - 1)]
+    places: NDArray[np.int64] = np.where(keys[near] == keys - lag, near, -1)
     return places
 
 
@@ -140,10 +143,14 @@ def _items(work: Work) -> list[pl.Series]:
     for (record, variable), change in work.changes.items():
         kind = "imputed_items" if change["flag"] == "imputed" else "edited_items"
         names[kind].setdefault(record, []).append(variable)
-    return [
-        pl.Series(kind, [" ".join(sorted(found.get(k, ()))) for k in work.rows[KEY]], dtype=pl.String)
-        for kind, found in names.items()
-    ]
+    return [_listed(work, kind, found) for kind, found in names.items()]
+
+
+def _listed(work: Work, kind: str, found: Mapping[str, Sequence[str]]) -> pl.Series:
+    items = [""] * work.rows.height
+    for record, variables in found.items():
+        items[work.place(record)] = " ".join(sorted(variables))
+    return pl.Series(kind, items, dtype=pl.String)
 
 
 def _change_frame(work: Work) -> pl.DataFrame:

@@ -45,7 +45,7 @@ def _impute_item(
         return []
     known = aligned(work.rows, others, auxiliary, plan.period) if auxiliary else None
     frame = work.rows.select(
-        pl.col("uscc").alias("unit"), pl.col(plan.period).cast(pl.String).alias("period"),
+        pl.col("uscc").rank("dense").alias("unit"), pl.col(plan.period).cast(pl.String).alias("period"),
         pl.col("cell").fill_null(ALL), pl.col(name).cast(pl.Float64).alias("target"),
     ).with_columns(
         auxiliary=known if known is not None else pl.lit(None, dtype=pl.Float64), usable=usable, sampled=answered
@@ -72,10 +72,9 @@ def _adjusted(work: Work, plan: EditingPlan, edits: Sequence[Edit], filled: Mapp
     touched = {k: free for k, done in filled.items() if (free := [v for v in done if v in names])}
     if not touched:
         return
-    places = dict(zip(work.rows[KEY], range(work.rows.height), strict=True))
     table = work.rows.select(pl.col(names).cast(pl.Float64))
     for record, free in touched.items():
-        values = np.array([np.nan if x is None else x for x in table.row(places[record])])
+        values = np.array([np.nan if x is None else x for x in table.row(work.place(record))])
         known = np.isfinite(values)
         here = [names[j] for j in np.flatnonzero(known)]
         may = np.array([v in free for v in here])

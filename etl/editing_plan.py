@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from etl.contract import MONEY_FACTORS, Contract, ContractError, list_contracts, load_contract
 from etl.edits import written_edits
+from warehouse.yaml_text import parse_yaml
 
 COMMON: Final = Path(__file__).parent / "editing.yaml"
 REGISTER: Final = "register"
@@ -132,7 +132,7 @@ def load_plan(source_id: str) -> EditingPlan | None:
     own = written_edits(source_id).get("plan")
     if own is None:
         return None
-    common = yaml.safe_load(COMMON.read_text(encoding="utf-8"))
+    common = parse_yaml(COMMON.read_text(encoding="utf-8"))
     try:
         return EditingPlan(source_id=source_id, **(common | own))
     except (ValidationError, TypeError, KeyError) as error:

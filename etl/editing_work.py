@@ -21,13 +21,14 @@ class Work:
     def note(self, record: str, variable: str, value: float | None, rule: str, flag: str, detail: str) -> None:
         """A change; an earlier one of the same item keeps its original value and rule."""
         old = self.changes.get((record, variable))
-        raw = self.rows[variable][self._place(record)] if old is None else old["original"]
+        raw = self.rows[variable][self.place(record)] if old is None else old["original"]
         self.changes[record, variable] = {
             "original": None if raw is None else float(raw), "value": value, "rule": old["rule"] if old else rule,
             "flag": flag, "detail": "; ".join(d for d in (old["detail"] if old else "", detail) if d),
         }  # fmt: skip
 
-    def _place(self, record: str) -> int:
+    def place(self, record: str) -> int:
+        """Row of a record."""
         if not hasattr(self, "_places"):
             self._places = {k: i for i, k in enumerate(self.rows[KEY])}
         return self._places[record]
@@ -37,7 +38,7 @@ class Work:
         for name in sorted({v for _, v in self.changes}):
             dtype = self.rows.schema[name]
             new = {k: c["value"] for (k, v), c in self.changes.items() if v == name}
-            places = [self._place(k) for k in new]
+            places = [self.place(k) for k in new]
             values = pl.Series([None if x is None else round(x, 0 if dtype.is_integer() else 2) for x in new.values()])
             column = self.rows[name].cast(pl.Float64).scatter(places, values.cast(pl.Float64))
             touched = pl.Series([False]).new_from_index(0, self.rows.height).scatter(places, True)

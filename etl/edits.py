@@ -3,11 +3,10 @@
 from functools import cache
 from typing import Any, Final
 
-import yaml
-
 from etl.contract import SOURCES, Column, Contract, ContractError, RowRule, load_contract
 from etl.methods.editing.expressions import EditError
 from etl.methods.editing.rules import Edit, unique
+from warehouse.yaml_text import parse_yaml
 
 FIELDS: Final = {"id", "expression", "severity", "source", "tolerance"}
 
@@ -52,7 +51,7 @@ def written_edits(source_id: str) -> dict[str, Any]:
         If it holds something else.
     """
     path = SOURCES / source_id / "edits.yaml"
-    written = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    written = parse_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found = {"edits": written} if isinstance(written, list) else written
     if not isinstance(found, dict) or set(found) - {"edits", "plan"} or not isinstance(found.get("edits", []), list):
         raise ContractError(

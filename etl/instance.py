@@ -78,9 +78,10 @@ def run_nightly(
     """
     prepare(root)
     from etl.definitions import defs
+    from etl.history import kept_connections
     from etl.official import request
 
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, kept_connections(instance):
         sweep_orphans(instance)
         vintage = as_of or datetime.now(CITY_TIME).date().isoformat()
         tags = {

@@ -12,7 +12,7 @@ from etl.domain_cubes import SAME_REVENUE
 from etl.domains import domain_codes
 from etl.methods.disclosure import RuleSet
 from etl.methods.membership import R30, THRESHOLDS, publishable, sensitivity
-from etl.quantities import membership_name, signed_share
+from etl.quantities import BASE, domain_columns, membership_name, signed_share
 from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
 from etl.strata import MIN_RESPONDENTS, floats, membership_strata
 from etl.years import YEAR, by_year, years_of
@@ -22,6 +22,12 @@ SCHEMA: Final = {
     "metric": pl.String, "scope": pl.String, "period": pl.String, "value": pl.Float64, "lower": pl.Float64,
     "upper": pl.Float64, "note_zh": pl.String, "note_en": pl.String,
 }  # fmt: skip
+COLUMNS: Final = (
+    "uscc", YEAR, "contributor", "leaf", "size", "p_ai", "responded", "share_basis", "ai_share", "ai_share_rung",
+    "ai_share_estimate", "ai_revenue_cny", "main_revenue_cny", "operating_revenue_cny", "revenue_known", "staff_known", BASE,
+    "domain_answered", *domain_columns().values(), *map(membership_name, THRESHOLDS),
+)  # fmt: skip
+"""Columns of a unit and year that the figures rest on."""
 LABELS: Final = {"metric": pl.String, "scope": pl.String, "label_zh": pl.String, "label_en": pl.String}
 Row = tuple[str, str, str, float | None, float | None, float | None, str, str]
 WITHHELD: Final = (
@@ -162,5 +168,5 @@ def quantity_rows(
         shown = str(year) in revenue, str(year) in counted, sorted(d for d, y in domains if y == str(year))
         return by_own[year], shown, limits
 
-    found = by_year("quantity", units, of_year, parts)
+    found = by_year("quantity", units, of_year, parts, COLUMNS)
     return found.join(_labels(), on=["metric", "scope"], how="left").sort("metric", "scope", "period")

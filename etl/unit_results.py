@@ -53,16 +53,17 @@ def refresh_units(work: WorkStore, table: str, version: str, make: Make, *, full
     version = Memory(Path()).key("unit_results", (version,))
     known = work.exists(table) and work.rows(table) > 0
     if full or not known or work.first(table, "version") != version:
-        return work.write_stream(table, _everything(work, version, make))
+        return work.write_keyed(table, KEY[0], _everything(work, version, make))
     lacking = work.lacking(CODE_UNIT, table, KEY)
     if lacking.is_empty() and work.rows(table) == work.rows(CODE_UNIT):
         return 0
+    gone = work.lacking(table, CODE_UNIT, KEY)["unit_id"]
 
     def frames() -> Iterator[pl.DataFrame]:
-        yield next(work.batches(table)).clear()
+        yield next(work.batches(table, any_order=True)).clear()
         for hashes in lacking.iter_slices(ROWS):
             units = work.matching(REGISTER_CURRENT, TEXTS, hashes["unit_id"].alias("uscc"))
             yield _made(units.rename({"uscc": "unit_id"}), hashes, version, make)
 
-    work.replace_rows(table, CODE_UNIT, KEY, frames())
+    work.change_rows(table, KEY[0], gone, frames())
     return lacking.height

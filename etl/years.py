@@ -24,6 +24,7 @@ def by_year(
     units: pl.DataFrame,
     make: Callable[[pl.DataFrame, int], pl.DataFrame],
     parts: Callable[[int], Sequence[object]] = lambda _: (),
+    columns: Sequence[str] = (),
 ) -> pl.DataFrame:
     """``make(units up to and with the year, year)`` for every reference year, one below the other.
 
@@ -37,7 +38,10 @@ def by_year(
         Returns the rows of the year alone; depends on nothing but its arguments and ``parts``.
     parts
         What else the rows of a year are made from.
+    columns
+        Those of ``units`` that ``make`` is handed (all unless some are named): a change of the others makes nothing anew.
     """
+    units = units.select(columns) if columns else units
     known: list[str] = []
     found = []
     for year in years_of(units):

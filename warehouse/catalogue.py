@@ -9,11 +9,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warehouse.source_spec import SourceSpec
+from warehouse.yaml_text import parse_yaml
 
 METADATA = Path(__file__).parent / "metadata"
 TOTAL = "_T"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where it is there: there is a file an indicator, and the pure one takes seconds."""
 
 
 class MetadataError(ValueError):
@@ -103,7 +102,7 @@ class Dataset(_Frozen):
 
 def _load(path: Path, model: type[BaseModel]) -> BaseModel:
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe loader either way
+        data = parse_yaml(path.read_text(encoding="utf-8"))
         return model.model_validate(data)
     except yaml.YAMLError as error:
         raise MetadataError(f"{path.name}: not valid YAML: {error}") from error
@@ -155,7 +154,7 @@ def indicators_of(dataset_id: str) -> list[Indicator]:
 def load_yaml(name: str) -> dict[str, object]:
     """One of the plain metadata files (``roles``, ``disclosure``, …)."""
     path = METADATA / f"{name}.yaml"
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data = parse_yaml(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict):
         raise MetadataError(f"{path.name}: a mapping was expected")
     return data

@@ -50,8 +50,12 @@ MIN_PASSWORD = 10
 TURN = 6713_2026
 """Key of PostgreSQL's advisory lock of the journal's writers."""
 HASHER = PasswordHasher()
-# A fixed hash to verify against when there is no such user, so that both answers take as long.
-_NOBODY = HASHER.hash("nobody has this password")
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    """A hash to verify against when there is no such user, so that both answers take as long; made at the first log-in."""
+    return HASHER.hash("nobody has this password")
 
 
 class JournalError(ValueError):
@@ -189,10 +193,11 @@ class Journal:
 
     def log_in(self, name: str, password: str) -> User | None:
         """The user if name and password fit; five failures lock the account for a quarter of an hour."""
+        nobody = _nobody()  # before it is known whether it is needed, so that the first log-in does not tell either
         with self._begin() as connection:
             row = connection.execute(sa.select(USERS).where(USERS.c.name == name)).mappings().first()
             locked = row is not None and row["locked_until"] > _now()
-            fits = _verify(row["password_hash"] if row else _NOBODY, password)
+            fits = _verify(row["password_hash"] if row else nobody, password)
             if row is None or locked or row["disabled"] or not fits:
                 self._failed(connection, row, name, locked=bool(locked))
                 return None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr
 
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
@@ -81,7 +81,7 @@ def revision_summary(earlier: FloatArray, later: FloatArray, lags: int | None = 
         relative_mean_absolute_revision=float(np.abs(r).sum()) / scale if scale > 0 else math.nan,
         standard_deviation=float(r.std(ddof=1)) if n > 1 else math.nan,
         root_mean_square=float(np.sqrt((r**2).mean())), hac_standard_error=error, t_statistic=t,
-        p_value=float(2 * stats.t.sf(abs(t), n - 1)) if math.isfinite(t) else math.nan,
+        p_value=float(2 * stdtr(n - 1, -abs(t))) if math.isfinite(t) else math.nan,
         minimum=float(r.min()), maximum=float(r.max()), share_positive=float((r > 0).mean()),
         share_negative=float((r < 0).mean()), lags=used,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from etl.methods.registry import method
 from etl.methods.stratum import StratumRatio, ratio_by_strata
@@ -173,9 +173,8 @@ def ratio_draws(
         picked = np.searchsorted((edges + offset).ravel(), random.random((draws, units.size)) + offset, side="right")
         ratio = float(found.ratio[units[0]])
         effective = max(float(whole[donors].sum() ** 2 / (whole[donors] ** 2).sum()), 3.0)
-        widened = ratio + (part[donors] / whole[donors] - ratio) * (
-            stats.t.ppf(0.975, effective) / stats.norm.ppf(0.975)
-        )
+        wider = float(stdtrit(effective, 0.975) / ndtri(0.975))
+        widened = ratio + (part[donors] / whole[donors] - ratio) * wider
         result[:, position[units]] = widened[np.minimum(picked - offset * n, n - 1)]
     return result
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from taxonomy.classifier.agreement import krippendorff_alpha
 from taxonomy.classifier.intervals import BOOL, F64, Design, Measure, f1_from_jaccard, known, unknown
@@ -184,7 +184,7 @@ def weighted_kappa(first: Sequence[str | None], second: Sequence[str | None], de
     value, error = _kappa(table / table.sum(), size)
     if value is None:
         return unknown("chance", n)
-    z = float(norm.ppf(0.975))
+    z = float(ndtri(0.975))
     return Measure(value, max(value - z * error, -1.0), min(value + z * error, 1.0), n, size)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from taxonomy.classifier.gold import at_level
 
@@ -53,7 +53,7 @@ def cohen_kappa(first: Sequence[Value], second: Sequence[Value], confidence: flo
         return Coefficient(np.nan, np.nan, np.nan, observed, expected, n)
     kappa = (observed - expected) / (1.0 - expected)
     error = _kappa_error(p, rows, columns, kappa, expected, n)
-    z = float(norm.ppf(0.5 + confidence / 2.0))
+    z = float(ndtri(0.5 + confidence / 2.0))
     return Coefficient(kappa, max(kappa - z * error, -1.0), min(kappa + z * error, 1.0), observed, expected, n)
 
 

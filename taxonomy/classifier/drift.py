@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import yaml
-from scipy.special import betaln
-from scipy.stats import beta, binom, chi2
+from scipy.special import betaln, chdtrc
 
 from taxonomy.classifier.intervals import F64, known
 from taxonomy.classifier.judged import is_right, read_gold, shown_class
@@ -148,7 +147,7 @@ def chi_square_p(before: Mapping[str, int], now: Mapping[str, int]) -> float:
         return 1.0
     e1, e2 = total[used] * n / (n + m), total[used] * m / (n + m)
     statistic = ((one[used] - e1) ** 2 / e1).sum() + ((two[used] - e2) ** 2 / e2).sum()
-    return float(chi2.sf(statistic, used.sum() - 1))
+    return float(chdtrc(used.sum() - 1, statistic))
 
 
 def total_variation(before: Mapping[str, int], now: Mapping[str, int]) -> float:
@@ -244,6 +243,8 @@ def log_e_value(errors: npt.ArrayLike, n: npt.ArrayLike, promised: float) -> F64
     ValueError
         If not ``0 <= errors <= n`` or the promise is not between 0 and 1.
     """
+    from scipy.stats import beta  # takes half a second to load, and few nights have gold
+
     x, size = np.asarray(errors, dtype=np.float64), np.asarray(n, dtype=np.float64)
     if not ((x >= 0).all() and (x <= size).all() and 0.0 < promised < 1.0):
         raise ValueError(f"{errors!r} errors of {n!r}, promise {promised}: expected 0 <= errors <= n, 0 < promise < 1")
@@ -257,6 +258,8 @@ def gold_signals(wrong: Sequence[bool], limits: Limits, promised: float | None =
     ``wrong``: in the order the labels became final, of units the machine coded, each with the same chance to be among them
     (:func:`labels_in_order`). Looking every night would wear the binomial test out, so it never blocks.
     """
+    from scipy.stats import binom  # takes half a second to load, and few nights have gold
+
     limit = limits.promised_error if promised is None else promised
     last = list(wrong)[-limits.window :]
     errors, n, total = sum(last), len(last), sum(wrong)

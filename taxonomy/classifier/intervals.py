@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, norm
+from scipy.special import ndtri
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -72,6 +72,8 @@ def clopper_pearson(hits: float, n: float, confidence: float = CONFIDENCE) -> tu
     ValueError
         If not ``0 <= hits <= n`` with ``n > 0``.
     """
+    from scipy.stats import beta  # takes half a second to load, and few nights have gold
+
     if not (0.0 <= hits <= n and n > 0.0):
         raise ValueError(f"{hits} hits of {n}: expected 0 <= hits <= n and n > 0")
     tail = (1.0 - confidence) / 2.0
@@ -140,7 +142,7 @@ class Design:
         total = float(self.weight[inside].sum())
         mean = float((self.weight * value)[inside].sum() / total)
         error = math.sqrt(self.variance(np.where(inside, self.weight * (value - mean) / total, 0.0)))
-        z = float(norm.ppf(0.5 + confidence / 2.0))
+        z = float(ndtri(0.5 + confidence / 2.0))
         return Measure(mean, mean - z * error, mean + z * error, n, self.kish(inside))
 
 

@@ -78,3 +78,65 @@ def test_what_is_held_is_let_go_and_another_store_is_another_file(tmp_path: Path
         other.write("t", frame(1))
         assert not WorkStore(tmp_path).exists("t") and other.exists("t")
     assert other.tables() == ["t"] and not other.exists("t__incoming")
+
+
+def test_a_table_kept_by_key_is_shown_in_its_order_whatever_was_changed(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    assert store.write_keyed("t", "n", [frame(3, 1), frame(5)]) == 3 and store.is_keyed("t")
+    assert store.tables() == ["t"] and not store.exists("t__heap")
+    store.change_rows("t", "n", pl.Series([3, 5]), iter([frame(4, 2), frame(3).with_columns(text=pl.lit("新"))]))
+    expected = frame(1, 2, 3, 4).with_columns(text=pl.Series(["第1行", "第2行", "新", "第4行"]))
+    assert store.read("t").equals(expected) and store.rows("t") == store.distinct("t", "n") == 4
+    assert pl.concat(list(store.batches("t", rows=1))).equals(expected)
+    assert pl.concat(list(store.batches("t", ["n"], any_order=True)))["n"].sort().to_list() == [1, 2, 3, 4]
+    assert store.matching("t", ["n", "text"], pl.Series("n", [3, 9])).equals(expected[2:3])
+    store.write("other", frame(1, 2))
+    assert store.lacking("t", "other", ["n"])["n"].to_list() == [3, 4] and store.values("t", "n") == [1, 2, 3, 4]
+    store.change_rows("t", "n", pl.Series([1, 2, 3, 4]), [frame()])
+    assert store.read("t").equals(frame())
+
+
+def test_a_change_that_breaks_leaves_the_rows_as_they_were(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    store.write_keyed("t", "n", [frame(1, 2)])
+
+    def broken() -> Iterator[pl.DataFrame]:
+        yield frame(9)
+        raise RuntimeError("cut off")
+
+    with pytest.raises(RuntimeError, match="cut off"):
+        store.change_rows("t", "n", pl.Series([1]), broken())
+    assert store.read("t").equals(frame(1, 2)) and store.tables() == ["t"]
+
+
+def test_a_table_changes_between_kept_by_key_and_plain(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    store.write("t", frame(2, 1))
+    assert not store.is_keyed("t")
+    store.write_keyed("t", "n", [frame(2, 1)])
+    assert store.read("t").equals(frame(1, 2))
+    store.write("t", frame(3, 1))
+    assert store.read("t").equals(frame(3, 1)) and not store.is_keyed("t")
+    assert store.matching("t", ["n"], pl.Series("n", [2])).is_empty(), "no row of before shows through"
+
+
+def test_equal_content_is_not_written_again_and_anything_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, written = WorkStore(tmp_path), []
+    plain = WorkStore.write_stream
+
+    def counted(self: WorkStore, table: str, *rest: object) -> int:
+        written.append(table)
+        return plain(self, table, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(WorkStore, "write_stream", counted)
+    for content in (frame(1, 2), frame(1, 2), frame(2, 1), frame(2, 1).rename({"text": "t"}), frame(), frame(),
+                    frame().cast({"n": pl.Int32}), frame(*range(50_000)), frame(*range(49_999), 7)):  # fmt: skip
+        store.write("t", content)
+        assert store.read("t").equals(content) and store.read("t").schema == content.schema
+    assert len(written) == 7, "the second of two equal ones is left alone"
+    store.alias("shown", "t")
+    store.write("shown", store.read("t"))
+    store.write("t", frame(1))
+    assert store.rows("shown") == 50_000, "what showed another table holds its own rows now"

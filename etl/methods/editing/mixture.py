@@ -152,7 +152,8 @@ def _fit(
 
 
 def _kernel(z: FloatArray) -> FloatArray:
-    return np.asarray((1 + z * z / FREEDOM) ** (-(FREEDOM + 1) / 2))
+    base = 1 + z * z / FREEDOM
+    return np.asarray(1 / (base * base * np.sqrt(base)))  # to the power of (FREEDOM + 1) / 2, several times faster
 
 
 @method("editing.spread")

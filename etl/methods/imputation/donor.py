@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from scipy.stats import rankdata
 
 from etl.methods.editing.linear import LinearEdit, linear_edits
 from etl.methods.editing.rules import edits_from_lines, numeric
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -75,6 +76,8 @@ def impute_donor(
     found = Donors(np.full(size, -1), np.full(size, np.nan), np.zeros(size, dtype=np.int64), targets.copy())
     if not donors.size:
         return found
+    from scipy.spatial import cKDTree  # half a second to load with its company; most nights have no donor to look for
+
     placed = _placed(match, alike, scale)
     tree = cKDTree(placed[donors])
     uses = np.zeros(size, dtype=np.int64)
@@ -117,6 +120,8 @@ def _satisfied(values: FloatArray, rows: FloatArray, low: FloatArray, high: Floa
 def _placed(match: FloatArray, alike: NDArray[np.bool_], scale: str) -> FloatArray:
     if scale == "none":
         return match
+    from scipy.stats import rankdata  # as the tree
+
     placed = np.full(match.shape, np.nan)
     count = int(alike.sum())
     for k in range(match.shape[1]):
@@ -124,7 +129,7 @@ def _placed(match: FloatArray, alike: NDArray[np.bool_], scale: str) -> FloatArr
     return placed
 
 
-def _nearest(tree: cKDTree, point: FloatArray, donors: IntArray):  # type: ignore[no-untyped-def]
+def _nearest(tree: "cKDTree", point: FloatArray, donors: IntArray):  # type: ignore[no-untyped-def]
     """Donors from the nearest on, equal distances in the order of rows."""
     seen, reach = 0, min(TRIED_AT_ONCE, donors.size)
     while seen < donors.size:
