@@ -11,6 +11,7 @@ from etl.progress import say
 from etl.release_ledger import ReleaseLedger
 from taxonomy.basis import Refusal
 from warehouse.access import may
+from warehouse.catalogue import load_datasets
 from warehouse.journal import Journal
 from warehouse.release import ReleaseContent, ReleaseInfo, ReleaseRefused, publish
 
@@ -89,8 +90,9 @@ def publish_as_asked(root: Path, content: ReleaseContent, asked_by: str = "") ->
             f"no open request of {asked_by or 'anybody'} for an official release of {content.vintage} in the journal; "
             "ask for it by 'aistat run --official --user NAME'"
         )
+    protected = any(load_datasets()[name].protected for name in content.cubes)
     try:
-        info = publish(root, content, ReleaseLedger(root).enter)
+        info = publish(root, content, ReleaseLedger(root).enter if protected else None)
     except ReleaseRefused as error:
         counts = dict(Counter(row.source for row in error.rows))
         Journal(root).append(asked_by, REFUSED, {"vintage": content.vintage, "rows": counts})

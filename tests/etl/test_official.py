@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from aistat.cli import main
 from etl import domains, official, reference
 from etl.assets import disseminate
+from etl.clearing import clear_table
 from etl.instance import prepare
+from etl.methods.disclosure import RuleSet
+from etl.release_ledger import Place, ReleaseLedger, keeping
 from etl.resources import AS_OF_TAG, OFFICIAL_TAG, Stores
 from taxonomy.scheme import Scheme, load_scheme
 from tests.conftest import AS_OF, aistat
@@ -58,6 +62,17 @@ def test_who_may_ask_for_an_official_release(
     assert actions(tmp_path) == [], "nothing was asked for, nothing was run"
 
 
+def proposed(home: Path) -> None:
+    """One table that disclosure control has proposed for the next official release."""
+    rows = pl.DataFrame(
+        {"size": ["S1"] * 4, "contributor": list("abcd"), "value": [4, 3, 3, 3], "observed": [True] * 4}
+    )
+    with keeping(ReleaseLedger(home)):
+        clear_table(
+            rows, {"t": ("size",)}, {"size": {"S1": None}}, RuleSet(), 1, place=Place("core/ai_revenue", "2025")
+        )
+
+
 def test_a_request_has_one_answer(tmp_path: Path) -> None:
     set_up(tmp_path)
     with pytest.raises(ReleaseRefused, match="no open request"):
@@ -67,6 +82,7 @@ def test_a_request_has_one_answer(tmp_path: Path) -> None:
     for stranger in ("", "li"):
         with pytest.raises(ReleaseRefused, match="no open request"):
             official.publish_as_asked(tmp_path, official_content(), stranger)
+    proposed(tmp_path)
     info = official.publish_as_asked(tmp_path, official_content(), "qian")
     assert info.status == "official" and current_id(tmp_path) == info.release_id
     assert json.loads(Journal(tmp_path).audit(1)[0]["detail"]) == {"vintage": VINTAGE, "release": info.release_id}
