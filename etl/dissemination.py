@@ -17,14 +17,17 @@ from warehouse.catalogue import Indicator, load_datasets, load_yaml
 
 TOTAL = "_T"
 DIMENSIONS = ("ai_class", "district", "size")
-#: dataset → the dimensions it shows (the rest are totals); ``ai_class:1`` shows branches and the total only.
+#: dataset → the dimensions it shows (the rest are totals); ``ai_class:1`` shows branches and the total only. By size, classes
+#: of the third level would be withheld for more than :data:`MOST_HIDDEN` (38 % of the revenue cells in the demo city).
 CUBES: Mapping[str, tuple[str, ...]] = {
     "core_leaf_year": ("ai_class",),
-    "core_leaf_size": ("ai_class", "size"),
+    "core_leaf_size": ("ai_class:2", "size"),
     "core_branch_district": ("ai_class:1", "district"),
     "core_branch_size": ("ai_class:1", "size"),
 }
 HIDDEN = ("primary", "secondary")
+MOST_HIDDEN = 0.35
+"""A cube that withholds more of a level than this says little and is redesigned, not published."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,38 @@ def hierarchies() -> Mapping[str, Mapping[str, str | None]]:
     district = {c.code: None for c in load_scheme("district_sz").codes if c.level_name != "overlay_zone"}
     size: dict[str, str | None] = dict.fromkeys(c.code for c in load_scheme("size_2017").codes)
     return {"ai_class": core, "district": district, "size": size}
+
+
+def crowded_levels(cells: pl.DataFrame) -> pl.DataFrame:
+    """``table, indicator, level, share`` of the levels of which more than :data:`MOST_HIDDEN` is withheld, all periods together.
+
+    ``cells`` as :meth:`Cleared.cells`; ``level``: depth by dimension, as ``ai_class 2 × size 1``; ``share`` of the cells that are not
+    empty.
+    """
+    depths = {dim: _depths(parents) for dim, parents in hierarchies().items()}
+    level = [pl.col(d).replace_strict(depths[d], return_dtype=pl.Int64).alias(d) for d in DIMENSIONS]
+    shown = pl.concat_str(
+        [pl.when(pl.col(d) > 0).then(pl.format(d + " {}", d)) for d in DIMENSIONS], separator=" × ", ignore_nulls=True
+    )
+    return (
+        cells.filter(pl.col("status") != "empty")
+        .select("table", "indicator", *level, hidden=pl.col("status").is_in(HIDDEN))
+        .group_by("table", "indicator", level=shown)
+        .agg(share=pl.col("hidden").mean())
+        .filter(pl.col("share") > MOST_HIDDEN)
+        .sort("table", "indicator", "level")
+    )
+
+
+def _depths(parents: Mapping[str, str | None]) -> dict[str, int]:
+    """Steps of every code below the total."""
+    found = {TOTAL: 0}
+    for code in parents:
+        line: list[str] = [code]
+        while (above := parents[line[-1]]) is not None and above != TOTAL:
+            line.append(above)
+        found[code] = len(line)
+    return found
 
 
 def rules(live: Path) -> RuleSet:

@@ -14,7 +14,7 @@ from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.classifier_quality import keep, report_of
 from etl.clearing import AUDIT_SEED
 from etl.contract import list_contracts
-from etl.dissemination import HIDDEN, certificates, clear, cube_frames, model_shares, rules
+from etl.dissemination import HIDDEN, MOST_HIDDEN, certificates, clear, crowded_levels, cube_frames, model_shares, rules
 from etl.domain_cubes import CUBES as DOMAIN_CUBES
 from etl.domain_cubes import DIMS as DOMAIN_DIMS
 from etl.domain_cubes import SAME_REVENUE, domain_model_shares
@@ -56,7 +56,10 @@ CORRESPONDENCES = ("ai_2026__gbt4754_2017",)
     name=PROTECTED,
     group_name=GROUP,
     deps=[CONTRIBUTION],
-    check_specs=[dg.AssetCheckSpec("audit_passed", asset=PROTECTED, blocking=True)],
+    check_specs=[
+        dg.AssetCheckSpec("audit_passed", asset=PROTECTED, blocking=True),
+        dg.AssetCheckSpec("not_too_much_hidden", asset=PROTECTED),
+    ],
     description="保密处理：初级与补充保密、独立审计 / primary and secondary suppression, audited",
 )
 def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -86,9 +89,19 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
             check_results=[
                 dg.AssetCheckResult(
                     check_name="audit_passed", passed=not failed, description=", ".join(failed) or "all audits passed"
-                )
+                ),
+                _crowding(cells),
             ],
         )
+
+
+def _crowding(cells: pl.DataFrame) -> dg.AssetCheckResult:
+    """A warning for the levels to be redesigned."""
+    crowded = [f"{t} {i} ({level}): {share:.0%}" for t, i, level, share in crowded_levels(cells).iter_rows()]
+    return dg.AssetCheckResult(
+        check_name="not_too_much_hidden", passed=not crowded, severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(crowded) or f"at most {MOST_HIDDEN:.0%} of every level withheld",
+    )  # fmt: skip
 
 
 def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -> ReleaseContent:

@@ -40,6 +40,7 @@ class Options:
     seconds. ``redesign``: share of a level's filled cells hidden beyond which the report names it for redesign (1: never).
     ``exchanges``: passes in which dear cells are exchanged for cheaper ones
     (small tables only: large ones gain next to nothing from it). ``bounds``: state how far hidden cells can lie.
+    ``starts``: 2 for a second search from the unsafe cells alone (small tables only), of which the cheaper pattern is taken.
     """
 
     protection: Literal["exact", "interval"] = "interval"
@@ -51,6 +52,7 @@ class Options:
     redesign: float = 1.0
     exchanges: int = 1
     bounds: bool = True
+    starts: int = 2
     progress: Progress | None = None
 
 
@@ -178,7 +180,7 @@ def protect(problem: Problem, rules: RuleSet, options: Options | None = None) ->
         run.report.certified = True
     else:
         search = run.interval(first)
-        if problem.size <= TWO_STARTS:
+        if problem.size <= TWO_STARTS and run.options.starts > 1:
             other = run.interval(run.found.unsafe | ~problem.offered)
             if other.complete and (not search.complete or run.cost(other.hidden) < run.cost(search.hidden)):
                 search = other

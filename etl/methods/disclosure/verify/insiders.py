@@ -1,6 +1,6 @@
 """Attackers who know something of their own: groups alone in cells, and the largest groups."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -105,22 +105,28 @@ def largest(facts: Facts) -> list[str]:
 
 @dataclass(frozen=True)
 class Room:
-    """What the audit knows of the nodes: the pattern, how far they may deviate, who contributed what to which variable."""
+    """What the audit knows of the nodes: the pattern, how far they may deviate, who contributed what to which variable.
+
+    ``found`` keeps the answers of :meth:`given`.
+    """
 
     laid: Laid
     facts: Facts
     variables: dict[int, int]
     bounds: tuple[FloatArray, FloatArray]
+    found: dict[str, FloatArray] = field(default_factory=dict)
 
     def given(self, name: str) -> FloatArray:
         """A group's contribution to every node that is a cell (at least nothing); nothing is claimed of the others."""
-        result = np.zeros(self.laid.problem.relations.shape[1])
-        rows = self.facts.contributions.filter(self.facts.contributions["who"] == name)
-        for cell, units in rows.select("cell", "units").rows():
-            variable = self.variables.get(cell, -1)
-            if variable >= 0:
-                result[variable] = max(float(units), 0.0)
-        return result
+        if name not in self.found:
+            result = np.zeros(self.laid.problem.relations.shape[1])
+            rows = self.facts.contributions.filter(self.facts.contributions["who"] == name)
+            for cell, units in rows.select("cell", "units").rows():
+                variable = self.variables.get(cell, -1)
+                if variable >= 0:
+                    result[variable] = max(float(units), 0.0)
+            self.found[name] = result
+        return self.found[name]
 
     def pinned(
         self, names: list[str], wanted: Wanted, targets: IntArray, seed: int, progress: Progress | None
@@ -145,18 +151,24 @@ def pinned_by_largest(
 ) -> list[tuple[str, int]]:
     """(group, variable): unsafe variables of others that one of the groups can pin down to less than a unit.
 
-    What all of them together cannot pin down none of them can; only the rest is tried group by group.
+    What all of them together (but the group whose own figure it is) cannot pin down none of them can; only the rest is
+    tried group by group.
     """
     if not names:
         return []
-    targets = np.flatnonzero(wanted.unsafe)
-    of_members = np.array([owner in names for owner in wanted.owner], dtype=np.bool_)[targets]
-    rest = np.union1d(targets[of_members], room.pinned(names, wanted, targets[~of_members], seed, progress))
+    owned: dict[str | None, list[int]] = {}
+    for target in np.flatnonzero(wanted.unsafe).tolist():
+        owner = wanted.owner[target]
+        owned.setdefault(owner if owner in names else None, []).append(target)
+    rest = np.zeros(0, dtype=np.int64)
+    for owner, targets in owned.items():
+        others = [name for name in names if name != owner]
+        rest = np.union1d(rest, room.pinned(others, wanted, np.array(targets, dtype=np.int64), seed, progress))
     found: list[tuple[str, int]] = []
     for name in names:
-        others = np.array([v for v in rest.tolist() if wanted.owner[v] != name], dtype=np.int64)
-        if others.size:
-            found += [(name, v) for v in room.pinned([name], wanted, others, seed, progress).tolist()]
+        theirs = np.array([v for v in rest.tolist() if wanted.owner[v] != name], dtype=np.int64)
+        if theirs.size:
+            found += [(name, v) for v in room.pinned([name], wanted, theirs, seed, progress).tolist()]
     return found
 
 
