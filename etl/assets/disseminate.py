@@ -83,7 +83,11 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
         shown = cells.filter(pl.col("status") != "empty")
         share = float(shown["status"].is_in(HIDDEN).cast(pl.Float64).sum()) / max(shown.height, 1)
         failed = [f"{c.indicator} {c.period}" for c in cleared if not c.certificate.passed]
-        notes.append(f"{cells.height:,} cells, {share:.0%} of the non-empty withheld, {len(cleared)} audits passed")
+        notes.append(
+            f"{cells.height:,} cells, {share:.0%} of the non-empty withheld, {len(cleared) - len(failed)} audits passed"
+        )
+        if whole := [f"{c.indicator} {c.period}" for c in cleared if not c.certificate.certified]:
+            notes.append(f"整表不公布（无合格方案）/ withheld whole, no certified pattern: {', '.join(whole)}")
         return dg.MaterializeResult(
             metadata={"cells": cells.height, "withheld_share": share},
             check_results=[
