@@ -22,6 +22,7 @@ WAYS = (("--full",), ())
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_kill_nine_at_ten_random_moments_leaves_no_partial_release(demo_home: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(demo_home, home)
