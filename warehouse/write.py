@@ -25,13 +25,18 @@ HEAP = "__heap"
 
 
 def _write_aside(connection: duckdb.DuckDBPyConnection, building: str, frames: Iterable[pl.DataFrame]) -> int:
-    """Write the frames to the table ``building``, replacing it; rows written."""
+    """Write the frames to the table ``building``, replacing it; rows written. What was written goes when a frame fails."""
+    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     rows, head = 0, f"CREATE OR REPLACE TABLE {building} AS"
-    for frame in frames:
-        connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-        connection.execute(f"{head} SELECT * FROM incoming").fetchall()
-        connection.unregister("incoming")
-        rows, head = rows + frame.height, f"INSERT INTO {building}"
+    try:
+        for frame in frames:
+            connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            connection.execute(f"{head} SELECT * FROM incoming").fetchall()
+            connection.unregister("incoming")
+            rows, head = rows + frame.height, f"INSERT INTO {building}"
+    except BaseException:
+        connection.execute(f"DROP TABLE IF EXISTS {building}")
+        raise
     if head.startswith("CREATE"):
         raise ValueError(f"no frame for {building}: hand in an empty one with the columns for a table without rows")
     return rows
@@ -140,12 +145,7 @@ class WorkStore:
         name = self._checked(table)
         building = f"{name}{BUILDING}"
         with self._open() as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            try:
-                rows = _write_aside(connection, building, frames)
-            except BaseException:
-                connection.execute(f"DROP TABLE IF EXISTS {building}")
-                raise
+            rows = _write_aside(connection, building, frames)
             connection.begin()
             if order_by:
                 order = ", ".join(self._checked(column) for column in order_by)
@@ -173,12 +173,7 @@ class WorkStore:
         name, column = self._checked(table), self._checked(key)
         building = f"{name}{BUILDING}"
         with self._open() as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            try:
-                rows = _write_aside(connection, building, frames)
-            except BaseException:
-                connection.execute(f"DROP TABLE IF EXISTS {building}")
-                raise
+            rows = _write_aside(connection, building, frames)
             connection.begin()
             _clear(connection, name)
             connection.execute(f"ALTER TABLE {building} RENAME TO {name}{HEAP}")

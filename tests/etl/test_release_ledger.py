@@ -7,9 +7,10 @@ import pytest
 
 from etl.clearing import ClearedTable, clear_table
 from etl.methods.disclosure import RuleSet
-from etl.methods.disclosure.beside import Earlier, joint_checks
+from etl.methods.disclosure.beside import joint_checks
 from etl.methods.disclosure.ledger import unpacked
 from etl.methods.disclosure.linked import audit_beside, build_table, protect
+from etl.methods.disclosure.verify.report import Auditor
 from etl.release_ledger import Place, ReleaseLedger, keeping
 from etl.remember import Memory, remembering
 from tests.etl.disclosure_vintages import returns, revised
@@ -60,7 +61,7 @@ def test_a_second_vintage_is_released_beside_the_first(tmp_path: Path) -> None:
     assert "ledger_null_space" not in alone.certificate.checks
     table = build_table(contributions(second), TABLES, hierarchies(), "value", "contributor", "observed")
     entry = audit_beside(protect(table, LIMITS), LIMITS, 1).entry
-    found = joint_checks_of(table, entry, ledger.earlier(PLACE))
+    found = joint_checks(Auditor(table), entry, ledger.earlier(PLACE))
     assert not found["ledger_null_space"]["passed"], (
         "protected for itself, the second vintage gives figures of the first away"
     )
@@ -72,12 +73,6 @@ def test_a_second_vintage_is_released_beside_the_first(tmp_path: Path) -> None:
     assert ledger.enter() == 1 and len(ledger.earlier(PLACE).entries) == 2
     book = tmp_path / "ledger" / "core" / "turnover" / "2025" / "ledger.csv"
     assert book.stat().st_mode & 0o077 == 0
-
-
-def joint_checks_of(table, entry, earlier: Earlier):  # type: ignore[no-untyped-def]
-    from etl.methods.disclosure.verify.report import Auditor
-
-    return joint_checks(Auditor(table), entry, earlier)
 
 
 def value_of(cleared: ClearedTable) -> pl.DataFrame:

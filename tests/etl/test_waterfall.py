@@ -243,3 +243,15 @@ def test_flows_and_core_cubes_together_give_no_unsafe_cell_away() -> None:
             if audit(replace(pattern, frame=opened, hash=frame_hash(opened)), LIMITS).passed:
                 needless.append(row)
     assert tried and not needless, "every flow withheld beside an unsafe one is needed, or another cell tells it"
+
+
+def test_beside_core_cubes_that_fail_the_audit_no_flow_is_shown() -> None:
+    rows = contributions(units=6, gone=2, new=2)
+    _, found, cells = released(rows)
+    assert {"2024", "2025"} == set(cells.filter(pl.col("status") == "primary")["period"])
+    careless = cells.with_columns(
+        status=pl.when(pl.col("status") == "empty").then("status").otherwise(pl.lit("published"))
+    )
+    cleared = clear_changes(found, rows, careless, {"ai_revenue": "magnitude"}, LIMITS, 3)
+    assert {c.level for c in cleared} == {"nothing"}
+    assert all(status in ("primary", "secondary", "empty") for c in cleared for status in c.status.values())
