@@ -10,13 +10,12 @@ from typing import Final
 
 import polars as pl
 
-from etl.clearing import clear_beside
-from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, hierarchies
-from etl.methods.disclosure import Certificate, Loaded, Pattern, RuleSet, build_table, protect
-from etl.methods.disclosure.beside import Earlier
-from etl.methods.disclosure.linked import FIRST, Audited, audit_beside
+from etl.beside_core import Cut, clear_cut
+from etl.dissemination import DIMENSIONS, HIDDEN
+from etl.methods.disclosure import Certificate, RuleSet
+from etl.methods.disclosure.linked import Kind
 from etl.methods.growth.decomposition import APART
-from etl.release_ledger import Place, withdraw
+from etl.release_ledger import Place
 
 CAME, WENT = "came", "went"
 STAYING: Final = "staying"
@@ -73,35 +72,7 @@ def contributions_of(rows: pl.DataFrame, came: pl.DataFrame | None, went: pl.Dat
     return micro.select(*DIMENSIONS, CAME, WENT, "contributor", "value", "observed")
 
 
-def _decided(table: Loaded, core: pl.DataFrame) -> tuple[list[int], list[int]]:
-    """Variables the core cubes publish and hide; what they publish is known, what they hide must stay hidden."""
-    key = ["table", *DIMENSIONS]
-    cells = table.problem.cells.filter(pl.col("table").is_in(list(CUBES)) & (pl.col("variable") >= 0))
-    both = cells.join(core.select(*key, "status"), on=key, how="left", maintain_order="left")
-    found = [both.filter(pl.col("status").is_in(s))["variable"] for s in (["published"], list(HIDDEN))]
-    return found[0].unique().sort().to_list(), found[1].unique().sort().to_list()
-
-
-def joint_pattern(
-    kind: str, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, earlier: Earlier = FIRST
-) -> Pattern:
-    """The flow cubes protected beside the core cubes as they are released, all in one system."""
-    parents = {**hierarchies(), **_flow_parents()}
-    table = build_table(
-        micro, {**CUBES, **FLOW_CUBES}, parents, "value", "contributor", "observed",
-        kind=kind, rules=limits,  # type: ignore[arg-type]
-    )  # fmt: skip
-    return protect(table, limits, *_decided(table, core), earlier)
-
-
-def _statuses(flows: pl.DataFrame, *, shown: bool) -> dict[tuple[str, str, str], str]:
-    withheld = pl.col("status").is_in(["published", "unoffered"] if not shown else ["unoffered"])
-    flows = flows.with_columns(status=pl.when(withheld).then(pl.lit("secondary")).otherwise("status"))
-    status: dict[tuple[str, str, str], str] = {}
-    for name in FLOWS:
-        own = flows.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
-        status |= {(name, code, component): s for code, component, s in own.iter_rows()}
-    return status
+CUT: Final = Cut(FLOW_CUBES, _flow_parents())
 
 
 def _nothing(found: Certificate) -> Certificate:
@@ -110,24 +81,17 @@ def _nothing(found: Certificate) -> Certificate:
 
 
 def clear_year(
-    indicator: str, kind: str, year: int, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, seed: int
-) -> ClearedYear:  # fmt: skip
+    indicator: str, kind: Kind, year: int, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, seed: int
+) -> ClearedYear:
     """Protect the flows of one year beside the core cubes of the same contributions, and audit all of them together.
 
     ``micro`` as :func:`contributions_of` shapes it, ``core`` the protected cells of the indicator and year. Where no
     pattern passes nothing of the flows is shown.
     """
-    place = Place(f"growth/{indicator}", str(year))
-
-    def protected(earlier: Earlier) -> tuple[Pattern, Audited]:
-        pattern = joint_pattern(kind, micro, core, limits, earlier)
-        return pattern, audit_beside(pattern, limits, seed, earlier)
-
-    cleared = clear_beside(place, "waterfall", (indicator, kind, year, micro, core, limits, seed), protected)
-    certificate = cleared.certificate
-    passed = certificate.passed and certificate.certified
-    if not passed:
-        withdraw(place)
-        certificate = _nothing(certificate)
-    status = _statuses(cleared.frame.filter(pl.col("table").is_in(list(FLOW_CUBES))), shown=passed)
-    return ClearedYear(indicator, year, status, certificate, "branches" if passed else "nothing")
+    cleared = clear_cut(Place(f"growth/{indicator}", str(year)), kind, micro, core, CUT, limits, seed)
+    certificate = cleared.certificate if cleared.shown else _nothing(cleared.certificate)
+    status: dict[tuple[str, str, str], str] = {}
+    for name in FLOWS:
+        own = cleared.frame.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
+        status |= {(name, code, component): found for code, component, found in own.iter_rows()}
+    return ClearedYear(indicator, year, status, certificate, "branches" if cleared.shown else "nothing")

@@ -1,21 +1,20 @@
 """Quality figures of the three quantities for readers: city totals only, and only those no reader can subtract from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
-from etl.clearing import AUDIT_SEED, clear_table
 from etl.contract import load_contract
 from etl.dissemination import TOTAL
 from etl.domain_cubes import SAME_REVENUE
 from etl.domains import domain_codes
-from etl.methods.disclosure import RuleSet
-from etl.methods.membership import R30, THRESHOLDS, publishable, sensitivity
+from etl.methods.membership import R30, THRESHOLDS, sensitivity
+from etl.nested_cubes import ANSWERS, MODELS, RUNG, Nested, band_code
 from etl.quantities import BASE, domain_columns, membership_name, signed_share
 from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
 from etl.strata import MIN_RESPONDENTS, floats, membership_strata
-from etl.years import YEAR, by_year, years_of
+from etl.years import YEAR, by_year
 from taxonomy.ladder import load_ladder, rung_number
 
 SCHEMA: Final = {
@@ -34,7 +33,6 @@ WITHHELD: Final = (
     "不公布：与已公布的数相减会显出少数单位",
     "withheld: subtraction from published figures would show a few units",
 )
-ANSWERS, MODELS = "answers", "models"
 
 
 def _open(cells: pl.DataFrame, indicator: str) -> set[str]:
@@ -44,16 +42,15 @@ def _open(cells: pl.DataFrame, indicator: str) -> set[str]:
     return set(rows["period"].unique())
 
 
-def _members(units: pl.DataFrame, year: int, shown: set[str], limits: RuleSet) -> Iterator[Row]:
+def _members(units: pl.DataFrame, year: int, shown: set[str], open_thresholds: Sequence[str]) -> Iterator[Row]:
     """AI enterprises at each threshold, and the part confirmed by signed returns."""
     share, strata = floats(signed_share(units)), membership_strata(units).labels
     here = (units["ref_year"] == year).to_numpy()
     counts = sensitivity(share, strata, counted=here, min_respondents=MIN_RESPONDENTS)
     own = units.filter(here)
-    safe = publishable(share[here], own["contributor"].to_list(), min_contributors=limits.min_contributors)
-    for threshold, count, may in zip(sorted(THRESHOLDS), counts, safe, strict=True):
-        scope = str(round(100 * threshold))
-        if str(year) not in shown or not may:
+    for threshold, count in zip(sorted(THRESHOLDS), counts, strict=True):
+        scope = band_code(threshold)
+        if str(year) not in shown or scope not in open_thresholds:
             yield "member_count", scope, str(year), None, None, None, *WITHHELD
             continue
         # Rounded unit by unit to two places like the atoms of the cubes, so that R30 here is the headline count.
@@ -64,33 +61,16 @@ def _members(units: pl.DataFrame, year: int, shown: set[str], limits: RuleSet) -
         yield "member_confirmed_share", scope, str(year), confirmed, None, None, "", ""
 
 
-def rung_parents() -> dict[str, str | None]:
-    """Groups of evidence: answers by what they rest on (账簿, 估算, not stated), models by rung."""
-    bases = load_contract("ai_survey_annual").column("share_basis").values
-    answers = [f"{rung_number('survey')}-{code}" for code in (*bases, "0")]
-    rungs = [str(r.rung) for r in load_ladder() if not r.confirms]
-    return {ANSWERS: None, MODELS: None, **dict.fromkeys(answers, ANSWERS), **dict.fromkeys(rungs, MODELS)}
-
-
-def _rungs(units: pl.DataFrame, year: int, own: pl.DataFrame, shown: set[str], limits: RuleSet) -> Iterator[Row]:
+def _rungs(nested: Nested, year: int, shown: set[str]) -> Iterator[Row]:
     """Share of the year's AI revenue that rests on each rung; hidden where a rung holds too few answers."""
-    first = rung_number("survey")
-    code = (
-        pl.when(pl.col("ai_share_rung") == first)
-        .then(pl.format("{}-{}", "ai_share_rung", pl.col("share_basis").fill_null("0")))
-        .otherwise(pl.col("ai_share_rung").cast(pl.String))
-    )
-    rows = own.filter(pl.col("indicator") == SAME_REVENUE).drop_nulls("value")
-    rows = rows.join(units.select("uscc", "ref_year", rung=code), on=["uscc", "ref_year"], how="left")
-    if rows.is_empty() or str(year) not in shown:
+    if str(year) not in shown:
         return
-    cleared = clear_table(rows, {"rung": ("rung",)}, {"rung": rung_parents()}, limits, AUDIT_SEED)
-    frame, passed = cleared.frame, cleared.certificate.passed
-    total = float(frame.filter(pl.col("rung") == TOTAL)["value"].item())
-    for rung, value, status in frame.select("rung", pl.col("value").cast(pl.Float64), "status").iter_rows():
+    frame = nested.rungs.select(RUNG, pl.col("value").cast(pl.Float64), "status")
+    total = float(frame.filter(pl.col(RUNG) == TOTAL)["value"].item())
+    for rung, value, status in frame.iter_rows():
         if rung in (TOTAL, ANSWERS, MODELS) or status == "empty":
             continue
-        hidden = status != "published" or not passed
+        hidden = status != "published"
         yield (
             "ai_share_rung", rung, str(year), None if hidden else round(value / total, 4), None, None,
             *(WITHHELD if hidden else ("", "")),
@@ -132,7 +112,7 @@ def _labels() -> pl.DataFrame:
 
 
 def quantity_rows(
-    units: pl.DataFrame, contributions: pl.DataFrame, cells: pl.DataFrame, domain_cells: pl.DataFrame, limits: RuleSet
+    units: pl.DataFrame, nested: Mapping[int, Nested], cells: pl.DataFrame, domain_cells: pl.DataFrame
 ) -> pl.DataFrame:
     """The table ``meta_quantity_quality``: ``metric, scope, period, value, lower, upper, note_zh, note_en, label_zh, label_en``.
 
@@ -144,20 +124,21 @@ def quantity_rows(
     ----------
     units
         As :func:`etl.quantities.with_quantities` gives them.
-    contributions, cells
-        Those of the core indicators; ``cells`` with their status.
+    nested
+        By year, as :func:`etl.nested_cubes.clear_nested` returns them.
+    cells
+        Those of the core indicators, with their status.
     domain_cells
         Protected cells of the domain cubes.
     """
     revenue, counted = _open(cells, SAME_REVENUE), _open(cells, "ai_enterprises")
     published = domain_cells.filter((pl.col("table") == "core_domain_year") & (pl.col("status") == "published"))
     domains = set(published.select("domain", "period").iter_rows())
-    by_own = {year: contributions.filter(pl.col(YEAR) == year) for year in years_of(units)}
 
     def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
         rows = [
-            *_members(known, year, counted, limits),
-            *_rungs(known, year, by_own[year], revenue, limits),
+            *_members(known, year, counted, nested[year].thresholds),
+            *_rungs(nested[year], year, revenue),
             *_intervals("ai_revenue", [revenue_interval(known, year)], {("", y) for y in revenue}),
             *_intervals("domain_revenue", domain_intervals(known, year), domains),
             *_unresolved(known, year),
@@ -166,7 +147,7 @@ def quantity_rows(
 
     def parts(year: int) -> tuple[object, ...]:
         shown = str(year) in revenue, str(year) in counted, sorted(d for d, y in domains if y == str(year))
-        return by_own[year], shown, limits
+        return nested[year].thresholds, nested[year].rungs, shown
 
     found = by_year("quantity", units, of_year, parts, COLUMNS)
     return found.join(_labels(), on=["metric", "scope"], how="left").sort("metric", "scope", "period")

@@ -16,6 +16,7 @@ import polars as pl
 from etl.dissemination import CUBES, HIDDEN, TOTAL
 from etl.flow_cubes import CAME, STAY, STAYING, WENT, ClearedYear, branch, clear_year, contributions_of
 from etl.methods.disclosure import RuleSet
+from etl.methods.disclosure.linked import Kind
 from etl.methods.growth.decomposition import APART, COMPONENTS, Waterfall, assignments, decompose, link_groups
 
 INDICATORS: Final = ("ai_revenue", "ai_enterprises")
@@ -160,7 +161,7 @@ def identity_error(change: Change) -> float:
 
 
 def clear_changes(
-    found: Sequence[Change], contributions: pl.DataFrame, core_cells: pl.DataFrame, kinds: Mapping[str, str],
+    found: Sequence[Change], contributions: pl.DataFrame, core_cells: pl.DataFrame, kinds: Mapping[str, Kind],
     limits: RuleSet, seed: int,
 ) -> list[ClearedYear]:  # fmt: skip
     """Clear every indicator and year that a change touches, in order."""

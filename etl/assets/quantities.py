@@ -18,6 +18,7 @@ from etl.clearing import AUDIT_SEED
 from etl.dissemination import HIDDEN, rules
 from etl.domain_cubes import CUBES, SAME_REVENUE, clear_domains, domain_certificates
 from etl.domains import domain_contributions
+from etl.nested_cubes import clear_nested
 from etl.progress import step
 from etl.quantity_table import quantity_rows
 from etl.release_ledger import begin
@@ -95,9 +96,11 @@ def quantity_quality(stores: Stores) -> dg.MaterializeResult:  # type: ignore[ty
     """What readers may know of how much hangs on the threshold, the evidence and the imputation."""
     with step(QUANTITY) as notes:
         work = stores.work
-        inputs = tuple(work.read(t) for t in (UNIT_YEAR, CONTRIBUTION, PROTECTED, DOMAIN_PROTECTED))
+        units, cells = work.read(UNIT_YEAR), work.read(PROTECTED)
         limits = rules(stores.root / "secret" / "disclosure.yaml")
-        rows = quantity_rows(*inputs, limits)
+        begin("nested")
+        nested = clear_nested(units, work.read(CONTRIBUTION), cells, limits, AUDIT_SEED)
+        rows = quantity_rows(units, nested, cells, work.read(DOMAIN_PROTECTED))
         work.write(QUANTITY, rows)
         notes.append(f"{rows.height} figures, {rows['value'].null_count()} withheld")
         return dg.MaterializeResult(metadata={"rows": rows.height})

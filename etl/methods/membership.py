@@ -1,4 +1,4 @@
-"""Membership of the AI industry by rule R30, its sensitivity to the threshold, and which thresholds may stand side by side."""
+"""Membership of the AI industry by rule R30, and its sensitivity to the threshold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,60 +158,3 @@ def sensitivity(
         limits = min(float(low), point), max(float(high), point)
         result.append(ThresholdCount(threshold, confirmed, imputed, *limits, unknown))
     return tuple(result)
-
-
-@method("membership.publishable")
-def publishable(
-    signed_share: FloatArray,
-    contributor: Sequence[str],
-    *,
-    thresholds: Sequence[float] = THRESHOLDS,
-    base: float = R30,
-    min_contributors: int = 3,
-) -> tuple[bool, ...]:
-    """Which thresholds' city totals may stand beside the total at ``base``, which is published anyway.
-
-    Counts at several thresholds are nested: their differences are counts of the bands between them, and with the public
-    size of the frame the band below the lowest is known too. A threshold is published only if each band it cuts off,
-    and what is left beyond it, holds either no signed return or returns of at least ``min_contributors`` groups.
-    Bands between published thresholds that are not neighbours are unions of safe bands, and so safe.
-
-    Parameters
-    ----------
-    signed_share
-        Shape ``(n,)``, one year; ``nan`` where none was signed (a modelled unit is nobody's answer).
-    contributor
-        Enterprise group of each unit, length ``n``.
-
-    Returns
-    -------
-    tuple
-        One truth value per threshold in ascending order; true for ``base``.
-
-    Raises
-    ------
-    ValueError
-        If ``base`` is not among the thresholds.
-    """
-    ordered = sorted(thresholds)
-    if base not in ordered:
-        raise ValueError(f"base {base} is not among the thresholds {ordered}")
-    groups = np.asarray(contributor)
-
-    def safe(low: float, high: float) -> bool:
-        inside = (signed_share >= low) & (signed_share < high)
-        count = np.unique(groups[inside]).size
-        return count == 0 or count >= min_contributors
-
-    beyond = np.inf
-    start = ordered.index(base)
-    shown = {base: True}
-    last = base
-    for threshold in ordered[:start][::-1]:
-        shown[threshold] = safe(threshold, last) and safe(0.0, threshold)
-        last = threshold if shown[threshold] else last
-    last = base
-    for threshold in ordered[start + 1 :]:
-        shown[threshold] = safe(last, threshold) and safe(threshold, beyond)
-        last = threshold if shown[threshold] else last
-    return tuple(shown[t] for t in ordered)

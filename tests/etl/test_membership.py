@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.methods.membership import membership, membership_rate, publishable, sensitivity
+from etl.methods.membership import membership, membership_rate, sensitivity
 
 NAN = float("nan")
 SHARES = st.lists(st.one_of(st.just(NAN), st.floats(0, 1)), min_size=1, max_size=60)
@@ -82,40 +82,3 @@ def test_the_interval_covers_the_members_among_those_who_did_not_answer() -> Non
         (found,) = sensitivity(np.where(signed, truth, NAN), [strata], thresholds=[0.3], draws=400)
         hits += found.lower <= (truth >= 0.3).sum() <= found.upper
     assert 0.91 <= hits / replicates <= 0.99
-
-
-def test_thresholds_that_would_show_a_few_units_are_not_published() -> None:
-    many = [0.05] * 5 + [0.2] * 5 + [0.4] * 5 + [0.8] * 5
-    names = [f"g{i}" for i in range(20)]
-    assert publishable(np.array(many), names) == (True, True, True)
-    low = np.array(many[:5] + [0.2] * 2 + many[10:])
-    assert publishable(low, names[: low.size]) == (False, True, True), "10 % minus 30 % would be two units"
-    high = np.array(many[:15] + [0.8] * 2)
-    assert publishable(high, names[: high.size]) == (True, True, False), "50 % itself would be two units"
-    band = np.array(many[:10] + [0.4] * 1 + [0.8] * 5)
-    assert publishable(band, names[: band.size]) == (True, True, False), "30 % minus 50 % would be one unit"
-    base = np.array([0.05, 0.2, 0.2, 0.2, 0.4, 0.4, 0.4, 0.8, 0.8, 0.8])
-    assert publishable(base, names[:10])[0] is False, "the public frame minus 10 % would be one unit"
-
-
-def test_units_of_one_group_are_one_contributor_and_models_are_none() -> None:
-    share = np.array([0.05] * 3 + [0.2] * 4 + [0.4] * 3 + [0.8] * 3)
-    names = ["p", "q", "r"] + ["one"] * 4 + ["s", "t", "u", "v", "w", "x"]
-    assert publishable(share, names) == (False, True, True)
-    assert publishable(np.where(share == 0.2, NAN, share), names) == (True, True, True), "nobody answered there"
-    with pytest.raises(ValueError, match="is not among the thresholds"):
-        publishable(share, names, thresholds=[0.1, 0.5])
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8)), min_size=1, max_size=40))
-def test_no_difference_of_published_counts_is_a_small_group(units: list[tuple[float, int]]) -> None:
-    share, names = np.array([s for s, _ in units]), np.array([str(g) for _, g in units])
-    thresholds = [0.1, 0.2, 0.3, 0.5, 0.7]
-    flags = publishable(share, names.tolist(), thresholds=thresholds)
-    shown = [t for t, may in zip(thresholds, flags, strict=True) if may]
-    pairs = [(a, b) for i, a in enumerate(shown) for b in shown[i + 1 :]]
-    pairs += [(0.0, t) for t in shown if t < 0.3] + [(t, np.inf) for t in shown if t > 0.3]
-    for low, high in pairs:
-        count = np.unique(names[(share >= low) & (share < high)]).size
-        assert count == 0 or count >= 3, (low, high)

@@ -12,6 +12,7 @@ from etl.domain_cubes import ClearedDomains, clear_domains, domain_certificates,
 from etl.domains import OTHER, domain_codes, domain_contributions, domain_parents
 from etl.link import SURVEY_BRANCHES
 from etl.methods.disclosure import RuleSet, separable
+from etl.nested_cubes import clear_nested
 from etl.quantities import domain_columns, membership_name, with_quantities
 from etl.quantity_table import quantity_rows
 from etl.revenue_interval import domain_intervals, revenue_interval
@@ -278,7 +279,7 @@ def test_the_modelled_share_is_not_given_where_it_would_tell_who_left_the_domain
 
 def figures(units: pl.DataFrame, rows: pl.DataFrame, cells: pl.DataFrame, domains: pl.DataFrame) -> pl.DataFrame:
     own = pl.concat([c.cells() for c in cleared(domains, cells)])
-    return quantity_rows(units, rows, cells, own, RULES)
+    return quantity_rows(units, clear_nested(units, rows, cells, RULES, 3), cells, own)
 
 
 def test_the_quality_table_agrees_with_the_cubes(
@@ -305,8 +306,10 @@ def test_figures_that_would_show_a_few_units_are_withheld(
     between = pl.col("ai_share").is_between(0.1, 0.3, closed="left")
     two = units.filter(this_year & between)["contributor"].unique(maintain_order=True)[:2].to_list()
     lone = units.filter(this_year & (pl.col("ai_revenue_cny") > 0))["uscc"][0]
+    fewer = this_year & between & ~pl.col("contributor").is_in(two)
     few = units.with_columns(
-        ai_share=pl.when(this_year & between & ~pl.col("contributor").is_in(two)).then(0.05).otherwise("ai_share"),
+        ai_share=pl.when(fewer).then(0.05).otherwise("ai_share"),
+        membership_10=pl.when(fewer).then(0.0).otherwise("membership_10"),
         share_basis=pl.when(this_year & (pl.col("uscc") != lone)).then(pl.lit("1")).otherwise(pl.lit("2")),
     )
     table = figures(few, rows, cells, domains)

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from disclosure_tables import assert_no_exact_disclosure
 
+from etl.beside_core import joint_pattern
 from etl.dissemination import DIMENSIONS, clear
-from etl.flow_cubes import FLOWS, contributions_of, joint_pattern
+from etl.flow_cubes import CUT, FLOWS, contributions_of
 from etl.methods.disclosure import RuleSet, audit
 from etl.methods.disclosure.linked import frame_hash
 from etl.waterfall import (
@@ -224,7 +225,7 @@ def test_flows_and_core_cubes_together_give_no_unsafe_cell_away() -> None:
     marks = found[0].marks
     micro = contributions_of(rows.filter(pl.col("ref_year") == 2025), marks, None)
     core = cells.filter(pl.col("period") == "2025")
-    pattern = joint_pattern("magnitude", micro, core, LIMITS)
+    pattern = joint_pattern("magnitude", micro, core, CUT, LIMITS)
     released_there = core.filter(pl.col("status") == "published").select("table", *DIMENSIONS)
     beside = pattern.frame.filter(pl.col("status") == "published").join(
         released_there, on=["table", *DIMENSIONS], how="semi"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from etl.methods.disclosure.dimension import shown_levels
 from etl.methods.disclosure.loading import Loaded, ancestors, finest, units_of
+from etl.methods.disclosure.problem_build import Source
 from etl.methods.disclosure.sensitivity import RuleSet
 
 IntArray = NDArray[np.int64]
@@ -55,32 +56,35 @@ def _levels(loaded: Loaded) -> list[tuple[int, ...]]:
     return found
 
 
-def _lines(loaded: Loaded) -> list[list[list[str]]]:
-    """By dimension and row: the code with everything above it, the total last."""
-    result = []
-    for source in loaded.spec.sources:
-        above, lines = ancestors(loaded.frame, source), {}
-        for code in set(codes := finest(loaded.frame, source)):
-            line = [code]
-            while line[-1] != source.total:
-                line.append(above[line[-1]])
-            lines[code] = line
-        result.append([lines[c] for c in codes])
-    return result
+def _line(loaded: Loaded, source: Source, codes: list[str]) -> pl.Series:
+    """Every code with everything above it, the total last."""
+    above, lines = ancestors(loaded.frame, source), []
+    for code in codes:
+        lines.append([code])
+        while lines[-1][-1] != source.total:
+            lines[-1].append(above[lines[-1][-1]])
+    return pl.Series(lines, dtype=pl.List(pl.String))
 
 
-def _spread(loaded: Loaded) -> pl.DataFrame:
+def _spread(loaded: Loaded) -> pl.LazyFrame:
     """One line a (cell, row): number of the cell's key columns ``d0 …`` and ``row``."""
-    lines, dims = _lines(loaded), loaded.spec.dims
-    columns: dict[str, Any] = {f"d{i}": pl.Series(lines[i], dtype=pl.List(pl.String)) for i in range(len(dims))}
-    frame = pl.DataFrame(columns).with_row_index("row")
+    sources = loaded.spec.sources
+    dims = [f"d{i}" for i in range(len(sources))]
+    finest_codes = {d: pl.Series(finest(loaded.frame, s), dtype=pl.String) for d, s in zip(dims, sources, strict=True)}
+    rows = pl.LazyFrame(finest_codes).with_row_index("row")
+    leaves = rows.select(dims).unique()
+    for d, source in zip(dims, sources, strict=True):
+        codes = sorted(set(finest_codes[d]))
+        lines = pl.LazyFrame({d: codes, f"{d}_line": _line(loaded, source, codes)}, schema_overrides={d: pl.String})
+        leaves = leaves.join(lines, on=d)
     parts = []
     for levels in _levels(loaded):
-        part = frame
-        for i, level in enumerate(levels):
-            part = part.with_columns(pl.col(f"d{i}").list.tail(level + 1)).explode(f"d{i}")
+        part = leaves.with_columns(pl.col(f"{d}_line").list.tail(k + 1) for d, k in zip(dims, levels, strict=True))
+        for d in dims:
+            part = part.explode(f"{d}_line")
         parts.append(part)
-    return pl.concat(parts).unique() if len(parts) > 1 else parts[0]
+    cells = pl.concat(parts).unique() if len(parts) > 1 else parts[0]
+    return rows.join(cells, on=dims).select("row", *(pl.col(f"{d}_line").alias(d) for d in dims))
 
 
 def _from_rows(loaded: Loaded) -> Facts:
@@ -94,18 +98,18 @@ def _from_rows(loaded: Loaded) -> Facts:
     answered = np.ones(frame.height, np.bool_) if spec.observed is None else frame[spec.observed].to_numpy()
     # What nobody answered adds to the figure and is nobody's.
     units = np.where(answered, units, 0)
-    rows = pl.DataFrame({"units": units, "weighted": weighted, "who": who}).with_row_index("row")
+    rows = pl.LazyFrame({"units": units, "weighted": weighted, "who": who}).with_row_index("row")
     dims = [f"d{i}" for i in range(len(spec.dims))]
-    long = _spread(loaded).join(rows, on="row")
+    long = _spread(loaded).join(rows, on="row").collect().lazy()
     cells = long.group_by(dims).agg(
         pl.col("weighted").sum(),
         public=pl.col("units").filter(pl.col("who").is_in(list(spec.public))).sum(),
         n=pl.col("who").filter(pl.col("units") != 0).n_unique(),
-    ).sort(dims).with_row_index("cell")  # fmt: skip
+    ).sort(dims).with_row_index("cell").collect()  # fmt: skip
     given = long.group_by([*dims, "who"]).agg(pl.col("units").sum()).filter(pl.col("units") != 0)
-    given = given.join(cells.select("cell", *dims), on=dims)
-    given = given.with_columns(size=pl.col("units").abs()).sort("cell", "size", "who", descending=[False, True, False])
-    return _judged(loaded, cells, given, dims, bool((weighted < 0).any()))
+    given = given.join(cells.lazy().select("cell", *dims), on=dims).with_columns(size=pl.col("units").abs())
+    given = given.sort("cell", "size", "who", descending=[False, True, False])
+    return _judged(loaded, cells, given.collect(), dims, bool((weighted < 0).any()))
 
 
 def _judged(loaded: Loaded, cells: pl.DataFrame, given: pl.DataFrame, dims: list[str], negative: bool) -> Facts:

@@ -10,7 +10,7 @@ from etl.methods.disclosure.verify import exact
 from etl.methods.disclosure.verify.facts import Facts
 from etl.methods.disclosure.verify.intervals import Asked, Progress, Reach, examine
 from etl.methods.disclosure.verify.pattern import Laid
-from etl.methods.disclosure.verify.system import System, build
+from etl.methods.disclosure.verify.system import System, narrowed
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -105,12 +105,13 @@ def largest(facts: Facts) -> list[str]:
 
 @dataclass(frozen=True)
 class Room:
-    """What the audit knows of the nodes: the pattern, how far they may deviate, who contributed what to which variable.
+    """What an outsider has to solve, how far nodes may deviate, and who contributed what to which variable.
 
     ``found`` keeps the answers of :meth:`given`.
     """
 
     laid: Laid
+    system: System
     facts: Facts
     variables: dict[int, int]
     bounds: tuple[FloatArray, FloatArray]
@@ -132,14 +133,12 @@ class Room:
         self, names: list[str], wanted: Wanted, targets: IntArray, seed: int, progress: Progress | None
     ) -> IntArray:
         """Targets that groups, pooling what they gave, can pin down to less than a unit."""
-        own = [v for v, owner in enumerate(wanted.owner) if owner in names]
-        hidden = self.laid.hidden.copy()
-        hidden[own] = False
-        low = self.bounds[0]
+        low, known = self.bounds[0], np.zeros(self.bounds[0].size, dtype=np.bool_)
+        known[[v for v, owner in enumerate(wanted.owner) if owner in names]] = True
         if not self.laid.problem.negative:
             value = self.laid.problem.node_values.astype(np.float64)
             low = np.maximum(low, np.sum([self.given(name) for name in names], axis=0) - value)
-        system = build(self.laid.problem.relations, hidden, np.minimum(low, 0.0), self.bounds[1])
+        system = narrowed(self.system, known, np.minimum(low, 0.0), self.bounds[1])
         nothing, unit = np.zeros(low.size), np.zeros(low.size)
         unit[targets] = 1.0
         verdict = examine(Reach(system), targets, Asked(nothing, nothing, unit), seed, None, progress)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import highspy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array, hstack, vstack
+from scipy.sparse import csr_array
 
 from etl.methods.disclosure.verify.system import System
 from etl.methods.solver import QuietSolver
@@ -49,6 +49,22 @@ def _model(matrix: csr_array, cost: FloatArray, bounds: tuple[FloatArray, FloatA
     return model
 
 
+def _with_caps(sums: csr_array, blocks: IntArray, signs: FloatArray) -> csr_array:
+    """Below the sums a row ``signs[k] * d[blocks[k]] - s[k]`` each; ``s`` are columns of their own, to the right."""
+    count, size = blocks.size, sums.shape[1]
+    caps = np.stack([blocks, size + np.arange(count)], axis=1).ravel()
+    signed = np.stack([signs, np.full(count, -1.0)], axis=1).ravel()
+    ends = sums.indptr[-1] + 2 * np.arange(1, count + 1)
+    return csr_array(
+        (
+            np.concatenate([sums.data, signed]),
+            np.concatenate([sums.indices, caps]),
+            np.concatenate([sums.indptr, ends]),
+        ),
+        shape=(sums.shape[0] + count, size + count),
+    )
+
+
 class Programmes:
     """All programmes of one system; ``bulk_count`` and ``single_count`` say how many were solved."""
 
@@ -84,11 +100,7 @@ class Programmes:
         sums = csr_array(
             (data / np.repeat(top, lengths), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
         )
-        caps = csr_array((np.sign(aims), (np.arange(count), blocks)), shape=(count, size))
-        matrix = csr_array(
-            vstack([hstack([sums, csr_array((sums.shape[0], count))]), hstack([caps, -eye_array(count)])])
-        )
-        matrix.sort_indices()
+        matrix = _with_caps(sums, blocks, np.sign(aims))
         low = np.concatenate([np.maximum(system.low / scale, -REACH), np.zeros(count)])
         high = np.concatenate([np.minimum(system.high / scale, REACH), np.ones(count)])
         solver = _solver(presolve=True, seconds=BULK)

@@ -272,7 +272,7 @@ class Auditor:
         if not self.interval:
             return checks
         names = insiders.largest(self.facts)
-        room = insiders.Room(laid, self.facts, self.cell_variable, self.bounds())
+        room = insiders.Room(laid, system, self.facts, self.cell_variable, self.bounds())
         pinned = insiders.pinned_by_largest(room, wanted, names, self.seed, self.progress)
         checks["largest_groups"] = insiders.summary(pinned, laid, len(names))
         return checks

@@ -98,15 +98,35 @@ def build(relations: csr_array, hidden: BoolArray, low: FloatArray, high: FloatA
     used, block = np.unique(head[head >= 0], return_inverse=True)
     number = np.full(size, -1, dtype=np.int64)
     number[head >= 0] = block
-    lower, upper = np.full(used.size, -FREE), np.full(used.size, FREE)
-    inside = number >= 0
-    ahead, back = inside & (sign > 0), inside & (sign < 0)
-    np.maximum.at(lower, number[ahead], low[ahead])
-    np.minimum.at(upper, number[ahead], high[ahead])
-    np.maximum.at(lower, number[back], -high[back])
-    np.minimum.at(upper, number[back], -low[back])
+    sign = np.where(number >= 0, sign, 0)
+    lower, upper = _bounds(number, sign, low, high, used.size)
     equations = csr_array(merged[:, used]) if used.size else csr_array((0, 0), dtype=np.int64)
-    return System(_distinct(equations), number, np.where(inside, sign, 0), lower, upper)
+    return System(_distinct(equations), number, sign, lower, upper)
+
+
+def narrowed(system: System, known: BoolArray, low: FloatArray, high: FloatArray) -> System:
+    """The system of somebody who knows more: figures that do not deviate, and how far each may, shape ``(figures,)``."""
+    if system.size == 0:
+        return system
+    fixed = np.append(np.zeros(system.size, dtype=np.bool_), True)
+    fixed[system.block[known]] = True
+    lower, upper = _bounds(system.block, system.sign, low, high, system.size)
+    inner = build(system.equations, ~fixed[:-1], lower, upper)
+    sign = system.sign * np.append(inner.sign, 0)[system.block]
+    return System(inner.equations, np.append(inner.block, -1)[system.block], sign, inner.low, inner.high)
+
+
+def _bounds(
+    block: IntArray, sign: IntArray, low: FloatArray, high: FloatArray, size: int
+) -> tuple[FloatArray, FloatArray]:
+    """The narrowest bounds of the figures of every block."""
+    lower, upper = np.full(size, -FREE), np.full(size, FREE)
+    ahead, back = (block >= 0) & (sign > 0), (block >= 0) & (sign < 0)
+    np.maximum.at(lower, block[ahead], low[ahead])
+    np.minimum.at(upper, block[ahead], high[ahead])
+    np.maximum.at(lower, block[back], -high[back])
+    np.minimum.at(upper, block[back], -low[back])
+    return lower, upper
 
 
 def _merged(relations: csr_array, head: IntArray, sign: IntArray) -> csr_array:

@@ -1,0 +1,147 @@
+"""Totals that nest in the headline figures, each with the attack by subtraction that it would open."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+from disclosure_tables import assert_no_exact_disclosure, status
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etl.beside_core import Cut, joint_pattern
+from etl.dissemination import clear
+from etl.methods.disclosure import RuleSet, audit, build_table, protect
+from etl.methods.disclosure.linked import frame_hash
+from etl.nested_cubes import BAND, Nested, clear_nested, members_by_band, others_by_band
+from etl.release_ledger import Place, ReleaseLedger, keeping
+from warehouse.catalogue import load_indicators
+
+LIMITS = RuleSet()
+CARDS = [load_indicators()[i] for i in ("ai_enterprises", "ai_revenue")]
+MONEY = pl.Decimal(20, 2)
+Unit = tuple[str, float, str]
+"""Leaf, AI share of a signed return, what the share rests on (``1`` books, ``2`` estimate)."""
+
+
+def city(units: list[Unit]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Units, contributions and protected core cells of one year; every unit its own group."""
+    share = [s for _, s, _ in units]
+    frame = pl.DataFrame(
+        {
+            "uscc": [f"u{i:03d}" for i in range(len(units))],
+            "ref_year": [2025] * len(units),
+            "leaf": [leaf for leaf, _, _ in units],
+            "ai_share": share,
+            "share_basis": [basis for _, _, basis in units],
+        }
+    ).with_columns(
+        contributor="uscc", is_signed=pl.lit(True), ai_share_rung=pl.lit(1), district=pl.lit("440305"), size=pl.lit("S"),
+        membership=(pl.col("ai_share") >= 0.3).cast(pl.Float64), membership_10=(pl.col("ai_share") >= 0.1).cast(pl.Float64),
+        membership_50=(pl.col("ai_share") >= 0.5).cast(pl.Float64),
+    )  # fmt: skip
+    key = ["uscc", "ref_year", "contributor", "district", "size"]
+    rows = []
+    for name, value in (
+        ("ai_enterprises", pl.col("membership")),
+        ("ai_revenue", (pl.col("ai_share") * 1_000_000 + pl.int_range(pl.len())).round(0)),
+    ):
+        own = frame.select(*key, ai_class="leaf", value=value.cast(MONEY), observed="is_signed", indicator=pl.lit(name))
+        rows.append(own.filter(pl.col("value") != 0))
+    contributions = pl.concat(rows)
+    cells = pl.concat([c.cells() for c in clear(contributions, CARDS, LIMITS, 3)])
+    return frame, contributions, cells
+
+
+def nested(units: list[Unit]) -> Nested:
+    return clear_nested(*city(units), LIMITS, 3)[2025]
+
+
+def test_a_threshold_that_gives_a_class_away_is_withheld_although_every_band_is_large() -> None:
+    """The classes whose units all lie in one band: 50 % less the class that is published would be the two units of A31."""
+    units = [("A31", 0.4, "1")] * 2 + [("B24", 0.4, "1")] * 3 + [("C32", 0.8, "1")] * 2 + [("D11", 0.8, "1")] * 9
+    frame, rows, cells = city(units)
+    at = (pl.col("indicator") == "ai_enterprises") & (pl.col("table") == "core_leaf_year")
+    shown = dict(cells.filter(at).select("ai_class", "status").iter_rows())
+    assert shown["A31"] != "published" != shown["C32"] and shown["B24"] == "published"
+    bands = frame.filter(pl.col("membership") > 0)["membership_50"].value_counts()["count"]
+    assert bands.min() >= LIMITS.min_contributors, "by itself every band is large enough"
+    assert "50" not in clear_nested(frame, rows, cells, LIMITS, 3)[2025].thresholds
+    mixed = [*units, *[("A31", 0.8, "1")] * 2, *[("D11", 0.4, "1")] * 2]
+    assert "50" in nested(mixed).thresholds, "with both bands in a class nothing more can be told"
+
+
+def test_a_threshold_below_the_rule_is_withheld_where_few_lie_between_or_beyond() -> None:
+    many: list[Unit] = (
+        [("A31", 0.05, "1")] * 5 + [("A31", 0.2, "1")] * 5 + [("A31", 0.4, "1")] * 5 + [("A31", 0.8, "1")] * 5
+    )
+    assert nested(many).thresholds == ("30", "50", "10")
+    assert nested(many[:5] + many[8:]).thresholds == ("30", "50"), "10 % less 30 % would be two units"
+    assert nested(many[4:]).thresholds == ("30", "50"), "the public frame less 10 % would be one unit"
+    assert nested(many[:-3]).thresholds == ("30", "10"), "50 % itself would be two units"
+
+
+def test_evidence_that_gives_a_class_away_is_withheld() -> None:
+    """All of A31 estimate their share, and with B24 nobody else: what rests on estimates less B24 would be A31."""
+    units = [("A31", 0.4, "2")] * 2 + [("B24", 0.6, "2")] * 9 + [("C32", 0.8, "1")] * 2 + [("D11", 0.8, "1")] * 9
+    rungs = dict(nested(units).rungs.select("rung", "status").iter_rows())
+    assert rungs["1-1"] in ("primary", "secondary") and rungs["1-2"] in ("primary", "secondary")
+    mixed = units + [("B24", 0.6, "1")] * 9 + [("D11", 0.8, "2")] * 9 + [("A31", 0.4, "1")] * 4
+    rungs = dict(nested(mixed).rungs.select("rung", "status").iter_rows())
+    assert rungs["1-1"] == rungs["1-2"] == "published"
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["A31", "B24", "C32"]), st.sampled_from([0.4, 0.8]), st.just("1")),
+        min_size=4, max_size=16,
+    )
+)  # fmt: skip
+def test_bands_and_core_cubes_together_give_no_unsafe_cell_away(units: list[Unit]) -> None:
+    frame, rows, cells = city(units)
+    micro = members_by_band(rows.filter(pl.col("indicator") == "ai_enterprises"), frame)
+    cut = Cut({"thresholds": (BAND,)}, {BAND: {"30": None, "50": None}})
+    core = cells.filter(pl.col("indicator") == "ai_enterprises")
+    pattern = joint_pattern("count", micro, core, cut, LIMITS)
+    assert pattern.certified and audit(pattern, LIMITS).passed
+    assert_no_exact_disclosure(pattern)
+
+
+def test_bands_of_units_without_a_return_add_up_to_their_membership() -> None:
+    frame, rows, _ = city([("A31", 0.4, "1")] * 4 + [("B24", 0.8, "1")] * 4)
+    part = frame.with_columns(membership_50=pl.Series([0.333] * 4 + [1.0] * 4), membership_10=pl.lit(1.0))
+    bands = members_by_band(rows.filter(pl.col("indicator") == "ai_enterprises"), part)
+    sums = dict(bands.group_by(BAND).agg(pl.col("value").sum()).iter_rows())
+    assert sums == {"30": Decimal("2.68"), "50": Decimal("5.32")}
+    low = others_by_band(frame.with_columns(membership=pl.lit(0.25), membership_10=pl.lit(0.6)))
+    assert dict(low.group_by(BAND).agg(pl.col("value").sum()).iter_rows()) == {
+        "10": Decimal("2.80"),
+        "0": Decimal("3.20"),
+    }
+
+
+def test_nested_totals_stand_in_the_ledger(tmp_path: Path) -> None:
+    with keeping(ReleaseLedger(tmp_path)) as ledger:
+        nested([("A31", 0.05, "1")] * 5 + [("A31", 0.2, "1")] * 5 + [("A31", 0.4, "1")] * 5 + [("A31", 0.8, "1")] * 5)
+        places = set(ledger.proposals())
+    names = ("ai_enterprises", "below", "ai_revenue")
+    assert places >= {Place(f"nested/{name}", "2025") for name in names}
+
+
+DISTRICTS: dict[str, str | None] = {"without": None, "440305": "without", "440306": "without", "440399": None}
+
+
+def test_a_city_with_and_without_shenshan_is_one_cell_of_shenshan() -> None:
+    """Two groups in 深汕: the total, and the total without it, would be theirs."""
+    places = ["440399"] * 2 + ["440305"] * 6 + ["440306"] * 6
+    micro = pl.DataFrame({"district": places, "contributor": [f"g{i}" for i in range(14)], "observed": [True] * 14})
+    micro = micro.with_columns(value=(100 + pl.int_range(pl.len())).cast(MONEY))
+    table = build_table(micro, {"d": ("district",)}, {"district": DISTRICTS}, "value", "contributor", "observed")
+    pattern = protect(table, LIMITS)
+    assert status(pattern, district="440399") == "primary" and status(pattern, district="without") == "secondary"
+    assert audit(pattern, LIMITS).passed
+    opened = pattern.frame.with_columns(
+        status=pl.when(pl.col("district") == "without").then(pl.lit("published")).otherwise("status")
+    )
+    assert not audit(replace(pattern, frame=opened, hash=frame_hash(opened)), LIMITS).passed
