@@ -22,10 +22,13 @@ BoolArray = NDArray[np.bool_]
 #: Cells hidden before cost next to nothing to hide again.
 ALREADY: Final = 1e-3
 BACK_ROUNDS: Final = 6
+START_SEED: Final = 20261126
 #: Share of the time limit after which nothing is exchanged or published back any more.
 IMPROVING: Final = 0.6
-#: Up to this many variables cells are exchanged, and the search also begins from the unsafe cells alone, and the cheaper pattern is taken.
-TWO_STARTS: Final = 600
+#: Up to this many variables cells are exchanged, and further searches are made, of which the cheapest pattern is taken.
+SMALL: Final = 600
+#: Prices of the third search and those after it are multiplied by lognormal numbers of this width.
+SHAKEN: Final = 0.6
 #: 0 counts cells (and hides large totals), 1 adds up values (and hides many cells).
 EXPONENT: Final = 0.75
 
@@ -40,7 +43,7 @@ class Options:
     seconds. ``redesign``: share of a level's filled cells hidden beyond which the report names it for redesign (1: never).
     ``exchanges``: passes in which dear cells are exchanged for cheaper ones
     (small tables only: large ones gain next to nothing from it). ``bounds``: state how far hidden cells can lie.
-    ``starts``: 2 for a second search from the unsafe cells alone (small tables only), of which the cheaper pattern is taken.
+    ``starts``: searches of a small table: from the exact stage, from the unsafe cells alone, then from these at shaken prices.
     """
 
     protection: Literal["exact", "interval"] = "interval"
@@ -52,7 +55,7 @@ class Options:
     redesign: float = 1.0
     exchanges: int = 1
     bounds: bool = True
-    starts: int = 2
+    starts: int = 8
     progress: Progress | None = None
 
 
@@ -97,11 +100,26 @@ class _Run:
         """What of the cells on offer can be published in the order given."""
         return suppress(self.problem, self.found, order, self.rules.singletons, ~self.problem.offered)
 
-    def interval(self, hidden: BoolArray) -> Search:
-        """Stage B from a first pattern; then whatever exactness needs; then needless cells back."""
+    def cheapest(self, first: BoolArray) -> Search:
+        """Stage B from the exact stage's pattern, and for small tables the cheapest of several."""
+        best = self.interval(first, self.price)
+        bare = self.found.unsafe | ~self.problem.offered
+        random = np.random.default_rng(START_SEED)
+        for k in range(1, self.options.starts if self.problem.size <= SMALL else 1):
+            if time.monotonic() > self.begin + self.options.time_limit * IMPROVING:
+                break
+            shaken = np.exp(random.normal(0.0, SHAKEN if k > 1 else 0.0, self.problem.size))
+            other = self.interval(bare, self.price * shaken)
+            if other.complete and (not best.complete or self.cost(other.hidden) < self.cost(best.hidden)):
+                best = other
+        self.done("publish back", best.hidden)
+        return best
+
+    def interval(self, hidden: BoolArray, price: FloatArray) -> Search:
+        """Stage B from a first pattern at the prices given; then whatever exactness needs; then needless cells back."""
         limit, options = self.options.time_limit, self.options
         search = Search(
-            self.problem, self.found, self.price, hidden.copy(), self.begin + limit, options.rounding, options.progress
+            self.problem, self.found, price, hidden.copy(), self.begin + limit, options.rounding, options.progress
         )
         try:
             search.certify()
@@ -109,6 +127,7 @@ class _Run:
             self.done("certify", search.hidden)
             return search
         self.done("certify", search.hidden)
+        search.price = self.price
         search.deadline = self.begin + limit * IMPROVING / 2
         self._improve(lambda: self._exchange(search))
         search.hidden |= self.exact(search.hidden)
@@ -130,8 +149,7 @@ class _Run:
         return order
 
     def _exchange(self, search: Search) -> None:
-        small = self.problem.size <= TWO_STARTS
-        for _ in range(self.options.exchanges if small else 0):
+        for _ in range(self.options.exchanges if self.problem.size <= SMALL else 0):
             if not search.exchange(self._secondaries(search.hidden)):
                 break
 
@@ -179,10 +197,6 @@ def protect(problem: Problem, rules: RuleSet, options: Options | None = None) ->
         search.book.by[:] = -2
         run.report.certified = True
     else:
-        search = run.interval(first)
-        if problem.size <= TWO_STARTS and run.options.starts > 1:
-            other = run.interval(run.found.unsafe | ~problem.offered)
-            if other.complete and (not search.complete or run.cost(other.hidden) < run.cost(search.hidden)):
-                search = other
+        search = run.cheapest(first)
         run.report.certified = search.complete
     return finish(run.report, problem, run.found, search, run.options.redesign, bounds=run.options.bounds)
