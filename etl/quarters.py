@@ -19,6 +19,7 @@ from etl.methods.benchmark.denton import denton
 from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.growth.rates import RateRow, growth_rates
 from etl.methods.periods import Period, parse
+from etl.release_ledger import Place, withdraw
 
 FloatArray = NDArray[np.float64]
 MIN_RETURNS: Final = 5
@@ -102,11 +103,13 @@ def raised(quarters: pl.DataFrame, annual: pl.DataFrame) -> pl.DataFrame:
     return found.select("period", pl.Series("indicator", indicator, dtype=pl.Float64), "returns")
 
 
-def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: RuleSet, seed: int) -> dict[int, tuple[bool, Certificate]]:  # fmt: skip
+def safe_years(
+    quarters: pl.DataFrame, contributors: pl.DataFrame, column: str, limits: RuleSet, seed: int
+) -> dict[int, tuple[bool, Certificate]]:
     """Year → (all its quarters may be shown, certificate): the returns of the quarters of a year, protected and audited.
 
     The year's total is published elsewhere, so one unsafe quarter withholds the year. Amounts below zero (a correction of
-    an earlier quarter) count by their size.
+    an earlier quarter) count by their size. ``column``: the statistic, which names the tables in the ledger of releases.
     """
     rows = quarters.join(contributors, on="uscc", how="left").select(
         "year", quarter=pl.format("Q{}", "quarter"), contributor=pl.coalesce("contributor", "uscc"),
@@ -116,9 +119,12 @@ def safe_years(quarters: pl.DataFrame, contributors: pl.DataFrame, limits: RuleS
     for year in sorted(rows["year"].unique().to_list()):
         own = rows.filter(pl.col("year") == year)
         codes: dict[str, str | None] = dict.fromkeys(sorted(own["quarter"].unique().to_list()))
-        cleared = clear_table(own, {"quarters": ("quarter",)}, {"quarter": codes}, limits, seed)
+        place = Place(f"quarter/{column}", str(year))
+        cleared = clear_table(own, {"quarters": ("quarter",)}, {"quarter": codes}, limits, seed, place=place)
         open_cells = bool(cleared.frame["status"].is_in(["published", "empty"]).all())
         found[year] = (cleared.certificate.passed and open_cells, cleared.certificate)
+        if not found[year][0]:
+            withdraw(place)
     return found
 
 
@@ -173,7 +179,7 @@ def quarterly(
         return None
     found = denton(indicator, blocks, np.asarray(benchmarks), variant="proportional")
     last = max(totals)
-    safe = safe_years(quarters, contributors, limits, seed)
+    safe = safe_years(quarters, contributors, column, limits, seed)
     return Quarters(
         periods=tuple(periods), values=found.value, indicator=indicator, ratio=found.ratio,
         returns=tuple(int(n) for n in series["returns"].to_list()),

@@ -211,6 +211,7 @@ def quarter_series(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
         contributions, cells = work.read(CONTRIBUTION), work.read(PROTECTED)
         returns = {s: _known(work, s, today) for s, _ in SERIES.values()}
         make = partial(_series, contributions=contributions, cells=cells, limits=limits)
+        begin("quarter")
         made = {name: make(returns[s], column, name) for name, (s, column) in SERIES.items()}
         series = {name: q for name, q in made.items() if q is not None}
         adjusted: dict[str, Seasonal] = {name: seasonal(q) for name, q in series.items()}
