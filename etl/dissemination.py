@@ -10,6 +10,7 @@ import yaml
 
 from etl.clearing import clear_table
 from etl.methods.disclosure import Certificate, RuleSet
+from etl.methods.disclosure.dimension import from_parents
 from etl.methods.growth import yoy_expr
 from etl.release_ledger import Place
 from taxonomy.scheme import load_scheme
@@ -28,6 +29,11 @@ CUBES: Mapping[str, tuple[str, ...]] = {
 HIDDEN = ("primary", "secondary")
 MOST_HIDDEN = 0.35
 """A cube that withholds more of a level than this says little and is redesigned, not published."""
+
+
+def branch(column: str = "ai_class") -> pl.Expr:
+    """The branch of a class."""
+    return pl.col(column).str.slice(0, 1)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def crowded_levels(cells: pl.DataFrame) -> pl.DataFrame:
     ``cells`` as :meth:`Cleared.cells`; ``level``: depth by dimension, as ``ai_class 2 × size 1``; ``share`` of the cells that are not
     empty.
     """
-    depths = {dim: _depths(parents) for dim, parents in hierarchies().items()}
+    depths = {dim: _depths(dim, parents) for dim, parents in hierarchies().items()}
     level = [pl.col(d).replace_strict(depths[d], return_dtype=pl.Int64).alias(d) for d in DIMENSIONS]
     shown = pl.concat_str(
         [pl.when(pl.col(d) > 0).then(pl.format(d + " {}", d)) for d in DIMENSIONS], separator=" × ", ignore_nulls=True
@@ -75,15 +81,10 @@ def crowded_levels(cells: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _depths(parents: Mapping[str, str | None]) -> dict[str, int]:
+def _depths(name: str, parents: Mapping[str, str | None]) -> dict[str, int]:
     """Steps of every code below the total."""
-    found = {TOTAL: 0}
-    for code in parents:
-        line: list[str] = [code]
-        while (above := parents[line[-1]]) is not None and above != TOTAL:
-            line.append(above)
-        found[code] = len(line)
-    return found
+    dimension = from_parents(name, parents.items(), TOTAL)
+    return dict(zip(dimension.codes, dimension.depth.tolist(), strict=True))
 
 
 def rules(live: Path) -> RuleSet:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from etl.clearing import ClearedTable, clear_table
-from etl.dissemination import DIMENSIONS, TOTAL, model_shares
+from etl.dissemination import DIMENSIONS, TOTAL, branch, model_shares
 from etl.domains import INDICATOR, domain_parents
 from etl.methods.disclosure import Certificate, RuleSet, is_safe, separable
 from etl.release_ledger import Place, withdraw
@@ -36,10 +36,6 @@ class ClearedDomains:
         ).with_columns(indicator=pl.lit(INDICATOR), period=pl.lit(self.period))
 
 
-def _branch(column: str = "ai_class") -> pl.Expr:
-    return pl.col(column).str.slice(0, 1)
-
-
 def _cleared(
     micro: pl.DataFrame, cubes: Mapping[str, Sequence[str]], limits: RuleSet, seed: int, place: Place
 ) -> ClearedTable:
@@ -55,9 +51,9 @@ def _published(cells: pl.DataFrame, among: Sequence[str]) -> bool:
 
 def _joint(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
     """Whether the branch × domain cube may stand beside the core cubes: branch totals on both sides, connected within."""
-    branches = sorted(rows.select(_branch().unique()).to_series().to_list())
+    branches = sorted(rows.select(branch().unique()).to_series().to_list())
     left = rows.select(pl.concat_str(*DIMENSIONS, separator="|")).to_series().to_list()
-    within = separable(left, rows["domain"].to_list(), rows.select(_branch()).to_series().to_list())
+    within = separable(left, rows["domain"].to_list(), rows.select(branch()).to_series().to_list())
     own = frame.filter((pl.col("table") == "core_branch_domain") & (pl.col("domain") == TOTAL))
     known = [TOTAL, *branches]
     return all(within.values()) and _published(core, known) and _published(own, known)
@@ -89,7 +85,7 @@ def clear_domains(
     for year in sorted(contributions["ref_year"].unique().to_list()):
         rows = contributions.filter(pl.col("ref_year") == year)
         core = totals.filter(pl.col("period") == str(year))
-        micro = rows.select(_branch(), "domain", "contributor", "value", "observed")
+        micro = rows.select(branch(), "domain", "contributor", "value", "observed")
         place = Place(f"domain/{INDICATOR}", str(year))
         cleared = _cleared(micro, CUBES, limits, seed, place)
         shown: tuple[str, ...] = tuple(CUBES)

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from etl.beside_core import Cut, clear_cut
-from etl.dissemination import DIMENSIONS, HIDDEN
+from etl.dissemination import DIMENSIONS, HIDDEN, branch
 from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.disclosure.linked import Kind
 from etl.methods.growth.decomposition import APART
@@ -25,11 +25,6 @@ FLOWS: Final = {CAME: (*STAY, "entry", "reclassification"), WENT: (*STAY, "exit"
 ALONE: Final = "none"
 """Code of contributions in a year that has no neighbour to be compared with."""
 FLOW_CUBES: Final = {f"growth_{name}": ("ai_class:1", name) for name in FLOWS}
-
-
-def branch(column: str = "ai_class") -> pl.Expr:
-    """The branch of a class."""
-    return pl.col(column).str.slice(0, 1)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from etl.dissemination import CUBES, HIDDEN, TOTAL
-from etl.flow_cubes import CAME, STAY, STAYING, WENT, ClearedYear, branch, clear_year, contributions_of
+from etl.dissemination import CUBES, HIDDEN, TOTAL, branch
+from etl.flow_cubes import CAME, STAY, STAYING, WENT, ClearedYear, clear_year, contributions_of
 from etl.methods.disclosure import RuleSet
 from etl.methods.disclosure.linked import Kind
 from etl.methods.growth.decomposition import APART, COMPONENTS, Waterfall, assignments, decompose, link_groups
