@@ -52,8 +52,10 @@ def joint_pattern(
     ``micro``: contributions with ``ai_class, district, size``, the dimensions of the cut, ``contributor, value,
     observed``; ``core``: the protected cells of the same contributions.
     """
+    there = set(core["table"])
+    cubes = {name: dims for name, dims in CUBES.items() if name in there}
     table = build_table(
-        micro, {**CUBES, **cut.tables}, {**hierarchies(), **cut.parents}, "value", "contributor", "observed", kind,
+        micro, {**cubes, **cut.tables}, {**hierarchies(), **cut.parents}, "value", "contributor", "observed", kind,
         rules=limits,
     )  # fmt: skip
     return protect(table, limits, *_decided(table, core), earlier)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from etl.clearing import AUDIT_SEED, clear_table
-from etl.dissemination import HIDDEN
+from etl.dissemination import HIDDEN, crowded
 from etl.methods.disclosure import RuleSet
 from etl.release_ledger import Place
 from etl.source_family import MONEY, Codes, Family, contributions, families, parents
@@ -148,10 +148,28 @@ def _indicator_cells(tables: _Tables, plan: Plan, dataset: Dataset) -> pl.DataFr
     if plan.spec.aggregation == "cv":
         own = stratified_cv(own, rows, plan, dims)
     # What is not stated is in the total, and no category of its own.
-    stated = own.filter(pl.all_horizontal(pl.col(d) != NOT_STATED for d in dims))
+    shown = [pl.col(d) == TOTAL if plan.indicator.totals_only else pl.col(d) != NOT_STATED for d in dims]
+    stated = own.filter(pl.all_horizontal(shown))
     return stated.rename({f"d_{d}": d for d in dataset.dimension_ids}).with_columns(
         indicator=pl.lit(plan.indicator.id), dataset=pl.lit(dataset.id)
     )
+
+
+def crowded_sources(cells: pl.DataFrame) -> pl.DataFrame:
+    """Levels of the sources' cubes of which too much is withheld (:func:`etl.dissemination.crowded`); ``level``: dimensions shown.
+
+    ``cells``: as :class:`ClearedSource` has them.
+    """
+    fixed = {"dataset", "indicator", "period", "value", "status", "provisional"}
+    dims = [c for c in cells.columns if c not in fixed]
+    shown = [pl.when(pl.col(d).is_not_null() & (pl.col(d) != TOTAL)).then(pl.lit(d)) for d in dims]
+    known = cells.filter(~pl.col("status").is_in(["empty", "missing"]))
+    return crowded(
+        known.select(
+            "indicator", table="dataset", hidden=pl.col("status").is_in(HIDDEN),
+            level=pl.concat_str(shown, separator=" × ", ignore_nulls=True),
+        )
+    )  # fmt: skip
 
 
 def _check(cluster: Cluster, received: Received) -> None:

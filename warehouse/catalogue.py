@@ -51,6 +51,8 @@ class Indicator(_Frozen):
     datasets: tuple[str, ...] = Field(strict=False)
     growth: Literal["yoy", "none"] = "yoy"
     additive: bool = True
+    totals_only: bool = False
+    """By the dimensions of its datasets most of it would be withheld: only their totals are published."""
     sort: int = 100
     legal_basis: str
     sources: tuple[str, ...] = Field(strict=False)

@@ -12,7 +12,7 @@ from dashboard.data import branches, core_indicators, cube, two_way, years
 from dashboard.figures.charts import ranked_bars, stacked_years
 from dashboard.pages import growth, structure_domains
 from dashboard.pages.base import Page
-from warehouse.catalogue import TOTAL
+from warehouse.catalogue import TOTAL, load_indicators
 from warehouse.cube import Periods
 
 
@@ -38,6 +38,11 @@ def _leaves(ctx: Context, indicator: str, year: str, branch: str) -> html.Sectio
     return block(ctx, title, body, model=model, selection=found.selection)
 
 
+def _size_cube(indicator: str) -> str:
+    """By class where that is published of the indicator, else by branch."""
+    return "core_leaf_size" if "core_leaf_size" in load_indicators()[indicator].datasets else "core_branch_size"
+
+
 def render(ctx: Context) -> Any:
     """The page."""
     indicators = core_indicators(ctx)
@@ -51,7 +56,7 @@ def render(ctx: Context) -> Any:
     years_model = two_way(ctx, over_years, "ai_class", "period")
     by_class = cube(ctx, "core_leaf_year", indicator, {"ai_class": _codes(ctx, branch)})
     by_size = cube(
-        ctx, "core_leaf_size", indicator, {"ai_class": _codes(ctx, branch)}, Periods("fixed", values=(year,))
+        ctx, _size_cube(indicator), indicator, {"ai_class": _codes(ctx, branch)}, Periods("fixed", values=(year,))
     )
     size_model = two_way(ctx, by_size, "ai_class", "size", measure=measure)
     class_model = two_way(ctx, by_class, "ai_class", "period", measure=measure)
@@ -76,7 +81,7 @@ def render(ctx: Context) -> Any:
                     _leaves(ctx, indicator, year, branch),
                     block(ctx, f"{class_model.title} · {ctx.t('structure_table')}", [data_table(ctx, class_model)],
                           model=class_model, selection=by_class.selection, with_table=False, wide=True),
-                    block(ctx, f"{size_model.title} · {ctx.t('structure_size')} · {year}",
+                    block(ctx, f"{size_model.title} · {ctx.t('structure_size' if by_size.dataset.id == 'core_leaf_size' else 'structure_branch_size')} · {year}",
                           [data_table(ctx, size_model)], model=size_model, selection=by_size.selection,
                           with_table=False, wide=True),
                     *growth.branch_blocks(ctx, year),

@@ -9,12 +9,12 @@ import polars as pl
 from etl.assets.collect import receipt_table, table_name
 from etl.assets.process import UNIT_YEAR
 from etl.contract import load_contract
-from etl.dissemination import HIDDEN, rules
+from etl.dissemination import HIDDEN, crowding_text, rules
 from etl.progress import step
 from etl.release_ledger import begin
 from etl.resources import Stores, as_of
 from etl.source_codes import code_rows, dimension_codes
-from etl.source_cubes import ClearedSource, clear_source
+from etl.source_cubes import ClearedSource, clear_source, crowded_sources
 from etl.source_plan import Cluster, clusters
 from etl.source_release import CELLS, CERTIFICATE, CODE_LIST, CODE_SCHEMA, cell_table, source_certificates
 from etl.source_rows import Received
@@ -66,7 +66,10 @@ def received_sources(work: WorkStore, vintage: date) -> dict[str, Received]:
     name=CELLS,
     group_name="disseminate",
     deps=[UNIT_YEAR, table_name("register"), *(table_name(s) for s in source_clusters())],
-    check_specs=[dg.AssetCheckSpec("audit_passed", asset=CELLS, blocking=True)],
+    check_specs=[
+        dg.AssetCheckSpec("audit_passed", asset=CELLS, blocking=True),
+        dg.AssetCheckSpec("not_too_much_hidden", asset=CELLS),
+    ],
     description="其他来源指标：汇总、保密处理与审计 / indicators of the further sources, protected and audited",
 )
 def source_cell_protected(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -91,12 +94,17 @@ def source_cell_protected(context: dg.AssetExecutionContext, stores: Stores) -> 
         failed = [c.source for c in cleared if not c.passed]
         hidden, absent = int(cells["status"].is_in(HIDDEN).sum()), sorted(set(known) - {c.source for c in cleared})
         notes.append(f"{cells.height:,} cells of {len(cleared)} sources, {hidden:,} withheld")
+        crowded = crowded_sources(cells)
         notes += [f"not received: {', '.join(absent)}"] if absent else []
         return dg.MaterializeResult(
             metadata={"cells": cells.height, "withheld": hidden, "not_received": ", ".join(absent)},
             check_results=[
                 dg.AssetCheckResult(
                     check_name="audit_passed", passed=not failed, description=", ".join(failed) or "all audits passed"
-                )
+                ),
+                dg.AssetCheckResult(
+                    check_name="not_too_much_hidden", passed=crowded.is_empty(), severity=dg.AssetCheckSeverity.WARN,
+                    description=crowding_text(crowded),
+                ),
             ],
-        )
+        )  # fmt: skip

@@ -39,7 +39,7 @@ def nights(home: Path, size: str) -> dict[str, Any]:
 
 
 def main(sizes: list[str]) -> int:
-    """Measure, print, write ``docs/quality/evidence/bench_nightly.json``."""
+    """Measure, print, write ``docs/quality/evidence/bench_nightly.json`` (after every size: a run that is stopped keeps the others)."""
     found: dict[str, Any] = {"made": time.strftime("%Y-%m-%d"), "seed": SEED, "cpus": os.cpu_count()}
     with tempfile.TemporaryDirectory(prefix="aistat-bench-") as folder:
         for size in sizes:
@@ -47,15 +47,18 @@ def main(sizes: list[str]) -> int:
             found[size] = nights(home, size)
             print(size, found[size], flush=True)
             shutil.rmtree(home)
-    megas = [found[s] for s in sizes if s != "city"]
-    if len(megas) > 1:
-        least, most = megas[0], megas[-1]
-        found["growth"] = {
-            "units": most["register_units"] / least["register_units"],
-            "cpu": round(most["full"]["cpu_s"] / least["full"]["cpu_s"], 2),
-        }
-    print(write("bench_nightly", found, PROVES))
+            found |= growth([found[s] for s in sizes if s != "city" and s in found])
+            print(write("bench_nightly", found, PROVES), flush=True)
     return 0
+
+
+def growth(megas: list[dict[str, Any]]) -> dict[str, Any]:
+    """How much more the largest register costs than the smallest."""
+    if len(megas) < 2:
+        return {}
+    least, most = megas[0], megas[-1]
+    units = most["register_units"] / least["register_units"]
+    return {"growth": {"units": units, "cpu": round(most["full"]["cpu_s"] / least["full"]["cpu_s"], 2)}}
 
 
 if __name__ == "__main__":

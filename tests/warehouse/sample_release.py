@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from warehouse.catalogue import TOTAL, load_datasets
+from warehouse.catalogue import TOTAL, load_datasets, load_indicators
 from warehouse.read import Release, open_release
 from warehouse.release import CELL_COLUMNS, ReleaseContent, ReleaseInfo, publish
 
@@ -114,8 +114,9 @@ def core_cube(dataset_id: str) -> pl.DataFrame:
     if dataset_id in other:
         axes.append([TOTAL, *(c for c, *_ in FLAT[other[dataset_id]])])
     names = load_datasets()[dataset_id].dimension_ids
+    shown = [i for i in CORE_INDICATORS if dataset_id in load_indicators()[i].datasets]
     rows = []
-    for i, (*key, period, indicator) in enumerate(product(*axes, YEARS, CORE_INDICATORS)):
+    for i, (*key, period, indicator) in enumerate(product(*axes, YEARS, shown)):
         money = indicator.endswith("revenue")
         value = Decimal(123_456_789_01 * (i + 7)) / 100 if money else Decimal(i + 3)
         growth = {"yoy_note": "base_missing"} if period == YEARS[0] else {"yoy_ratio": (i % 9 - 4) / 20}

@@ -127,7 +127,7 @@ def test_dimensions_left_out_stand_at_their_total_and_gaps_are_not_applicable(re
     assert table.column_heads == ("合计", "深度合成", "推荐算法")
     only = read_cube(release, Selection("core_leaf_size", filters=(("ai_class", ("A", "B21")), ("size", ("S", "L")))))
     crossed = table_model(
-        only, release, rows="ai_class", columns="size", indicator="rd_staff", fixed={"period": "2024"}
+        only, release, rows="ai_class", columns="size", indicator="ai_revenue", fixed={"period": "2024"}
     )
     assert [[c.state for c in row] for row in crossed.cells] == [["value", "value"], ["value", "value"]]
     whole = read_cube(release, Selection("core_leaf_year"))
