@@ -106,3 +106,31 @@ def test_no_withheld_domain_value_stands_in_the_release(demo_home: Path) -> None
         for column in pl.read_parquet(file).iter_columns():
             if column.dtype.is_numeric():
                 assert not texts & {f"{v:.2f}" for v in column.drop_nulls()}, (file.name, column.name)
+
+
+def test_rule_r30_bounds_no_hidden_revenue_of_one_view_by_that_of_the_other(demo_home: Path) -> None:
+    """Of answers everybody knows that a member's AI revenue is 30 % to 100 % of its revenue: activity and enterprise view of a
+    cell bound each other. Where one is unsafe and the other published, and no model is in either, the bound is 10 % away."""
+    key = ["table", "ai_class", "district", "size", "period"]
+    work = WorkStore(demo_home)
+    cells = work.read("disseminate_core__cell_protected").filter(pl.col("status") != "empty")
+    modelled = work.read("analyse_core__est_contribution_year").drop_nulls("value").filter(~pl.col("observed"))
+
+    def view(indicator: str) -> pl.DataFrame:
+        return cells.filter(pl.col("indicator") == indicator).select(*key, "status", pl.col("value").cast(pl.Float64))
+
+    def answers_alone(row: dict[str, object]) -> bool:
+        within = pl.col("ref_year").cast(pl.String) == row["period"]
+        for dim in ("ai_class", "district", "size"):
+            if row[dim] != "_T":
+                within &= pl.col(dim).str.starts_with(str(row[dim]))
+        return modelled.filter(within & pl.col("indicator").is_in(["ai_revenue", "operating_revenue"])).is_empty()
+
+    both = view("ai_revenue").join(view("operating_revenue"), on=key, suffix="_whole")
+    whole_hidden = both.filter((pl.col("status_whole") == "primary") & (pl.col("status") == "published"))
+    own_hidden = both.filter((pl.col("status") == "primary") & (pl.col("status_whole") == "published"))
+    assert whole_hidden.height + own_hidden.height > 50
+    at_most = [r["value"] / 0.3 / r["value_whole"] for r in whole_hidden.iter_rows(named=True) if answers_alone(r)]
+    at_least = [0.3 * r["value_whole"] / r["value"] for r in own_hidden.iter_rows(named=True) if answers_alone(r)]
+    assert at_most and min(at_most) >= 1.1
+    assert max(at_least, default=0.0) <= 0.9
