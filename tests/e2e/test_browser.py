@@ -49,20 +49,21 @@ def enter(browser: object, site: Site, role: str) -> Visit:
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_each_page_in_both_languages(browser, site: Site, role: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """One role sees each page in both languages, the others by turns in one (``make prove`` draws all of them)."""
     visit = enter(browser, site, role)
     folder = shots(tmp_path)
     seen = 0
-    for page in PAGES:
+    for number, page in enumerate(PAGES, ROLES.index(role)):
         if not may(User(role, role), page.permission):
             continue
-        for lang in ("zh", "en"):
+        for lang in ("zh", "en") if role == ROLES[-1] else ("zh", "en")[number % 2 :][:1]:
             visit.open(page.path + ("?lang=en" if lang == "en" else ""))
             title = visit.page.inner_text("h1")
             assert (title.isascii()) == (lang == "en"), (page.path, title)
             visit.page.screenshot(path=folder / f"{role}-{page.key}-{lang}.png", full_page=True)
             assert visit.page.locator("table.data, .tree, .link-row").count() > 0, page.path
             seen += 1
-    assert seen >= 12
+    assert seen >= 8
     assert visit.errors == []
     assert visit.outside == []
 
