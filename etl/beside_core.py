@@ -6,12 +6,12 @@ they hide stays hidden, and both are audited together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from etl.clearing import clear_beside
-from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, hierarchies
+from etl.dissemination import CUBES, DIMENSIONS, HIDDEN, TOTAL, hierarchies
 from etl.methods.disclosure import Certificate, Loaded, Pattern, RuleSet, build_table, protect
 from etl.methods.disclosure.beside import Earlier
 from etl.methods.disclosure.linked import FIRST, Audited, Kind, Parents, audit_beside
@@ -20,10 +20,18 @@ from etl.release_ledger import Place, withdraw
 
 @dataclass(frozen=True)
 class Cut:
-    """``tables``: name → dimensions; ``parents``: hierarchies of those that the core cubes have not."""
+    """``tables``: name → dimensions; ``parents``: hierarchies of those that the core cubes have not.
+
+    ``known``: table → dimension → codes that readers know where the city total is published.
+    """
 
     tables: Mapping[str, Sequence[str]]
     parents: Mapping[str, Parents]
+    known: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+
+    def and_also(self, other: "Cut") -> "Cut":
+        """Both cuts of the same contributions."""
+        return Cut({**self.tables, **other.tables}, {**self.parents, **other.parents}, {**self.known, **other.known})
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,20 @@ def _decided(table: Loaded, core: pl.DataFrame) -> tuple[list[int], list[int]]:
     return found[0].unique().sort().to_list(), found[1].unique().sort().to_list()
 
 
+def _known(table: Loaded, core: pl.DataFrame, cut: Cut) -> list[int]:
+    """Variables of a cut that the published city total gives away, or another figure beside it."""
+    at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in DIMENSIONS) & (pl.col("status") == "published")
+    if core.filter(at_city).is_empty():
+        return []
+    here = [
+        (pl.col("table") == name) & pl.col(dim).is_in(list(codes))
+        for name, dims in cut.known.items()
+        for dim, codes in dims.items()
+    ]
+    cells = table.problem.cells.filter(pl.any_horizontal(here) & (pl.col("variable") >= 0)) if here else None
+    return [] if cells is None else cells["variable"].to_list()
+
+
 def joint_pattern(
     kind: Kind, micro: pl.DataFrame, core: pl.DataFrame, cut: Cut, limits: RuleSet, earlier: Earlier = FIRST
 ) -> Pattern:
@@ -58,7 +80,8 @@ def joint_pattern(
         micro, {**cubes, **cut.tables}, {**hierarchies(), **cut.parents}, "value", "contributor", "observed", kind,
         rules=limits,
     )  # fmt: skip
-    return protect(table, limits, *_decided(table, core), earlier)
+    shown, shut = _decided(table, core)
+    return protect(table, limits, sorted({*shown, *_known(table, core, cut)}), shut, earlier)
 
 
 def clear_cut(

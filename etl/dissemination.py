@@ -14,7 +14,7 @@ from etl.methods.disclosure.dimension import from_parents
 from etl.methods.growth import yoy_expr
 from etl.release_ledger import Place
 from taxonomy.scheme import load_scheme
-from warehouse.catalogue import Indicator, load_datasets, load_yaml
+from warehouse.catalogue import Indicator, load_datasets, load_indicators, load_yaml
 
 TOTAL = "_T"
 DIMENSIONS = ("ai_class", "district", "size")
@@ -195,6 +195,13 @@ def cube_frames(
 
 def certificates(cleared: Sequence[Cleared]) -> dict[str, dict[str, object]]:
     """Public certificate of each protected dataset: passed only if every indicator and year did."""
-    parts = [{"indicator": c.indicator, "period": c.period, **c.certificate.public_dict()} for c in cleared]
-    passed = bool(parts) and all(p["passed"] is True for p in parts)
-    return {dataset: {"passed": passed, "jointly_with": sorted(CUBES), "tables": parts} for dataset in CUBES}
+    passed = bool(cleared) and all(c.certificate.passed for c in cleared)
+    shown = load_indicators()
+    parts = {
+        dataset: [
+            {"indicator": c.indicator, "period": c.period, **c.certificate.public_dict()}
+            for c in cleared if dataset in shown[c.indicator].datasets
+        ]
+        for dataset in CUBES
+    }  # fmt: skip
+    return {dataset: {"passed": passed, "jointly_with": sorted(CUBES), "tables": parts[dataset]} for dataset in CUBES}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from etl.clearing import ClearedTable, clear_table
-from etl.dissemination import DIMENSIONS, TOTAL, branch, model_shares
+from etl.dissemination import TOTAL, branch, model_shares
 from etl.domains import INDICATOR, domain_parents
 from etl.methods.disclosure import Certificate, RuleSet, is_safe, separable
 from etl.release_ledger import Place, withdraw
@@ -49,10 +49,15 @@ def _published(cells: pl.DataFrame, among: Sequence[str]) -> bool:
     return set(rows["ai_class"]) == set(among) and bool(rows["status"].is_in(["published", "empty"]).all())
 
 
+def _units(rows: pl.DataFrame) -> list[str]:
+    """Unit and class of every contribution: all that the core cubes and their cuts (flows, evidence) are told apart by."""
+    return rows.select(pl.concat_str("uscc", "ai_class", separator="|")).to_series().to_list()
+
+
 def _joint(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
     """Whether the branch × domain cube may stand beside the core cubes: branch totals on both sides, connected within."""
     branches = sorted(rows.select(branch().unique()).to_series().to_list())
-    left = rows.select(pl.concat_str(*DIMENSIONS, separator="|")).to_series().to_list()
+    left = _units(rows)
     within = separable(left, rows["domain"].to_list(), rows.select(branch()).to_series().to_list())
     own = frame.filter((pl.col("table") == "core_branch_domain") & (pl.col("domain") == TOTAL))
     known = [TOTAL, *branches]
@@ -61,7 +66,7 @@ def _joint(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
 
 def _alone(rows: pl.DataFrame, core: pl.DataFrame, frame: pl.DataFrame) -> bool:
     """Whether the cube by domain alone may: the city total on both sides, all connected."""
-    left = rows.select(pl.concat_str(*DIMENSIONS, separator="|")).to_series().to_list()
+    left = _units(rows)
     whole = separable(left, rows["domain"].to_list(), ["city"] * rows.height)
     own = frame.filter((pl.col("table") == "core_domain_year") & (pl.col("domain") == TOTAL))
     return all(whole.values()) and _published(core, [TOTAL]) and _published(own, [TOTAL])

@@ -1,11 +1,12 @@
-"""Flows into and out of each branch (what came, what went): cubes of one year, protected together with the core cubes.
+"""Flows into and out of each branch (what came, what went) and nested totals: cuts of one year, protected with the core cubes.
 
 The parts of a change are differences of sums over units; so the earlier and the later year are cut by what became of the
-units, and the cut cubes are protected like any table, beside the core cubes of the same contributions as they are released.
+units, and the cut cubes are protected like any table, beside the core cubes of the same contributions as they are released. What
+nests in the headline figures (:mod:`etl.nested_cubes`) cuts the same contributions, so it is in the same system.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -15,6 +16,7 @@ from etl.dissemination import DIMENSIONS, HIDDEN, branch
 from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.disclosure.linked import Kind
 from etl.methods.growth.decomposition import APART
+from etl.nested_cubes import NESTED, TOTALS
 from etl.release_ledger import Place
 
 CAME, WENT = "came", "went"
@@ -31,7 +33,8 @@ FLOW_CUBES: Final = {f"growth_{name}": ("ai_class:1", name) for name in FLOWS}
 class ClearedYear:
     """Statuses of the flows of one indicator and year, by ``(flow, branch or _T, component)``, and the joint certificate.
 
-    ``level``: ``branches``, or ``nothing`` where no pattern of the flows passed beside the core cubes.
+    ``level``: ``branches``, or ``nothing`` where no pattern of the flows passed beside the core cubes. ``nested``: ``code,
+    value, status`` of the totals that nest in the headline figure (:mod:`etl.nested_cubes`; restricted), none where they are not shown.
     """
 
     indicator: str
@@ -39,6 +42,7 @@ class ClearedYear:
     status: Mapping[tuple[str, str, str], str]
     certificate: Certificate
     level: str
+    nested: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TOTALS))
 
     def shows(self, flow: str, code: str, component: str) -> bool:
         """Whether a reader may know the amount."""
@@ -64,7 +68,8 @@ def contributions_of(rows: pl.DataFrame, came: pl.DataFrame | None, went: pl.Dat
             continue
         own = marks.filter(here).select("uscc", "branch", pl.col("component").alias(name))
         micro = micro.join(own, on=["uscc", "branch"], how="left", maintain_order="left")
-    return micro.select(*DIMENSIONS, CAME, WENT, "contributor", "value", "observed")
+    codes = [n.code for n in NESTED.values() if n.code in micro.columns]
+    return micro.select(*DIMENSIONS, CAME, WENT, *codes, "contributor", "value", "observed")
 
 
 CUT: Final = Cut(FLOW_CUBES, _flow_parents())
@@ -78,15 +83,24 @@ def _nothing(found: Certificate) -> Certificate:
 def clear_year(
     indicator: str, kind: Kind, year: int, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, seed: int
 ) -> ClearedYear:
-    """Protect the flows of one year beside the core cubes of the same contributions, and audit all of them together.
+    """Protect the cuts of one year beside the core cubes of the same contributions, and audit all of them together.
 
     ``micro`` as :func:`contributions_of` shapes it, ``core`` the protected cells of the indicator and year. Where no
-    pattern passes nothing of the flows is shown.
+    pattern of flows and nested totals passes, the flows are tried alone; where none passes nothing is shown.
     """
-    cleared = clear_cut(Place(f"growth/{indicator}", str(year)), kind, micro, core, CUT, limits, seed)
+    place = Place(f"growth/{indicator}", str(year))
+    nested = NESTED.get(indicator)
+    cut = CUT if nested is None or nested.code not in micro.columns else CUT.and_also(nested.cut)
+    cleared = clear_cut(place, kind, micro, core, cut, limits, seed)
+    if not cleared.shown and cut is not CUT:
+        cleared = clear_cut(place, kind, micro, core, CUT, limits, seed)
     certificate = cleared.certificate if cleared.shown else _nothing(cleared.certificate)
     status: dict[tuple[str, str, str], str] = {}
     for name in FLOWS:
         own = cleared.frame.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
         status |= {(name, code, component): found for code, component, found in own.iter_rows()}
-    return ClearedYear(indicator, year, status, certificate, "branches" if cleared.shown else "nothing")
+    totals = pl.DataFrame(schema=TOTALS)
+    if nested is not None and nested.table in cleared.frame["table"].to_list():
+        own = cleared.frame.filter(pl.col("table") == nested.table)
+        totals = own.select(pl.col(nested.code).alias("code"), "value", "status").cast(TOTALS)  # type: ignore[arg-type]
+    return ClearedYear(indicator, year, status, certificate, "branches" if cleared.shown else "nothing", totals)

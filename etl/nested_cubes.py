@@ -1,7 +1,7 @@
 """Totals that nest in the headline figures: enterprises at other thresholds, AI revenue by what it rests on. City only.
 
-Each is a cut of the contributions behind the core cubes and protected beside them (:mod:`etl.beside_core`). Units below rule
-R30 are in no core cube; they are a table of their own.
+Both cut the contributions behind the core cubes by a further code, as the flows do: they are protected in one system with them
+(:mod:`etl.flow_cubes`). What of a unit lies below rule R30 is in no count of the core cubes; it is a table of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,36 +10,26 @@ from typing import Final
 
 import polars as pl
 
-from etl.beside_core import Cut, clear_cut
+from etl.beside_core import Cut
 from etl.clearing import clear_table
 from etl.contract import load_contract
-from etl.dissemination import DIMENSIONS
 from etl.methods.disclosure import RuleSet
 from etl.methods.membership import R30, THRESHOLDS
 from etl.quantities import membership_name
-from etl.release_ledger import Place
+from etl.release_ledger import Place, withdraw
 from etl.years import YEAR
 from taxonomy.ladder import load_ladder, rung_number
 
 MONEY: Final = pl.Decimal(20, 2)
 UNIT: Final = ["uscc", YEAR]
 COUNT, REVENUE = "ai_enterprises", "ai_revenue"
-BAND, RUNG, NO_BAND = "band", "rung", "0"
+BAND, RUNG, NOTHING = "band", "rung", "0"
 ABOVE: Final = [t for t in sorted(THRESHOLDS) if t >= R30]
 BELOW: Final = [t for t in sorted(THRESHOLDS) if t < R30]
 ANSWERS, MODELS = "answers", "models"
 OPEN: Final = ("published", "empty")
-
-
-@dataclass(frozen=True)
-class Nested:
-    """One year: thresholds (in percent) whose counts may be shown, and evidence with the status of every rung's revenue.
-
-    ``rungs``: ``rung`` (``_T`` too), ``value``, ``status``; restricted.
-    """
-
-    thresholds: tuple[str, ...]
-    rungs: pl.DataFrame
+TOTALS: Final = {"code": pl.String, "value": pl.Decimal(24, 2), "status": pl.String}
+"""A nested total: its code (``_T`` for the city total), value and status (restricted)."""
 
 
 def band_code(threshold: float) -> str:
@@ -50,9 +40,29 @@ def band_code(threshold: float) -> str:
 def rung_parents() -> dict[str, str | None]:
     """Groups of evidence: answers by what they rest on (账簿, 估算, not stated), models by rung."""
     bases = load_contract("ai_survey_annual").column("share_basis").values
-    answers = [f"{rung_number('survey')}-{code}" for code in (*bases, "0")]
+    answers = [f"{rung_number('survey')}-{code}" for code in (*bases, NOTHING)]
     rungs = [str(r.rung) for r in load_ladder() if not r.confirms]
     return {ANSWERS: None, MODELS: None, **dict.fromkeys(answers, ANSWERS), **dict.fromkeys(rungs, MODELS)}
+
+
+@dataclass(frozen=True)
+class NestedCut:
+    """The column of contributions that holds the code, and the cubes; all of it is in one table of that code."""
+
+    code: str
+    table: str
+    cut: Cut
+
+
+#: What nests in an indicator. How much of AI revenue rests on answers is published with the city total (model_share).
+NESTED: Final[Mapping[str, NestedCut]] = {
+    COUNT: NestedCut(
+        BAND, "thresholds", Cut({"thresholds": (BAND,)}, {BAND: dict.fromkeys(band_code(t) for t in ABOVE)})
+    ),
+    REVENUE: NestedCut(
+        RUNG, "rungs", Cut({"rungs": (RUNG,)}, {RUNG: rung_parents()}, {"rungs": {RUNG: (ANSWERS, MODELS)}})
+    ),
+}
 
 
 def _banded(rows: pl.DataFrame, levels: Sequence[pl.Expr], codes: Sequence[str]) -> pl.DataFrame:
@@ -69,95 +79,81 @@ def _banded(rows: pl.DataFrame, levels: Sequence[pl.Expr], codes: Sequence[str])
         ).filter(pl.col("value") > 0)
         for i, code in enumerate(codes)
     ]
-    return pl.concat(bands)
+    return pl.concat(bands).select(*rows.columns, BAND)
 
 
 def members_by_band(rows: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
-    """Contributions to the count of AI enterprises cut at the thresholds above R30."""
-    known = units.select(*UNIT, *(membership_name(t) for t in ABOVE[1:]))
-    both = rows.join(known, on=UNIT, how="left", maintain_order="left")
-    levels = [pl.col("value").cast(pl.Float64), *(pl.col(membership_name(t)) for t in ABOVE[1:])]
-    return _banded(both, levels, [band_code(t) for t in ABOVE]).select(
-        *DIMENSIONS, BAND, "contributor", "value", "observed"
-    )
+    """Contributions to the count of AI enterprises cut at the thresholds above R30: with ``band``."""
+    names = [membership_name(t) for t in ABOVE[1:]]
+    both = rows.join(units.select(*UNIT, *names), on=UNIT, how="left", maintain_order="left")
+    levels = [pl.col("value").cast(pl.Float64), *map(pl.col, names)]
+    return _banded(both, levels, [band_code(t) for t in ABOVE]).select(*rows.columns, BAND)
 
 
 def others_by_band(units: pl.DataFrame) -> pl.DataFrame:
     """What of every unit of the frame is no AI enterprise, cut at the thresholds below R30."""
     names = [membership_name(t) for t in sorted([*BELOW, R30], reverse=True)]
-    shares = [1.0 - pl.col(name).fill_null(0.0) for name in names]
-    codes = [*(band_code(t) for t in reversed(BELOW)), NO_BAND]
+    codes = [*(band_code(t) for t in reversed(BELOW)), NOTHING]
     # From the top: what is below R30, then what is below the next threshold too.
-    return _banded(units, shares, codes).select(BAND, "contributor", "value", observed="is_signed")
+    shares = [1.0 - pl.col(name).fill_null(0.0) for name in names]
+    plain = units.select("contributor", pl.lit(0, MONEY).alias("value"), *names, observed="is_signed")
+    return _banded(plain, shares, codes).select(BAND, "contributor", "value", "observed")
 
 
-def _by_rung(rows: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+def by_rung(rows: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+    """Contributions to AI revenue with what each rests on: ``rung``."""
     first = rung_number("survey")
     code = (
         pl.when(pl.col("ai_share_rung") == first)
-        .then(pl.format("{}-{}", "ai_share_rung", pl.col("share_basis").fill_null(NO_BAND)))
+        .then(pl.format("{}-{}", "ai_share_rung", pl.col("share_basis").fill_null(NOTHING)))
         .otherwise(pl.col("ai_share_rung").cast(pl.String))
     )
-    both = rows.join(units.select(*UNIT, code.alias(RUNG)), on=UNIT, how="left", maintain_order="left")
-    return both.select(*DIMENSIONS, RUNG, "contributor", "value", "observed")
+    return rows.join(units.select(*UNIT, code.alias(RUNG)), on=UNIT, how="left", maintain_order="left")
 
 
-def _between(statuses: Mapping[str, str], thresholds: Sequence[float]) -> Iterator[str]:
-    """Thresholds, going away from R30, as long as every band on the way is shown."""
-    for threshold, band in zip(thresholds, statuses.values(), strict=True):
-        if band not in OPEN:
-            return
-        yield band_code(threshold)
-
-
-def _thresholds(
-    rows: pl.DataFrame, units: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, seed: int, year: int
-) -> tuple[str, ...]:
-    """R30, and the thresholds whose difference from it may be known."""
-    up, down = [band_code(t) for t in ABOVE], [band_code(t) for t in reversed(BELOW)]
-    cut = Cut({"thresholds": (BAND,)}, {BAND: dict.fromkeys(up)})
-    place = Place(f"nested/{COUNT}", str(year))
-    above = clear_cut(place, "count", members_by_band(rows, units), core, cut, limits, seed).frame
-    others = others_by_band(units)
-    below = clear_table(
-        others, {"below": (BAND,)}, {BAND: dict.fromkeys([*down, NO_BAND])}, limits, seed, kind="count",
-        place=Place("nested/below", str(year)),
-    )  # fmt: skip
-    status = dict(above.select(BAND, "status").iter_rows())
-    found = [band_code(R30), *_between({c: status[c] for c in up[:-1]}, ABOVE[1:])]
-    status = dict(below.frame.select(BAND, "status").iter_rows())
-    if below.certificate.passed:
-        found += _between({c: status[c] for c in down}, BELOW[::-1])
-    return tuple(found)
-
-
-def _rungs(
-    rows: pl.DataFrame, units: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, seed: int, year: int
-) -> pl.DataFrame:
-    cut = Cut({"rungs": (RUNG,)}, {RUNG: rung_parents()})
-    place = Place(f"nested/{REVENUE}", str(year))
-    found = clear_cut(place, "magnitude", _by_rung(rows, units), core, cut, limits, seed)
-    return found.frame.select(RUNG, "value", "status")
-
-
-def clear_nested(
-    units: pl.DataFrame, contributions: pl.DataFrame, cells: pl.DataFrame, limits: RuleSet, seed: int
-) -> dict[int, Nested]:
-    """The nested totals of every year.
+def nested_contributions(units: pl.DataFrame, contributions: pl.DataFrame) -> pl.DataFrame:
+    """Contributions to both headline figures with the codes that cut them: ``band`` of the count, ``rung`` of revenue.
 
     Parameters
     ----------
     units
         As :func:`etl.quantities.with_quantities` gives them.
-    contributions, cells
-        Those of the core indicators; ``cells`` with their status (restricted).
+    contributions
+        As :func:`etl.analysis.contributions` returns them; gaps are left out.
     """
-    found = {}
-    known = contributions.drop_nulls("value")
-    for year in sorted(known[YEAR].unique().to_list()):
-        own = units.filter(pl.col(YEAR) == year)
-        rows = {i: known.filter((pl.col(YEAR) == year) & (pl.col("indicator") == i)) for i in (COUNT, REVENUE)}
-        core = {i: cells.filter((pl.col("indicator") == i) & (pl.col("period") == str(year))) for i in rows}
-        thresholds = _thresholds(rows[COUNT], own, core[COUNT], limits, seed, year)
-        found[year] = Nested(thresholds, _rungs(rows[REVENUE], own, core[REVENUE], limits, seed, year))
-    return found
+    rows = {i: contributions.filter(pl.col("indicator") == i).drop_nulls("value") for i in (COUNT, REVENUE)}
+    return pl.concat([members_by_band(rows[COUNT], units), by_rung(rows[REVENUE], units)], how="diagonal")
+
+
+def _on_the_way(statuses: Mapping[str, str], bands: Sequence[str], thresholds: Sequence[float]) -> Iterator[str]:
+    """Thresholds, going away from R30, as long as every band on the way is shown."""
+    for threshold, band in zip(thresholds, bands, strict=True):
+        if statuses.get(band, "empty") not in OPEN:
+            return
+        yield band_code(threshold)
+
+
+def _below(units: pl.DataFrame, year: int, limits: RuleSet, seed: int) -> list[str]:
+    """Thresholds below R30 whose difference from it may be known. The size of the frame is public, and so is what is no member."""
+    down, place = [band_code(t) for t in reversed(BELOW)], Place("nested/below", str(year))
+    cleared = clear_table(
+        others_by_band(units), {"below": (BAND,)}, {BAND: dict.fromkeys([*down, NOTHING])}, limits, seed, kind="count",
+        place=place,
+    )  # fmt: skip
+    status = dict(cleared.frame.select(BAND, "status").iter_rows())
+    if not cleared.certificate.passed or {status["_T"], status[NOTHING]} - set(OPEN):
+        withdraw(place)
+        return []
+    return list(_on_the_way(status, down, BELOW[::-1]))
+
+
+def open_thresholds(units: pl.DataFrame, year: int, bands: pl.DataFrame, limits: RuleSet, seed: int) -> tuple[str, ...]:
+    """Thresholds (in percent) whose count of a year may be shown beside R30's; R30 is among them.
+
+    ``units``: those of the year; ``bands``: :data:`TOTALS` of the count as cleared with the flows, none where no pattern passed.
+    """
+    found = [band_code(R30)]
+    if bands.height:
+        up = [band_code(t) for t in ABOVE]
+        found += _on_the_way(dict(bands.select("code", "status").iter_rows()), up[:-1], ABOVE[1:])
+    return (*found, *(_below(units, year, limits, seed) if units.height else []))

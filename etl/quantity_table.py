@@ -1,20 +1,23 @@
 """Quality figures of the three quantities for readers: city totals only, and only those no reader can subtract from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
+from etl.clearing import AUDIT_SEED
 from etl.contract import load_contract
 from etl.dissemination import TOTAL
 from etl.domain_cubes import SAME_REVENUE
 from etl.domains import domain_codes
+from etl.flow_cubes import ClearedYear
+from etl.methods.disclosure import RuleSet
 from etl.methods.membership import R30, THRESHOLDS, sensitivity
-from etl.nested_cubes import ANSWERS, MODELS, RUNG, Nested, band_code
+from etl.nested_cubes import ANSWERS, COUNT, MODELS, REVENUE, TOTALS, band_code, open_thresholds
 from etl.quantities import BASE, domain_columns, membership_name, signed_share
 from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
 from etl.strata import MIN_RESPONDENTS, floats, membership_strata
-from etl.years import YEAR, by_year
+from etl.years import YEAR, by_year, years_of
 from taxonomy.ladder import load_ladder, rung_number
 
 SCHEMA: Final = {
@@ -61,18 +64,18 @@ def _members(units: pl.DataFrame, year: int, shown: set[str], open_thresholds: S
         yield "member_confirmed_share", scope, str(year), confirmed, None, None, "", ""
 
 
-def _rungs(nested: Nested, year: int, shown: set[str]) -> Iterator[Row]:
+def _rungs(totals: pl.DataFrame, year: int, shown: set[str]) -> Iterator[Row]:
     """Share of the year's AI revenue that rests on each rung; hidden where a rung holds too few answers."""
-    if str(year) not in shown:
+    frame = totals.select("code", pl.col("value").cast(pl.Float64), "status")
+    whole = frame.filter(pl.col("code") == TOTAL)["value"].to_list()
+    if str(year) not in shown or not whole:
         return
-    frame = nested.rungs.select(RUNG, pl.col("value").cast(pl.Float64), "status")
-    total = float(frame.filter(pl.col(RUNG) == TOTAL)["value"].item())
     for rung, value, status in frame.iter_rows():
         if rung in (TOTAL, ANSWERS, MODELS) or status == "empty":
             continue
         hidden = status != "published"
         yield (
-            "ai_share_rung", rung, str(year), None if hidden else round(value / total, 4), None, None,
+            "ai_share_rung", rung, str(year), None if hidden else round(value / whole[0], 4), None, None,
             *(WITHHELD if hidden else ("", "")),
         )  # fmt: skip
 
@@ -111,8 +114,17 @@ def _labels() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LABELS, orient="row")
 
 
+def nested_rows(cleared: Sequence[ClearedYear]) -> pl.DataFrame:
+    """``indicator, period, code, value, status`` of the nested totals of all years (restricted)."""
+    frames = [
+        c.nested.select(pl.lit(c.indicator).alias("indicator"), pl.lit(str(c.year)).alias("period"), *TOTALS)
+        for c in cleared
+    ]
+    return pl.concat([pl.DataFrame(schema={"indicator": pl.String, "period": pl.String, **TOTALS}), *frames])
+
+
 def quantity_rows(
-    units: pl.DataFrame, nested: Mapping[int, Nested], cells: pl.DataFrame, domain_cells: pl.DataFrame
+    units: pl.DataFrame, nested: pl.DataFrame, cells: pl.DataFrame, domain_cells: pl.DataFrame, limits: RuleSet
 ) -> pl.DataFrame:
     """The table ``meta_quantity_quality``: ``metric, scope, period, value, lower, upper, note_zh, note_en, label_zh, label_en``.
 
@@ -125,7 +137,7 @@ def quantity_rows(
     units
         As :func:`etl.quantities.with_quantities` gives them.
     nested
-        By year, as :func:`etl.nested_cubes.clear_nested` returns them.
+        ``indicator, period`` and :data:`etl.nested_cubes.TOTALS`, as cleared with the flows (:func:`nested_rows`).
     cells
         Those of the core indicators, with their status.
     domain_cells
@@ -134,11 +146,19 @@ def quantity_rows(
     revenue, counted = _open(cells, SAME_REVENUE), _open(cells, "ai_enterprises")
     published = domain_cells.filter((pl.col("table") == "core_domain_year") & (pl.col("status") == "published"))
     domains = set(published.select("domain", "period").iter_rows())
+    totals = {
+        (indicator, year): nested.filter((pl.col("indicator") == indicator) & (pl.col("period") == str(year)))
+        for indicator in (COUNT, REVENUE) for year in years_of(units)
+    }  # fmt: skip
+    scopes = {
+        year: open_thresholds(units.filter(pl.col(YEAR) == year), year, totals[COUNT, year], limits, AUDIT_SEED)
+        for year in years_of(units)
+    }
 
     def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
         rows = [
-            *_members(known, year, counted, nested[year].thresholds),
-            *_rungs(nested[year], year, revenue),
+            *_members(known, year, counted, scopes[year]),
+            *_rungs(totals[REVENUE, year], year, revenue),
             *_intervals("ai_revenue", [revenue_interval(known, year)], {("", y) for y in revenue}),
             *_intervals("domain_revenue", domain_intervals(known, year), domains),
             *_unresolved(known, year),
@@ -147,7 +167,7 @@ def quantity_rows(
 
     def parts(year: int) -> tuple[object, ...]:
         shown = str(year) in revenue, str(year) in counted, sorted(d for d, y in domains if y == str(year))
-        return nested[year].thresholds, nested[year].rungs, shown
+        return scopes[year], totals[REVENUE, year], shown
 
     found = by_year("quantity", units, of_year, parts, COLUMNS)
     return found.join(_labels(), on=["metric", "scope"], how="left").sort("metric", "scope", "period")

@@ -103,6 +103,11 @@ def raised(quarters: pl.DataFrame, annual: pl.DataFrame) -> pl.DataFrame:
     return found.select("period", pl.Series("indicator", indicator, dtype=pl.Float64), "returns")
 
 
+def quarter_place(column: str, year: int) -> Place:
+    """Where the quarters of a statistic and year stand in the ledger of releases."""
+    return Place(f"quarter/{column}", str(year))
+
+
 def safe_years(
     quarters: pl.DataFrame, contributors: pl.DataFrame, column: str, limits: RuleSet, seed: int
 ) -> dict[int, tuple[bool, Certificate]]:
@@ -119,12 +124,10 @@ def safe_years(
     for year in sorted(rows["year"].unique().to_list()):
         own = rows.filter(pl.col("year") == year)
         codes: dict[str, str | None] = dict.fromkeys(sorted(own["quarter"].unique().to_list()))
-        place = Place(f"quarter/{column}", str(year))
+        place = quarter_place(column, year)
         cleared = clear_table(own, {"quarters": ("quarter",)}, {"quarter": codes}, limits, seed, place=place)
         open_cells = bool(cleared.frame["status"].is_in(["published", "empty"]).all())
         found[year] = (cleared.certificate.passed and open_cells, cleared.certificate)
-        if not found[year][0]:
-            withdraw(place)
     return found
 
 
@@ -180,10 +183,13 @@ def quarterly(
     found = denton(indicator, blocks, np.asarray(benchmarks), variant="proportional")
     last = max(totals)
     safe = safe_years(quarters, contributors, column, limits, seed)
+    shown = {p.year for p in periods if safe[p.year][0] and (p.year > last or p.year in open_years)}
+    for year in set(safe) - shown:
+        withdraw(quarter_place(column, year))
     return Quarters(
         periods=tuple(periods), values=found.value, indicator=indicator, ratio=found.ratio,
         returns=tuple(int(n) for n in series["returns"].to_list()),
-        shown=tuple(safe[p.year][0] and (p.year > last or p.year in open_years) for p in periods),
+        shown=tuple(p.year in shown for p in periods),
         extrapolated=tuple(p.year > last for p in periods),
         certificates={year: certificate for year, (_, certificate) in safe.items()},
     )  # fmt: skip

@@ -9,6 +9,7 @@ from etl.monitor import ADJUSTMENTS, DATASET
 from warehouse.write import WorkStore
 
 GROWTH: Final = "disseminate_core__cell_growth"
+NESTED_TOTAL: Final = "disseminate_core__cell_nested"
 GROWTH_CERTIFICATE: Final = "disseminate_core__log_growth_certificate"
 DEMOGRAPHY: Final = "disseminate_register__cell_demography"
 QUARTER: Final = "disseminate_quarter__series_total"

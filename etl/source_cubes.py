@@ -203,6 +203,8 @@ def clear_source(cluster: Cluster, received: Received, codes: Codes, limits: Rul
         placed[quantity] = place(received, spec, cluster.frequency)
         if placed[quantity].periods:
             rows = coded(placed[quantity].rows, cluster.dimensions, spec)
+            if all(p.indicator.totals_only for p in family.plans):
+                rows = rows.with_columns(pl.lit(NOT_STATED).alias(f"d_{d}") for d in cluster.dimensions)
             limit = limits if cluster.protected else None
             cells, findings = _cells(rows, family, placed[quantity].periods, codes, limit)
             found[quantity] = (family, cells, rows)

@@ -164,14 +164,17 @@ def clear_changes(
     found: Sequence[Change], contributions: pl.DataFrame, core_cells: pl.DataFrame, kinds: Mapping[str, Kind],
     limits: RuleSet, seed: int,
 ) -> list[ClearedYear]:  # fmt: skip
-    """Clear every indicator and year that a change touches, in order."""
+    """Clear what cuts the contributions of every year (flows, nested totals), in order.
+
+    ``contributions``: coded by :func:`etl.nested_cubes.nested_contributions`, or without nested totals.
+    """
     known = contributions.drop_nulls("value")
     cleared = []
-    for indicator in dict.fromkeys(c.indicator for c in found):
+    for indicator in INDICATORS:
         marks = {c.year: c.marks for c in found if c.indicator == indicator}
         rows = known.filter(pl.col("indicator") == indicator)
         core = core_cells.filter(pl.col("indicator") == indicator)
-        for year in sorted({y for c in marks for y in (c, c - 1)}):
+        for year in sorted(rows["ref_year"].unique().to_list()):
             micro = contributions_of(rows.filter(pl.col("ref_year") == year), marks.get(year), marks.get(year + 1))
             own = core.filter(pl.col("period") == str(year))
             cleared.append(clear_year(indicator, kinds[indicator], year, micro, own, limits, seed))

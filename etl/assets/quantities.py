@@ -18,11 +18,11 @@ from etl.clearing import AUDIT_SEED
 from etl.dissemination import HIDDEN, rules
 from etl.domain_cubes import CUBES, SAME_REVENUE, clear_domains, domain_certificates
 from etl.domains import domain_contributions
-from etl.nested_cubes import clear_nested
 from etl.progress import step
 from etl.quantity_table import quantity_rows
 from etl.release_ledger import begin
 from etl.resources import Stores
+from etl.series_tables import GROWTH, NESTED_TOTAL
 
 
 @dg.asset(
@@ -89,7 +89,7 @@ def domain_cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: igno
 @dg.asset(
     name=QUANTITY,
     group_name="disseminate",
-    deps=[UNIT_YEAR, CONTRIBUTION, PROTECTED, DOMAIN_PROTECTED],
+    deps=[UNIT_YEAR, PROTECTED, GROWTH, DOMAIN_PROTECTED],
     description="成员资格门槛敏感性、证据阶梯与区间（全市） / sensitivity, evidence ladder and intervals, city totals only",
 )
 def quantity_quality(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -99,8 +99,7 @@ def quantity_quality(stores: Stores) -> dg.MaterializeResult:  # type: ignore[ty
         units, cells = work.read(UNIT_YEAR), work.read(PROTECTED)
         limits = rules(stores.root / "secret" / "disclosure.yaml")
         begin("nested")
-        nested = clear_nested(units, work.read(CONTRIBUTION), cells, limits, AUDIT_SEED)
-        rows = quantity_rows(units, nested, cells, work.read(DOMAIN_PROTECTED))
+        rows = quantity_rows(units, work.read(NESTED_TOTAL), cells, work.read(DOMAIN_PROTECTED), limits)
         work.write(QUANTITY, rows)
         notes.append(f"{rows.height} figures, {rows['value'].null_count()} withheld")
         return dg.MaterializeResult(metadata={"rows": rows.height})

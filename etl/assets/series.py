@@ -21,6 +21,7 @@ from etl.demography import AI_FROM, demography_rows
 from etl.dissemination import HIDDEN, TOTAL, RuleSet, model_shares, rules
 from etl.duplicates import left_out
 from etl.link import LEGAL_UNIT
+from etl.methods.disclosure.linked import Kind
 from etl.methods.periods import parse
 from etl.monitor import (
     CLIMATE,
@@ -34,8 +35,10 @@ from etl.monitor import (
     seasonal,
     staff_growth,
 )
+from etl.nested_cubes import nested_contributions
 from etl.process_quality import process_rows
 from etl.progress import step
+from etl.quantity_table import nested_rows
 from etl.quarters import Quarters, quarterly
 from etl.release_ledger import begin
 from etl.remember import remembered
@@ -46,6 +49,7 @@ from etl.series_tables import (
     DIAGNOSTIC,
     GROWTH,
     GROWTH_CERTIFICATE,
+    NESTED_TOTAL,
     PROCESS,
     QUARTER,
     QUARTER_CERTIFICATE,
@@ -68,7 +72,7 @@ def _limits(stores: Stores) -> RuleSet:
     return rules(stores.root / "secret" / "disclosure.yaml")
 
 
-def _kinds() -> dict[str, str]:
+def _kinds() -> dict[str, Kind]:
     return {i.id: i.kind for i in load_indicators().values()}
 
 
@@ -95,7 +99,9 @@ def growth_waterfall(context: dg.AssetExecutionContext, stores: Stores) -> dg.Ma
             )
         )  # fmt: skip
         begin("growth")
-        cleared = clear_changes(found, contributions, cells, _kinds(), _limits(stores), AUDIT_SEED)
+        coded = nested_contributions(work.read(UNIT_YEAR), contributions)
+        cleared = clear_changes(found, coded, cells, _kinds(), _limits(stores), AUDIT_SEED)
+        work.write(NESTED_TOTAL, nested_rows(cleared))
         rows = growth_rows(found, cleared, cells)
         work.write(GROWTH, rows)
         work.write(

@@ -9,12 +9,14 @@ from disclosure_tables import assert_no_exact_disclosure, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.beside_core import Cut, clear_cut, joint_pattern
+from etl.beside_core import clear_cut, joint_pattern
 from etl.dissemination import clear
 from etl.methods.disclosure import RuleSet, audit, build_table, protect
-from etl.methods.disclosure.linked import frame_hash
-from etl.nested_cubes import BAND, Nested, clear_nested, members_by_band, others_by_band
+from etl.methods.disclosure.linked import Kind, frame_hash
+from etl.nested_cubes import BAND, NESTED, members_by_band, nested_contributions, open_thresholds, others_by_band
+from etl.quantity_table import nested_rows
 from etl.release_ledger import Place, ReleaseLedger, keeping
+from etl.waterfall import changes, clear_changes
 from warehouse.catalogue import load_indicators
 
 LIMITS = RuleSet()
@@ -53,41 +55,51 @@ def city(units: list[Unit]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     return frame, contributions, cells
 
 
-def nested(units: list[Unit]) -> Nested:
-    return clear_nested(*city(units), LIMITS, 3)[2025]
+KINDS: dict[str, Kind] = {"ai_enterprises": "count", "ai_revenue": "magnitude"}
+
+
+def nested(units: list[Unit]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Thresholds that may be shown, and the status of what revenue rests on."""
+    frame, rows, cells = city(units)
+    cleared = clear_changes([], nested_contributions(frame, rows), cells, KINDS, LIMITS, 3)
+    assert all(c.certificate.passed for c in cleared)
+    found = nested_rows(cleared)
+    of = {i: found.filter(pl.col("indicator") == i) for i in KINDS}
+    rungs = dict(of["ai_revenue"].select("code", "status").iter_rows())
+    return open_thresholds(frame, 2025, of["ai_enterprises"], LIMITS, 3), rungs
 
 
 def test_a_threshold_that_gives_a_class_away_is_withheld_although_every_band_is_large() -> None:
     """The classes whose units all lie in one band: 50 % less the class that is published would be the two units of A31."""
     units = [("A31", 0.4, "1")] * 2 + [("B24", 0.4, "1")] * 3 + [("C32", 0.8, "1")] * 2 + [("D11", 0.8, "1")] * 9
-    frame, rows, cells = city(units)
+    frame, _, cells = city(units)
     at = (pl.col("indicator") == "ai_enterprises") & (pl.col("table") == "core_leaf_year")
     shown = dict(cells.filter(at).select("ai_class", "status").iter_rows())
     assert shown["A31"] != "published" != shown["C32"] and shown["B24"] == "published"
     bands = frame.filter(pl.col("membership") > 0)["membership_50"].value_counts()["count"]
     assert bands.min() >= LIMITS.min_contributors, "by itself every band is large enough"
-    assert "50" not in clear_nested(frame, rows, cells, LIMITS, 3)[2025].thresholds
+    assert "50" not in nested(units)[0]
     mixed = [*units, *[("A31", 0.8, "1")] * 2, *[("D11", 0.4, "1")] * 2]
-    assert "50" in nested(mixed).thresholds, "with both bands in a class nothing more can be told"
+    assert "50" in nested(mixed)[0], "with both bands in a class nothing more can be told"
 
 
 def test_a_threshold_below_the_rule_is_withheld_where_few_lie_between_or_beyond() -> None:
     many: list[Unit] = (
         [("A31", 0.05, "1")] * 5 + [("A31", 0.2, "1")] * 5 + [("A31", 0.4, "1")] * 5 + [("A31", 0.8, "1")] * 5
     )
-    assert nested(many).thresholds == ("30", "50", "10")
-    assert nested(many[:5] + many[8:]).thresholds == ("30", "50"), "10 % less 30 % would be two units"
-    assert nested(many[4:]).thresholds == ("30", "50"), "the public frame less 10 % would be one unit"
-    assert nested(many[:-3]).thresholds == ("30", "10"), "50 % itself would be two units"
+    assert nested(many)[0] == ("30", "50", "10")
+    assert nested(many[:5] + many[8:])[0] == ("30", "50"), "10 % less 30 % would be two units"
+    assert nested(many[4:])[0] == ("30", "50"), "the public frame less 10 % would be one unit"
+    assert nested(many[:-3])[0] == ("30", "10"), "50 % itself would be two units"
 
 
 def test_evidence_that_gives_a_class_away_is_withheld() -> None:
     """All of A31 estimate their share, and with B24 nobody else: what rests on estimates less B24 would be A31."""
     units = [("A31", 0.4, "2")] * 2 + [("B24", 0.6, "2")] * 9 + [("C32", 0.8, "1")] * 2 + [("D11", 0.8, "1")] * 9
-    rungs = dict(nested(units).rungs.select("rung", "status").iter_rows())
+    _, rungs = nested(units)
     assert rungs["1-1"] in ("primary", "secondary") and rungs["1-2"] in ("primary", "secondary")
     mixed = units + [("B24", 0.6, "1")] * 9 + [("D11", 0.8, "2")] * 9 + [("A31", 0.4, "1")] * 4
-    rungs = dict(nested(mixed).rungs.select("rung", "status").iter_rows())
+    _, rungs = nested(mixed)
     assert rungs["1-1"] == rungs["1-2"] == "published"
 
 
@@ -101,7 +113,7 @@ def test_evidence_that_gives_a_class_away_is_withheld() -> None:
 def test_bands_and_core_cubes_together_give_no_unsafe_cell_away(units: list[Unit]) -> None:
     frame, rows, cells = city(units)
     micro = members_by_band(rows.filter(pl.col("indicator") == "ai_enterprises"), frame)
-    cut = Cut({"thresholds": (BAND,)}, {BAND: {"30": None, "50": None}})
+    cut = NESTED["ai_enterprises"].cut
     core = cells.filter(pl.col("indicator") == "ai_enterprises")
     pattern = joint_pattern("count", micro, core, cut, LIMITS)
     if pattern.certified:
@@ -129,8 +141,7 @@ def test_nested_totals_stand_in_the_ledger(tmp_path: Path) -> None:
     with keeping(ReleaseLedger(tmp_path)) as ledger:
         nested([("A31", 0.05, "1")] * 5 + [("A31", 0.2, "1")] * 5 + [("A31", 0.4, "1")] * 5 + [("A31", 0.8, "1")] * 5)
         places = set(ledger.proposals())
-    names = ("ai_enterprises", "below", "ai_revenue")
-    assert places >= {Place(f"nested/{name}", "2025") for name in names}
+    assert places >= {Place(f"{t}", "2025") for t in ("growth/ai_enterprises", "growth/ai_revenue", "nested/below")}
 
 
 DISTRICTS: dict[str, str | None] = {"without": None, "440305": "without", "440306": "without", "440399": None}
@@ -149,3 +160,52 @@ def test_a_city_with_and_without_shenshan_is_one_cell_of_shenshan() -> None:
         status=pl.when(pl.col("district") == "without").then(pl.lit("published")).otherwise("status")
     )
     assert not audit(replace(pattern, frame=opened, hash=frame_hash(opened)), LIMITS).passed
+
+
+NO_LINKS = pl.DataFrame(schema={"predecessor_uscc": pl.String, "successor_uscc": pl.String, "event_date": pl.Date})
+
+
+def test_flows_and_bands_together_give_no_class_away() -> None:
+    """Each alone would pass: the band from 30 to 50 % less the entries would be the two units of A31."""
+    units: list[Unit] = [("A31", 0.4, "1")] * 2 + [("A32", 0.8, "1")] * 3 + [("A32", 0.4, "1")] * 4
+    units += [("B24", 0.4, "1")] * 5 + [("B24", 0.8, "1")] * 5
+    frame, rows, _ = city(units)
+    new = [f"u{i:03d}" for i in (*range(5, 9), *range(9, 14))]
+    before = rows.filter(~pl.col("uscc").is_in(new)).with_columns(ref_year=pl.lit(2024, pl.Int64))
+    both = pl.concat([rows.with_columns(pl.col("ref_year").cast(pl.Int64)), before])
+    years = pl.concat([frame, frame.filter(~pl.col("uscc").is_in(new)).with_columns(ref_year=pl.lit(2024, pl.Int64))])
+    cells = pl.concat([c.cells() for c in clear(both, CARDS, LIMITS, 3)])
+    found = list(changes(both, years.select("uscc", "ref_year"), NO_LINKS, {}))
+    cleared = clear_changes(found, nested_contributions(years, both), cells, KINDS, LIMITS, 3)
+    (year,) = [c for c in cleared if (c.indicator, c.year) == ("ai_enterprises", 2025)]
+    bands = dict(year.nested.select("code", "status").iter_rows())
+    at = (
+        (pl.col("table") == "core_leaf_year") & (pl.col("period") == "2025") & (pl.col("indicator") == "ai_enterprises")
+    )
+    classes = dict(cells.filter(at).select("ai_class", "status").iter_rows())
+    entries = [year.shows("came", "_T", "entry")]
+    assert classes["A31"] != "published"
+    assert not (bands.get("30") == "published" and all(entries)), "the two of A31 would follow"
+    assert all(c.certificate.passed for c in cleared)
+
+
+def test_the_part_that_rests_on_answers_is_known_and_the_rest_is_protected_beside_it() -> None:
+    """The share resting on models is published with the total: hiding the group of answers would hide nothing."""
+    _, rungs = nested([("A31", 0.4, "2"), ("A31", 0.5, "1"), ("A31", 0.6, "2"), *[("B24", 0.8, "2")] * 6])
+    assert rungs["answers"] == "published" and rungs["1-1"] != "published" != rungs["1-2"]
+
+
+def test_ten_percent_is_withheld_where_few_answers_lie_beyond_though_models_lie_between() -> None:
+    frame, _, _ = city([("A31", 0.0, "1")] * 2 + [("A31", 0.8, "1")] * 5)
+    models = frame.head(3).with_columns(
+        uscc=pl.format("m{}", pl.int_range(pl.len())), is_signed=pl.lit(False), membership=pl.lit(0.0),
+        membership_10=pl.lit(0.4), membership_50=pl.lit(0.0),
+    )  # fmt: skip
+    units = pl.concat([frame, models.with_columns(contributor="uscc")])
+    none = pl.DataFrame(schema={"code": pl.String, "status": pl.String})
+    assert open_thresholds(units, 2025, none, LIMITS, 3) == ("30",), "the frame less 10 % would be the two"
+
+
+def test_a_year_with_revenue_and_no_enterprise_has_no_bands() -> None:
+    thresholds, rungs = nested([("A31", 0.2, "1")] * 5)
+    assert thresholds == ("30", "10") and rungs["1-1"] == "published"

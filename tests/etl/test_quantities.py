@@ -12,10 +12,12 @@ from etl.domain_cubes import ClearedDomains, clear_domains, domain_certificates,
 from etl.domains import OTHER, domain_codes, domain_contributions, domain_parents
 from etl.link import SURVEY_BRANCHES
 from etl.methods.disclosure import RuleSet, separable
-from etl.nested_cubes import clear_nested
+from etl.methods.disclosure.linked import Kind
+from etl.nested_cubes import nested_contributions
 from etl.quantities import domain_columns, membership_name, with_quantities
-from etl.quantity_table import quantity_rows
+from etl.quantity_table import nested_rows, quantity_rows
 from etl.revenue_interval import domain_intervals, revenue_interval
+from etl.waterfall import clear_changes
 from etl.years import YEAR, years_of
 from tests.etl.quantity_units import unit_frame
 from warehouse.catalogue import load_indicators
@@ -279,7 +281,9 @@ def test_the_modelled_share_is_not_given_where_it_would_tell_who_left_the_domain
 
 def figures(units: pl.DataFrame, rows: pl.DataFrame, cells: pl.DataFrame, domains: pl.DataFrame) -> pl.DataFrame:
     own = pl.concat([c.cells() for c in cleared(domains, cells)])
-    return quantity_rows(units, clear_nested(units, rows, cells, RULES, 3), cells, own)
+    kinds: dict[str, Kind] = {"ai_enterprises": "count", "ai_revenue": "magnitude"}
+    nested = nested_rows(clear_changes([], nested_contributions(units, rows), cells, kinds, RULES, 3))
+    return quantity_rows(units, nested, cells, own, RULES)
 
 
 def test_the_quality_table_agrees_with_the_cubes(

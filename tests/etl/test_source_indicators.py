@@ -64,7 +64,9 @@ def test_code_lists_are_those_of_the_contracts() -> None:
             for column in columns & set(contract.identifiers):
                 values = contract.column(column).values
                 if values and dimension.scheme in listed():
-                    assert {c: zh for c, zh, _ in listed()[dimension.scheme]} == dict(values), (name, column)
+                    codes = {c: zh for c, zh, _ in listed()[dimension.scheme]}
+                    part = any(p.spec.dims[name].extract for p in cluster.plans if name in p.spec.dims)
+                    assert codes.items() <= values.items() and (part or codes == dict(values)), (name, column)
                     checked += 1
     assert checked >= 14
 
@@ -153,6 +155,7 @@ def test_sums_means_ratios_and_shares_equal_a_calculation_by_hand() -> None:
     rows = many_centres()
     found = cleared(received("compute_centres", rows))
     assert found.passed and found.audits
+    assert set(found.frame["centre_type"]) == {"_T", "1"}, "the other types are in the total, and no zeros"
     last = [r for r in rows if r["ref_period"] == "2026-09"]
     value = {i: cell(found, TYPE, i, "2026-Q3", centre_type="_T")[0] for i in (
         "compute_capacity", "compute_utilisation", "compute_pue", "compute_energy", "compute_renewable_share")}  # fmt: skip

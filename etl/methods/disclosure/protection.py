@@ -103,6 +103,7 @@ class _Run:
     def cheapest(self, first: BoolArray) -> Search:
         """Stage B from the exact stage's pattern, and for small tables the cheapest of several."""
         best = self.interval(first, self.price)
+        said = self._said()
         bare = self.found.unsafe | ~self.problem.offered
         random = np.random.default_rng(START_SEED)
         for k in range(1, self.options.starts if self.problem.size <= SMALL else 1):
@@ -111,9 +112,13 @@ class _Run:
             shaken = np.exp(random.normal(0.0, SHAKEN if k > 1 else 0.0, self.problem.size))
             other = self.interval(bare, self.price * shaken)
             if other.complete and (not best.complete or self.cost(other.hidden) < self.cost(best.hidden)):
-                best = other
-        self.done("publish back", best.hidden)
+                best, said = other, self._said()
+        self.report.counts, self.report.hidden_value_share = said
         return best
+
+    def _said(self) -> tuple[dict[str, int], dict[str, float]]:
+        """What the report says of the last search."""
+        return dict(self.report.counts), dict(self.report.hidden_value_share)
 
     def interval(self, hidden: BoolArray, price: FloatArray) -> Search:
         """Stage B from a first pattern at the prices given; then whatever exactness needs; then needless cells back."""
