@@ -39,7 +39,18 @@ def test_links_between_documents_resolve() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["bench_classifier", "classifier", "editing", "estimation", "misclassification", "nightly", "pipeline", "promise"],
+    [
+        "bench_classifier",
+        "classifier",
+        "disclosure",
+        "editing",
+        "estimation",
+        "misclassification",
+        "nightly",
+        "pipeline",
+        "promise",
+        "requests",
+    ],
 )
 def test_evidence_is_there_and_about_this_code(name: str) -> None:
     path = FOLDER / f"{name}.json"
