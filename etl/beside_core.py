@@ -22,12 +22,12 @@ from etl.release_ledger import Place, withdraw
 class Cut:
     """``tables``: name → dimensions; ``parents``: hierarchies of those that the core cubes have not.
 
-    ``known``: table → dimension → codes that readers know where the city total is published.
+    ``known``: dimension of the cut → codes whose city total readers know where the city total itself is published.
     """
 
     tables: Mapping[str, Sequence[str]]
     parents: Mapping[str, Parents]
-    known: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def and_also(self, other: "Cut") -> "Cut":
         """Both cuts of the same contributions."""
@@ -53,17 +53,12 @@ def _decided(table: Loaded, core: pl.DataFrame) -> tuple[list[int], list[int]]:
 
 
 def _known(table: Loaded, core: pl.DataFrame, cut: Cut) -> list[int]:
-    """Variables of a cut that the published city total gives away, or another figure beside it."""
-    at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in DIMENSIONS) & (pl.col("status") == "published")
-    if core.filter(at_city).is_empty():
+    """Variables of a cut that the published city total gives away with another published figure."""
+    at_city = pl.all_horizontal(pl.col(d) == TOTAL for d in DIMENSIONS)
+    if not cut.known or core.filter(at_city & (pl.col("status") == "published")).is_empty():
         return []
-    here = [
-        (pl.col("table") == name) & pl.col(dim).is_in(list(codes))
-        for name, dims in cut.known.items()
-        for dim, codes in dims.items()
-    ]
-    cells = table.problem.cells.filter(pl.any_horizontal(here) & (pl.col("variable") >= 0)) if here else None
-    return [] if cells is None else cells["variable"].to_list()
+    named = pl.any_horizontal(pl.col(dim).is_in(list(codes)) for dim, codes in cut.known.items())
+    return table.problem.cells.filter(at_city & named & (pl.col("variable") >= 0))["variable"].to_list()
 
 
 def joint_pattern(

@@ -5,18 +5,18 @@ units, and the cut cubes are protected like any table, beside the core cubes of 
 nests in the headline figures (:mod:`etl.nested_cubes`) cuts the same contributions, so it is in the same system.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
 
-from etl.beside_core import Cut, clear_cut
+from etl.beside_core import ClearedCut, Cut, clear_cut
 from etl.dissemination import DIMENSIONS, HIDDEN, branch
 from etl.methods.disclosure import Certificate, RuleSet
 from etl.methods.disclosure.linked import Kind
 from etl.methods.growth.decomposition import APART
-from etl.nested_cubes import NESTED, TOTALS
+from etl.nested_cubes import NESTED, TOTALS, NestedCut
 from etl.release_ledger import Place
 
 CAME, WENT = "came", "went"
@@ -34,7 +34,7 @@ class ClearedYear:
     """Statuses of the flows of one indicator and year, by ``(flow, branch or _T, component)``, and the joint certificate.
 
     ``level``: ``branches``, or ``nothing`` where no pattern of the flows passed beside the core cubes. ``nested``: ``code,
-    value, status`` of the totals that nest in the headline figure (:mod:`etl.nested_cubes`; restricted), none where they are not shown.
+    value, status`` of the totals that nest in the headline figure (:mod:`etl.nested_cubes`; restricted), all withheld where no pattern passed.
     """
 
     indicator: str
@@ -80,6 +80,22 @@ def _nothing(found: Certificate) -> Certificate:
     return replace(found, passed=True, checks={"nothing_shown": {"passed": True}}, counts={})
 
 
+def _totals(nested: NestedCut, cleared: ClearedCut) -> pl.DataFrame:
+    """Nested totals with their status; all are withheld where no pattern passed."""
+    own = cleared.frame.filter(pl.col("table") == nested.table)
+    status = pl.col("status") if cleared.shown else pl.lit("secondary")
+    return own.select(pl.col(nested.code).alias("code"), "value", status.alias("status")).cast(TOTALS)  # type: ignore[arg-type]
+
+
+def nested_rows(cleared: Sequence[ClearedYear]) -> pl.DataFrame:
+    """``indicator, period, code, value, status`` of the nested totals of all years (restricted)."""
+    frames = [
+        c.nested.select(pl.lit(c.indicator).alias("indicator"), pl.lit(str(c.year)).alias("period"), *TOTALS)
+        for c in cleared
+    ]
+    return pl.concat([pl.DataFrame(schema={"indicator": pl.String, "period": pl.String, **TOTALS}), *frames])
+
+
 def clear_year(
     indicator: str, kind: Kind, year: int, micro: pl.DataFrame, core: pl.DataFrame, limits: RuleSet, seed: int
 ) -> ClearedYear:
@@ -90,17 +106,15 @@ def clear_year(
     """
     place = Place(f"growth/{indicator}", str(year))
     nested = NESTED.get(indicator)
-    cut = CUT if nested is None or nested.code not in micro.columns else CUT.and_also(nested.cut)
-    cleared = clear_cut(place, kind, micro, core, cut, limits, seed)
-    if not cleared.shown and cut is not CUT:
+    totals = pl.DataFrame(schema=TOTALS)
+    if nested is not None and nested.code in micro.columns:
+        cleared = clear_cut(place, kind, micro, core, CUT.and_also(nested.cut), limits, seed)
+        totals = _totals(nested, cleared)
+    if totals.is_empty() or not cleared.shown:
         cleared = clear_cut(place, kind, micro, core, CUT, limits, seed)
     certificate = cleared.certificate if cleared.shown else _nothing(cleared.certificate)
     status: dict[tuple[str, str, str], str] = {}
     for name in FLOWS:
         own = cleared.frame.filter(pl.col("table") == f"growth_{name}").select("ai_class", name, "status")
         status |= {(name, code, component): found for code, component, found in own.iter_rows()}
-    totals = pl.DataFrame(schema=TOTALS)
-    if nested is not None and nested.table in cleared.frame["table"].to_list():
-        own = cleared.frame.filter(pl.col("table") == nested.table)
-        totals = own.select(pl.col(nested.code).alias("code"), "value", "status").cast(TOTALS)  # type: ignore[arg-type]
     return ClearedYear(indicator, year, status, certificate, "branches" if cleared.shown else "nothing", totals)

@@ -59,9 +59,7 @@ NESTED: Final[Mapping[str, NestedCut]] = {
     COUNT: NestedCut(
         BAND, "thresholds", Cut({"thresholds": (BAND,)}, {BAND: dict.fromkeys(band_code(t) for t in ABOVE)})
     ),
-    REVENUE: NestedCut(
-        RUNG, "rungs", Cut({"rungs": (RUNG,)}, {RUNG: rung_parents()}, {"rungs": {RUNG: (ANSWERS, MODELS)}})
-    ),
+    REVENUE: NestedCut(RUNG, "rungs", Cut({"rungs": (RUNG,)}, {RUNG: rung_parents()}, {RUNG: (ANSWERS, MODELS)})),
 }
 
 
@@ -79,7 +77,7 @@ def _banded(rows: pl.DataFrame, levels: Sequence[pl.Expr], codes: Sequence[str])
         ).filter(pl.col("value") > 0)
         for i, code in enumerate(codes)
     ]
-    return pl.concat(bands).select(*rows.columns, BAND)
+    return pl.concat(bands)
 
 
 def members_by_band(rows: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:

@@ -10,10 +10,9 @@ from etl.contract import load_contract
 from etl.dissemination import TOTAL
 from etl.domain_cubes import SAME_REVENUE
 from etl.domains import domain_codes
-from etl.flow_cubes import ClearedYear
 from etl.methods.disclosure import RuleSet
 from etl.methods.membership import R30, THRESHOLDS, sensitivity
-from etl.nested_cubes import ANSWERS, COUNT, MODELS, REVENUE, TOTALS, band_code, open_thresholds
+from etl.nested_cubes import ANSWERS, COUNT, MODELS, REVENUE, band_code, open_thresholds
 from etl.quantities import BASE, domain_columns, membership_name, signed_share
 from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
 from etl.strata import MIN_RESPONDENTS, floats, membership_strata
@@ -114,15 +113,6 @@ def _labels() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LABELS, orient="row")
 
 
-def nested_rows(cleared: Sequence[ClearedYear]) -> pl.DataFrame:
-    """``indicator, period, code, value, status`` of the nested totals of all years (restricted)."""
-    frames = [
-        c.nested.select(pl.lit(c.indicator).alias("indicator"), pl.lit(str(c.year)).alias("period"), *TOTALS)
-        for c in cleared
-    ]
-    return pl.concat([pl.DataFrame(schema={"indicator": pl.String, "period": pl.String, **TOTALS}), *frames])
-
-
 def quantity_rows(
     units: pl.DataFrame, nested: pl.DataFrame, cells: pl.DataFrame, domain_cells: pl.DataFrame, limits: RuleSet
 ) -> pl.DataFrame:
@@ -137,7 +127,7 @@ def quantity_rows(
     units
         As :func:`etl.quantities.with_quantities` gives them.
     nested
-        ``indicator, period`` and :data:`etl.nested_cubes.TOTALS`, as cleared with the flows (:func:`nested_rows`).
+        ``indicator, period`` and :data:`etl.nested_cubes.TOTALS`, as cleared with the flows (:func:`etl.flow_cubes.nested_rows`).
     cells
         Those of the core indicators, with their status.
     domain_cells

@@ -103,14 +103,13 @@ def cell_protected(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type
                 dg.AssetCheckResult(
                     check_name="audit_passed", passed=not failed, description=", ".join(failed) or "all audits passed"
                 ),
-                _crowding(cells),
+                crowding(crowded_levels(cells)),
             ],
         )
 
 
-def _crowding(cells: pl.DataFrame) -> dg.AssetCheckResult:
-    """A warning for the levels to be redesigned."""
-    found = crowded_levels(cells)
+def crowding(found: pl.DataFrame) -> dg.AssetCheckResult:
+    """A warning for the levels to be redesigned, as :func:`etl.dissemination.crowded` lists them."""
     return dg.AssetCheckResult(
         check_name="not_too_much_hidden", passed=found.is_empty(), severity=dg.AssetCheckSeverity.WARN,
         description=crowding_text(found),

@@ -20,6 +20,7 @@ from etl.contract import list_contracts
 from etl.demography import AI_FROM, demography_rows
 from etl.dissemination import HIDDEN, TOTAL, RuleSet, model_shares, rules
 from etl.duplicates import left_out
+from etl.flow_cubes import nested_rows
 from etl.link import LEGAL_UNIT
 from etl.methods.disclosure.linked import Kind
 from etl.methods.periods import parse
@@ -38,7 +39,6 @@ from etl.monitor import (
 from etl.nested_cubes import nested_contributions
 from etl.process_quality import process_rows
 from etl.progress import step
-from etl.quantity_table import nested_rows
 from etl.quarters import Quarters, quarterly
 from etl.release_ledger import begin
 from etl.remember import remembered

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from etl.beside_core import clear_cut, joint_pattern
 from etl.dissemination import clear
+from etl.flow_cubes import nested_rows
 from etl.methods.disclosure import RuleSet, audit, build_table, protect
 from etl.methods.disclosure.linked import Kind, frame_hash
 from etl.nested_cubes import BAND, NESTED, members_by_band, nested_contributions, open_thresholds, others_by_band
-from etl.quantity_table import nested_rows
 from etl.release_ledger import Place, ReleaseLedger, keeping
 from etl.waterfall import changes, clear_changes
 from warehouse.catalogue import load_indicators
@@ -183,9 +183,8 @@ def test_flows_and_bands_together_give_no_class_away() -> None:
         (pl.col("table") == "core_leaf_year") & (pl.col("period") == "2025") & (pl.col("indicator") == "ai_enterprises")
     )
     classes = dict(cells.filter(at).select("ai_class", "status").iter_rows())
-    entries = [year.shows("came", "_T", "entry")]
     assert classes["A31"] != "published"
-    assert not (bands.get("30") == "published" and all(entries)), "the two of A31 would follow"
+    assert bands and not (bands["30"] == "published" and year.shows("came", "_T", "entry")), "A31 would follow"
     assert all(c.certificate.passed for c in cleared)
 
 
@@ -204,6 +203,16 @@ def test_ten_percent_is_withheld_where_few_answers_lie_beyond_though_models_lie_
     units = pl.concat([frame, models.with_columns(contributor="uscc")])
     none = pl.DataFrame(schema={"code": pl.String, "status": pl.String})
     assert open_thresholds(units, 2025, none, LIMITS, 3) == ("30",), "the frame less 10 % would be the two"
+
+
+def test_where_no_pattern_passes_nested_totals_are_withheld_and_not_missing() -> None:
+    """A31 and C32 are hidden, B24 is not: the band they fill is known, so no band is given."""
+    units: list[Unit] = [("A31", 0.8, "1"), *[("B24", 0.4, "1")] * 3, ("C32", 0.8, "1")]
+    frame, rows, cells = city(units)
+    cleared = clear_changes([], nested_contributions(frame, rows), cells, KINDS, LIMITS, 3)
+    (count,) = [c for c in cleared if c.indicator == "ai_enterprises"]
+    assert set(count.nested["status"]) == {"secondary"} and set(count.nested["code"]) == {"_T", "30", "50"}
+    assert "50" not in nested(units)[0]
 
 
 def test_a_year_with_revenue_and_no_enterprise_has_no_bands() -> None:

@@ -10,12 +10,13 @@ from etl.analysis import activity_view, contributions
 from etl.dissemination import clear
 from etl.domain_cubes import ClearedDomains, clear_domains, domain_certificates, domain_model_shares
 from etl.domains import OTHER, domain_codes, domain_contributions, domain_parents
+from etl.flow_cubes import nested_rows
 from etl.link import SURVEY_BRANCHES
 from etl.methods.disclosure import RuleSet, separable
 from etl.methods.disclosure.linked import Kind
 from etl.nested_cubes import nested_contributions
 from etl.quantities import domain_columns, membership_name, with_quantities
-from etl.quantity_table import nested_rows, quantity_rows
+from etl.quantity_table import quantity_rows
 from etl.revenue_interval import domain_intervals, revenue_interval
 from etl.waterfall import clear_changes
 from etl.years import YEAR, years_of
