@@ -17,7 +17,8 @@ from etl.assets.register import DUPLICATE
 from etl.clearing import AUDIT_SEED
 from etl.compact import compact
 from etl.contract import list_contracts
-from etl.demography import AI_FROM, demography_rows
+from etl.demography import AI_FROM, demography_counts
+from etl.demography_release import demography_rows
 from etl.dissemination import HIDDEN, TOTAL, RuleSet, model_shares, rules
 from etl.duplicates import left_out
 from etl.flow_cubes import nested_rows
@@ -154,8 +155,11 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
         register = register.filter(~pl.col("uscc").is_in(left_out(work).implode()))
         units = work.read(UNIT_YEAR, ["uscc", "ref_year", "membership", "employed_persons"])
         links = work.read(table_name("unit_links"))
-        inputs = (register, places, delta, links, units, _limits(stores), AUDIT_SEED)
-        rows = remembered("demography", inputs, lambda: {"rows": demography_rows(*inputs)})["rows"]
+        inputs = (register, places, delta, links, units)
+        counts = remembered("demography", inputs, lambda: demography_counts(*inputs))
+        begin("demography")
+        years = units["ref_year"].unique().sort().to_list()
+        rows = demography_rows(counts, years, _limits(stores), AUDIT_SEED)
         work.write(DEMOGRAPHY, rows)
         hidden = rows.filter(pl.col("conf_status") == "C").height
         notes.append(f"{rows.height} figures, {hidden} withheld")

@@ -114,7 +114,7 @@ def size(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         enterprises(SHAPES[name]).write_csv(folder / "in.csv")
-        levels = (f"  {d.name}: {{levels: [{', '.join(d.columns)}]}}" for d in SHAPES[name].sources())
+        levels = (f"  {d.name}: {{levels: [{', '.join(d.levels)}]}}" for d in SHAPES[name].sources())
         (folder / "spec.yaml").write_text(SPEC.format(dimensions="\n".join(levels)), encoding="utf-8")
         common = ["--spec", str(folder / "spec.yaml")]
         made, _ = command(

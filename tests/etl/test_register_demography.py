@@ -1,12 +1,15 @@
 """Demography of the register: dates and links make births and deaths; few units are withheld."""
 
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from etl.demography import AI, ALL, ai_units, cleared_counts, demography_rows, lives, moves, pooled
+from etl.demography import AI, ALL, ai_units, demography_counts, lives, moves, pooled
+from etl.demography_release import cleared_counts, demography_place, demography_rows
 from etl.methods.disclosure import RuleSet
+from etl.release_ledger import ReleaseLedger, keeping
 
 LIMITS = RuleSet()
 LINKS = pl.DataFrame(
@@ -52,8 +55,14 @@ NO_DELTA = pl.DataFrame(
 )
 
 
+def figures(units: pl.DataFrame, own: pl.DataFrame | None = None, delta: pl.DataFrame = NO_DELTA) -> pl.DataFrame:
+    units_of = register() if own is None else own
+    counts = demography_counts(units_of, units_of, delta, LINKS, units)
+    return demography_rows(counts, sorted(set(units["ref_year"])), LIMITS, 1)
+
+
 def table() -> dict[tuple[str, str, str], tuple[float | None, str]]:
-    found = demography_rows(register(), register(), NO_DELTA, LINKS, frame(), LIMITS, 1)
+    found = figures(frame())
     return {
         (r["population"], r["metric"], r["period"]): (r["value"], r["conf_status"]) for r in found.iter_rows(named=True)
     }
@@ -118,7 +127,7 @@ def test_ai_enterprises_are_those_confirmed_or_more_likely_than_not_and_grow_by_
         employed_persons=pl.when(pl.col("uscc").str.slice(4).cast(pl.Int64) < 5)
         .then(20 * 2.0 ** (pl.col("ref_year") - 2021)).otherwise(20).cast(pl.Int64)
     )  # fmt: skip
-    rows = demography_rows(register(), register(), NO_DELTA, LINKS, staff, LIMITS, 1)
+    rows = figures(staff)
     own = {r["metric"]: r["value"] for r in rows.filter((pl.col("population") == AI) & (pl.col("period") == "2024")).iter_rows(named=True)}  # fmt: skip
     assert (own["high_growth_20"], own["high_growth_10"], own["ten_persons_before"]) == (5.0, 5.0, 30.0)
     assert own["high_growth_20_rate"] == pytest.approx(5 / 30) and own["gazelles"] == 0.0
@@ -132,3 +141,37 @@ def test_a_move_is_a_change_of_district_in_the_nightly_files() -> None:
         }
     )  # fmt: skip
     assert moves(register(), delta).rows() == [("stay1", 2025)]
+
+
+def heirs(count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The register with that many more units of 2024 that carry on another one, and all links."""
+    more = [unit(f"next{i}", date(2024, 5, 1)) for i in range(count)]
+    rows = pl.concat([register(), pl.DataFrame(more, schema=register().schema, orient="row")])
+    names = {
+        "predecessor_uscc": [f"gone{i}" for i in range(count)],
+        "successor_uscc": [f"next{i}" for i in range(count)],
+    }
+    links = pl.DataFrame({**names, "event_date": [date(2024, 5, 1)] * count}, schema=LINKS.schema)
+    return rows, pl.concat([LINKS, links])
+
+
+def continuations(count: int) -> tuple[float | None, str]:
+    """Continuations of 2024 as they are published, with that many more."""
+    rows, links = heirs(count)
+    counts = demography_counts(rows, rows, NO_DELTA, links, frame())
+    found = demography_rows(counts, [2022, 2023, 2024], LIMITS, 1).filter(
+        (pl.col("population") == ALL) & (pl.col("metric") == "continuations") & (pl.col("period") == "2024")
+    )
+    return found.select("value", "conf_status").row(0)
+
+
+def test_what_one_official_release_withheld_the_next_does_not_show(tmp_path: Path) -> None:
+    """One unit carried on another by the first release; five did by the second, of which the first would be told apart."""
+    assert continuations(0) == (None, "C") and continuations(4) == (5.0, "F")
+    ledger = ReleaseLedger(tmp_path)
+    with keeping(ledger):
+        assert continuations(0) == (None, "C")
+        place = demography_place(ALL, "events", 2024)
+        assert place in ledger.proposals() and ledger.enter() == len(ledger.proposals())
+        assert continuations(4) == (None, "C")
+        assert (ledger.folder(place) / "ledger.csv").exists()
