@@ -4,7 +4,7 @@ Births and deaths are read off the dates of the register. A unit that carries on
 split) is no birth, and the one it carries on no death (*Eurostat-OECD Manual on Business Demography Statistics*, 2007).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -77,21 +77,22 @@ def active(year: int) -> pl.Expr:
     return (pl.col("opened") <= year) & (pl.col("closed").is_null() | (pl.col("closed") >= year))
 
 
-def pooled(units: pl.DataFrame) -> pl.DataFrame:
-    """Units of :func:`lives` without their codes, ``n`` of them a row; all that follows depends on their dates alone.
+def pooled(units: pl.DataFrame, key: Sequence[str] = DATES) -> pl.DataFrame:
+    """Units of :func:`lives` without their codes, ``n`` of them a row; all that follows depends on the ``key`` alone.
 
-    Where more than a thousand units share their dates their contributors are pooled in a hundred, for only few matter to the
-    rule of frequency: a register of millions becomes a table of thousands.
+    Where more than a thousand units share the key their contributors are pooled in a hundred, for only few matter to the
+    rule of frequency: a register of millions becomes a table of thousands. ``units`` may be pooled already (by more).
     """
+    counted = units if "n" in units.columns else units.with_columns(n=pl.lit(1, pl.Int64))
     contributor = (
-        pl.when(pl.len().over(DATES) > 10 * MANY)
+        pl.when(pl.col("n").sum().over(key) > 10 * MANY)
         .then(pl.format("pool{}", pl.int_range(pl.len()) % MANY))
         .otherwise("contributor")
     )
     return (
-        units.with_columns(contributor=contributor)
-        .group_by(*DATES, "contributor", maintain_order=True)
-        .agg(n=pl.len().cast(pl.Int64))
+        counted.with_columns(contributor=contributor)
+        .group_by(*key, "contributor", maintain_order=True)
+        .agg(n=pl.col("n").sum())
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from etl.clearing import clear_table
-from etl.demography import AI, ALL, GROWING, GROWTH, active
+from etl.demography import AI, ALL, GROWING, GROWTH, active, pooled
 from etl.dissemination import HIDDEN
 from etl.methods.demography import GROWTH_YEARS, SURVIVAL_YEARS
 from etl.methods.disclosure import RuleSet
@@ -52,7 +52,7 @@ def cleared_counts(
     metric is withheld where too few units are behind it, or too few are *not*. All are when the audit fails.
     ``place``: where they stand in the ledger of releases.
     """
-    rows = micro.select(
+    rows = pooled(micro, metrics).select(
         "contributor", pl.col("n").alias("value"), *[pl.when(m).then(pl.lit(YES)).otherwise(pl.lit(NO)).alias(m) for m in metrics],
         observed=pl.lit(True),
     )  # fmt: skip

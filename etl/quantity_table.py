@@ -14,7 +14,7 @@ from etl.methods.disclosure import RuleSet
 from etl.methods.membership import R30, THRESHOLDS, sensitivity
 from etl.nested_cubes import ANSWERS, COUNT, MODELS, REVENUE, band_code, open_thresholds
 from etl.quantities import BASE, domain_columns, membership_name, signed_share
-from etl.revenue_interval import RevenueInterval, domain_intervals, revenue_interval
+from etl.revenue_interval import RevenueInterval, domain_intervals, drawn_revenue, revenue_interval
 from etl.strata import MIN_RESPONDENTS, floats, membership_strata
 from etl.years import YEAR, by_year, years_of
 from taxonomy.ladder import load_ladder, rung_number
@@ -146,11 +146,12 @@ def quantity_rows(
     }
 
     def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
+        drawn = drawn_revenue(known, year)
         rows = [
             *_members(known, year, counted, scopes[year]),
             *_rungs(totals[REVENUE, year], year, revenue),
-            *_intervals("ai_revenue", [revenue_interval(known, year)], {("", y) for y in revenue}),
-            *_intervals("domain_revenue", domain_intervals(known, year), domains),
+            *_intervals("ai_revenue", [revenue_interval(known, drawn)], {("", y) for y in revenue}),
+            *_intervals("domain_revenue", domain_intervals(known, drawn), domains),
             *_unresolved(known, year),
         ]
         return pl.DataFrame(rows, schema=SCHEMA, orient="row")

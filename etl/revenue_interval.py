@@ -57,13 +57,25 @@ def _drawn_bases(units: pl.DataFrame, targets: np.ndarray, random: np.random.Gen
     return base
 
 
-def _random(seed: int, year: int) -> np.random.Generator:
-    """Draws of a year, the same whatever other years there are."""
-    return np.random.default_rng([seed, year])
+@dataclass(frozen=True)
+class Drawn:
+    """``revenue``: AI revenue the units without a return might have in a year, shape ``(draws, units)``; ``random`` goes on from there."""
+
+    year: int
+    revenue: FloatArray
+    random: np.random.Generator
 
 
-def revenue_interval(units: pl.DataFrame, year: int, seed: int = SEED) -> RevenueInterval:
-    """The interval of a year from the rows of :func:`etl.quantities.with_quantities` up to and with it.
+def drawn_revenue(units: pl.DataFrame, year: int, seed: int = SEED) -> Drawn:
+    """Draws of a year, the same whatever other years there are, from the rows of :func:`etl.quantities.with_quantities` up to it."""
+    random = np.random.default_rng([seed, year])
+    targets = (units[YEAR] == year).to_numpy() & ~units["responded"].to_numpy()
+    shares = _drawn_shares(units, targets, random)
+    return Drawn(year, shares * _drawn_bases(units, targets, random), random)
+
+
+def revenue_interval(units: pl.DataFrame, drawn: Drawn) -> RevenueInterval:
+    """The interval of the year of the draws.
 
     Held: the spread of respondents within strata, the small number of them, revenue estimated from staff, and half a
     unit of the form for each return (all in one direction: a bound). Not held: units outside the frame, returns that
@@ -71,14 +83,12 @@ def revenue_interval(units: pl.DataFrame, year: int, seed: int = SEED) -> Revenu
     """
     signed = units["responded"].to_numpy()
     share, base = floats(units["ai_share_estimate"]), floats(units[BASE])
-    here, random = (units[YEAR] == year).to_numpy(), _random(seed, year)
-    targets = here & ~signed
-    drawn = _drawn_shares(units, targets, random) * _drawn_bases(units, targets, random)
-    imputed = imputed_total((share * base)[targets], drawn)
+    here = (units[YEAR] == drawn.year).to_numpy()
+    imputed = imputed_total((share * base)[here & ~signed], drawn.revenue)
     known = float(floats(units["ai_revenue_cny"])[here & signed].sum())
     rounding = half_unit() * int((here & signed).sum())
     return RevenueInterval(
-        year, "", known + imputed.estimate, known + imputed.lower - rounding, known + imputed.upper + rounding
+        drawn.year, "", known + imputed.estimate, known + imputed.lower - rounding, known + imputed.upper + rounding
     )
 
 
@@ -97,29 +107,29 @@ def _answered_parts(units: pl.DataFrame) -> dict[str, FloatArray]:
     return parts
 
 
-def domain_intervals(units: pl.DataFrame, year: int, seed: int = SEED) -> list[RevenueInterval]:
-    """Intervals of a year's AI revenue by article (R39, R40, R41) and of what lies in no domain (X).
+def domain_intervals(units: pl.DataFrame, drawn: Drawn) -> list[RevenueInterval]:
+    """Intervals of the AI revenue of the year of the draws by article (R39, R40, R41) and of what lies in no domain (X).
 
     Units that did not state their domains take those of a respondent of their stratum in each draw; where their AI
-    revenue is not known either, it is drawn as for :func:`revenue_interval`.
+    revenue is not known either, it is drawn as for :func:`revenue_interval`. Goes on with the draws' random numbers.
     """
     signed, blank = units["responded"].to_numpy(), ~units["domain_answered"].to_numpy()
     amount = np.where(signed, floats(units["ai_revenue_cny"]), floats(units["ai_share_estimate"]) * floats(units[BASE]))
     whole = np.where(blank, np.nan, floats(units["ai_revenue_cny"]))
     strata = structure_strata(units)
-    here, random = (units[YEAR] == year).to_numpy(), _random(seed, year)
+    here = (units[YEAR] == drawn.year).to_numpy()
     targets = here & blank
     revenue = np.repeat(amount[None, targets], DRAWS, axis=0)
-    unsigned = targets & ~signed
-    revenue[:, unsigned[targets]] = _drawn_shares(units, unsigned, random) * _drawn_bases(units, unsigned, random)
+    unsigned = here & ~signed
+    revenue[:, (targets & ~signed)[targets]] = drawn.revenue[:, blank[unsigned]]
     found = []
     for scope, part in _answered_parts(units).items():
         ratio = strata.ratio(pl.Series(part).fill_nan(None), pl.Series(whole).fill_nan(None)).ratio
-        drawn = revenue * ratio_draws(
-            part, whole, strata.labels, targets, random, draws=DRAWS, min_respondents=MIN_RESPONDENTS
+        parts = revenue * ratio_draws(
+            part, whole, strata.labels, targets, drawn.random, draws=DRAWS, min_respondents=MIN_RESPONDENTS
         )
-        imputed = imputed_total((ratio * amount)[targets], drawn)
+        imputed = imputed_total((ratio * amount)[targets], parts)
         known = float(np.nansum(part[here]))
         limits = max(known + imputed.lower, 0.0), known + imputed.upper
-        found.append(RevenueInterval(year, scope, known + imputed.estimate, *limits))
+        found.append(RevenueInterval(drawn.year, scope, known + imputed.estimate, *limits))
     return found

@@ -169,13 +169,13 @@ def ratio_draws(
         weight = random.multinomial(n - 1, np.full(n, 1 / n), size=draws) * whole[donors]
         edges = np.cumsum(weight / weight.sum(axis=1, keepdims=True), axis=1)
         edges[:, -1] = 1.0
-        offset = np.arange(draws)[:, None]
-        picked = np.searchsorted((edges + offset).ravel(), random.random((draws, units.size)) + offset, side="right")
+        at = random.random((draws, units.size))
+        picked = np.stack([np.searchsorted(e, u, side="right") for e, u in zip(edges, at, strict=True)])
         ratio = float(found.ratio[units[0]])
         effective = max(float(whole[donors].sum() ** 2 / (whole[donors] ** 2).sum()), 3.0)
         wider = float(stdtrit(effective, 0.975) / ndtri(0.975))
         widened = ratio + (part[donors] / whole[donors] - ratio) * wider
-        result[:, position[units]] = widened[np.minimum(picked - offset * n, n - 1)]
+        result[:, position[units]] = widened[picked]
     return result
 
 

@@ -17,7 +17,7 @@ from etl.methods.disclosure.linked import Kind
 from etl.nested_cubes import nested_contributions
 from etl.quantities import domain_columns, membership_name, with_quantities
 from etl.quantity_table import quantity_rows
-from etl.revenue_interval import domain_intervals, revenue_interval
+from etl.revenue_interval import domain_intervals, drawn_revenue, revenue_interval
 from etl.waterfall import clear_changes
 from etl.years import YEAR, years_of
 from tests.etl.quantity_units import unit_frame
@@ -148,7 +148,7 @@ def test_ai_revenue_is_near_the_truth_and_the_interval_holds_it(units: pl.DataFr
     published = rows.filter(pl.col("indicator") == "ai_revenue").group_by("ref_year").agg(pl.col("value").sum())
     estimate = {year: float(value) for year, value in published.iter_rows()}
     for year in years_of(units):
-        found = revenue_interval(upto(units, year), year)
+        found = revenue_interval(upto(units, year), drawn_revenue(upto(units, year), year))
         assert found.lower <= truth[found.year] <= found.upper
         assert found.estimate == pytest.approx(estimate[found.year], rel=1e-9)
         assert 0 < (found.upper - found.lower) / found.estimate < 0.5
@@ -185,7 +185,11 @@ def test_intervals_of_the_domains_hold_their_estimates_and_the_cube(units: pl.Da
     article = pl.col("domain").replace_strict({c: p or c for c, p in parents.items()})
     cube = domains.group_by("ref_year", article.alias("scope")).agg(pl.col("value").sum())
     expected = {(year, scope): float(value) for year, scope, value in cube.iter_rows()}
-    found = [i for year in years_of(units) for i in domain_intervals(upto(units, year), year)]
+    found = [
+        i
+        for year in years_of(units)
+        for i in domain_intervals(upto(units, year), drawn_revenue(upto(units, year), year))
+    ]
     assert {(i.year, i.scope) for i in found} == set(expected)
     for i in found:
         assert i.estimate == pytest.approx(expected[i.year, i.scope], rel=1e-6)
