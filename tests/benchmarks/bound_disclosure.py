@@ -1,4 +1,4 @@
-"""``bound_disclosure.py [minutes]``: how few cells any pattern of the table of 2,550 cells could hide.
+"""``bound_disclosure.py [minutes]``: how few cells any pattern of the deeper table of 2,550 cells could hide.
 
 The linear relaxation of the cut problem (Fischetti and Salazar 2000), cells as price: every cut holds of every safe pattern, so the
 value of the relaxation with the cuts found so far is a bound, however many are still to come. Outsiders only: singletons would raise it.
@@ -22,7 +22,7 @@ from tests.benchmarks.enterprise_table import SHAPES, table  # noqa: E402
 
 def main(minutes: float) -> int:
     """Print the bound after every round of cuts."""
-    problem = table(SHAPES["S"])
+    problem = table(SHAPES["D"])
     found = find_sensitive(problem, RuleSet(singletons=False))
     at = problem.cells["variable"].to_numpy()
     cells = np.bincount(at[at >= 0], minlength=problem.size).astype(np.float64)

@@ -134,13 +134,25 @@ def imputation_links(
 
 
 def matched_pairs(frame: pl.DataFrame, levels: pl.DataFrame, kind: str) -> pl.DataFrame:
-    """``source, step, top, bottom``: what each link's sums run over, one row a unit and level."""
+    """``source, step, top, bottom``: what each link's sums run over, one row a unit and level.
+
+    ``levels``: ``cell, source``, each pair once. A unit that changed its cell is a pair of the cells' common sources alone.
+    """
     answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
-    reach = answered.join(levels, on="cell").select("unit", "step", "source", "y", "x")
     if kind == "construction":
-        return reach.filter(pl.col("x").is_not_null()).select("source", "step", top="y", bottom="x")
-    other = reach.select("unit", "source", bottom="y", step=pl.col("step") + (1 if kind == "forward" else -1))
-    return reach.join(other, on=["unit", "source", "step"]).select("source", "step", top="y", bottom="bottom")
+        given = answered.filter(pl.col("x").is_not_null()).select("cell", "step", top="y", bottom="x")
+        return given.join(levels, on="cell").select("source", "step", "top", "bottom")
+    ordered = answered.select("unit", "step", "cell", "y").sort("unit", "step")
+    before = ordered.select(pl.all().shift().name.suffix("_before"))
+    follows = (pl.col("unit") == pl.col("unit_before")) & (pl.col("step") == pl.col("step_before") + 1)
+    pairs = pl.concat([ordered, before], how="horizontal").filter(follows)
+    now, then = ("", "_before") if kind == "forward" else ("_before", "")
+    pairs = pairs.select("cell", "cell_before", step=f"step{now}", top=f"y{now}", bottom=f"y{then}")
+    other = levels.rename({"cell": "cell_before"})
+    moved = pairs.filter(pl.col("cell") != pl.col("cell_before")).join(levels, on="cell")
+    stayed = pairs.filter(pl.col("cell") == pl.col("cell_before")).join(levels, on="cell")
+    found = [stayed, moved.join(other, on=["cell_before", "source"], how="semi")]
+    return pl.concat([f.select("source", "step", "top", "bottom") for f in found])
 
 
 def _sums(frame: pl.DataFrame, levels: pl.DataFrame, kind: str, options: LinkOptions) -> pl.DataFrame:
