@@ -80,17 +80,18 @@ def active(year: int) -> pl.Expr:
 def pooled(units: pl.DataFrame, key: Sequence[str] = DATES) -> pl.DataFrame:
     """Units of :func:`lives` without their codes, ``n`` of them a row; all that follows depends on the ``key`` alone.
 
-    Where more than a thousand units share the key their contributors are pooled in a hundred, for only few matter to the
-    rule of frequency: a register of millions becomes a table of thousands. ``units`` may be pooled already (by more).
+    Where more than a thousand contributors share the key they are pooled in a hundred, for only few matter to the rule of
+    frequency: a register of millions becomes a table of thousands. ``units`` may be pooled already (by more).
     """
     counted = units if "n" in units.columns else units.with_columns(n=pl.lit(1, pl.Int64))
-    contributor = (
-        pl.when(pl.col("n").sum().over(key) > 10 * MANY)
-        .then(pl.format("pool{}", pl.int_range(pl.len()) % MANY))
-        .otherwise("contributor")
-    )
+    many = pl.col("contributor").n_unique().over(key) > 10 * MANY
     return (
-        counted.with_columns(contributor=contributor)
+        counted.with_columns(many=many)
+        .with_columns(
+            contributor=pl.when("many")
+            .then(pl.format("pool{}", pl.col("contributor").hash(seed=MANY) % MANY))
+            .otherwise("contributor")
+        )
         .group_by(*key, "contributor", maintain_order=True)
         .agg(n=pl.col("n").sum())
     )
@@ -132,12 +133,12 @@ def moves(places: pl.DataFrame, delta: pl.DataFrame) -> pl.DataFrame:
     return moved.select("uscc", "year").unique().sort("uscc", "year")
 
 
-def _moving(units: pl.DataFrame, moved: pl.DataFrame, year: int) -> pl.DataFrame:
-    """``year``, units active in it as :func:`pooled` and ``moves``: whether they went to another district."""
+def _moving(units: pl.DataFrame, moved: pl.DataFrame, year: int, upto: str) -> pl.DataFrame:
+    """``year, upto``, units active in it as :func:`pooled` and ``moves``: whether they went to another district."""
     gone = pl.col("uscc").is_in(moved.filter(pl.col("year") == year)["uscc"].implode())
     here = units.filter(active(year))
     sides = [pooled(here.filter(c)).with_columns(moves=pl.lit(v)) for c, v in ((gone, True), (~gone, False))]
-    return pl.concat(sides).with_columns(year=pl.lit(year, pl.Int64))
+    return pl.concat(sides).with_columns(year=pl.lit(year, pl.Int64), upto=pl.lit(upto))
 
 
 def ai_units(units: pl.DataFrame) -> pl.Series:
@@ -151,7 +152,7 @@ def ai_units(units: pl.DataFrame) -> pl.Series:
 def demography_counts(
     register: pl.DataFrame, places: pl.DataFrame, delta: pl.DataFrame, links: pl.DataFrame, units: pl.DataFrame
 ) -> dict[str, pl.DataFrame]:
-    """All that the figures of business demography are counted from, without codes of units (restricted).
+    """All that the figures of business demography are counted from (restricted: a unit in no group is its own contributor).
 
     Parameters
     ----------
@@ -166,8 +167,8 @@ def demography_counts(
     Returns
     -------
     dict
-        ``lives`` (:func:`pooled` by ``population``), ``moving`` (units active in a ``year`` of changes by ``population``, with ``moves``)
-        and ``growing`` (AI enterprises that had ten persons three years before ``year``, with :data:`GROWING`).
+        ``lives`` (:func:`pooled` by ``population``), ``moving`` (units active in a ``year`` of changes by ``population``, with ``moves``
+        and the month ``upto`` which the changes go) and ``growing`` (AI enterprises that had ten persons three years before ``year``, with :data:`GROWING`).
     """
     everyone = lives(register, links)
     own = everyone.filter(pl.col("uscc").is_in(ai_units(units).implode()))
@@ -175,11 +176,14 @@ def demography_counts(
         pl.col("uscc").alias("unit"), pl.col("ref_year").alias("year"), pl.col("employed_persons").alias("size")
     )  # fmt: skip
     moved = moves(places, delta)
-    changed = sorted({int(p[:4]) for p in delta["ref_period"].drop_nulls().unique()})
+    changed = {p[:4]: p[:7] for p in delta["ref_period"].drop_nulls().unique().sort()}
     populations: Mapping[str, pl.DataFrame] = {ALL: everyone, AI: own}
     named = {name: pl.lit(name).alias("population") for name in populations}
-    moving = [_moving(own.clear(), moved, 0).with_columns(named[AI])]
-    moving += [_moving(u, moved, y).with_columns(named[p]) for p, u in populations.items() for y in changed]
+    moving = [_moving(own.clear(), moved, 0, "").with_columns(named[AI])]
+    moving += [
+        _moving(u, moved, int(year), upto).with_columns(named[p])
+        for p, u in populations.items() for year, upto in changed.items()
+    ]  # fmt: skip
     return {
         "lives": pl.concat([pooled(u).with_columns(named[p]) for p, u in populations.items()]),
         "moving": pl.concat(moving),

@@ -54,11 +54,13 @@ def panel(rows: pl.DataFrame, plan: EditingPlan, others: Mapping[str, pl.DataFra
 
 
 def _places(keys: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
-    """Place of each unit's return of ``lag`` months before, shape ``(n,)``; -1 where there is none."""
+    """Places of each unit's returns of ``lag`` months before and of twice as many, shape ``(2, n)``; -1 where there is none."""
     order = np.argsort(keys, kind="stable")
-    near = order[np.minimum(np.searchsorted(keys[order], keys - lag), keys.size - 1)]
-    places: NDArray[np.int64] = np.where(keys[near] == keys - lag, near, -1)
-    return places
+    places = []
+    for months in (lag, 2 * lag):
+        near = order[np.minimum(np.searchsorted(keys[order], keys - months), keys.size - 1)]
+        places.append(np.where(keys[near] == keys - months, near, -1))
+    return np.stack(places)
 
 
 def _corrected(work: Work, plan: EditingPlan, others: Mapping[str, pl.DataFrame]) -> Errors:

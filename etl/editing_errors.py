@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from etl.editing_plan import EditingPlan
+from etl.edits import upper_limits
 from etl.methods.editing.mixture import Verdict, WitnessErrors, error_mixture, robust_spread, transposed_digits
 from etl.remember import remembered
 
@@ -30,8 +31,8 @@ FORM, ITEM, TRANSPOSED, UNKNOWN = "unit_error_form", "unit_error_item", "transpo
 class Panel:
     """All returns of a source. ``values``: by column, shape ``(N,)``, ``nan`` missing; ``step``: months of the period;
 
-    ``at``: row of the unit's return so many months back (negative: ahead), -1 where none; ``others``: what other sources
-    say, by item.
+    ``at``: rows of the unit's returns so many months back (negative: ahead) and twice as many, shape ``(2, N)``, -1 where
+    none; ``others``: what other sources say, by item.
     """
 
     values: Mapping[str, FloatArray]
@@ -108,7 +109,7 @@ class _Period:
     def __init__(self, panel: Panel, plan: EditingPlan, found: Errors, rows: IntArray, wrong: float) -> None:
         """``wrong``: probability of an error of a neighbouring return, as a part of that of an unedited one."""
         self.panel, self.plan, self.found, self.rows, self.wrong = panel, plan, found, rows, wrong
-        self.neighbours = [place[rows] for place in panel.at.values()]
+        self.neighbours = [place[:, rows] for place in panel.at.values()]
         self.now = {v: panel.values[v][rows].copy() for v in panel.values}
         self.form = tuple(v for v in plan.variables if v in plan.money)
 
@@ -128,8 +129,8 @@ class _Period:
 
     def _inputs(self) -> list[object]:
         """All that the period's result rests on: its returns, its neighbours as they stand, what other sources say."""
-        near = [{v: self.found.values[v][place] for v in self.plan.variables} for place in self.neighbours]
-        there = [place >= 0 for place in self.neighbours]
+        near = [{v: self.found.values[v][places] for v in self.plan.variables} for places in self.neighbours]
+        there = [places >= 0 for places in self.neighbours]
         heard = {v: [o[self.rows] for o in self.panel.others.get(v, ())] for v in self.plan.variables}
         return [self.plan.source_id, self.wrong, self.now, near, there, heard]
 
@@ -149,12 +150,18 @@ class _Period:
         return {"rows": pl.DataFrame(rows, schema=OUTCOME, orient="row")}
 
     def _before(self, names: Sequence[str]) -> list[FloatArray]:
-        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each."""
+        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each.
+
+        Where an item was nothing then, or there was no return, the period behind that one bears witness.
+        """
         now = np.column_stack([_log(self.now[v]) for v in names])
         found = []
-        for place in self.neighbours:
-            then = np.column_stack([_log(self.found.values[v][place]) for v in names])
-            found.append(_centred(now - np.where(place[:, None] >= 0, then, np.nan)))
+        for places in self.neighbours:
+            near, far = (
+                np.where(p[:, None] >= 0, np.column_stack([_log(self.found.values[v][p]) for v in names]), np.nan)
+                for p in places
+            )
+            found.append(_centred(now - np.where(np.isfinite(near), near, far)))
         return found
 
     def _wrong(self, errors: Mapping[float, float], repeated: float = 0.0) -> tuple[WitnessErrors, WitnessErrors]:
@@ -163,16 +170,55 @@ class _Period:
         near = WitnessErrors(shifts, self.wrong * priors, repeated)
         return near, WitnessErrors(shifts, self.plan.missed * priors)
 
-    def _judge(self, witnesses: Sequence[Witness], shifts: FloatArray, priors: FloatArray) -> Verdict:
+    def _failing(self, name: str, shifts: FloatArray) -> FloatArray | None:
+        """Log likelihood of failing a soft edit that bounds an item from above, shape ``(n, 1 + c + 1)``; ``None`` if none does.
+
+        By how many fail it in the period, given no error; certain given an error whose correction passes.
+        """
+        value, limit = self.now[name], np.full(self.rows.size, np.inf)
+        for edit in upper_limits(self.plan.source_id).get(name, ()):
+            others = {v: c for v, c in edit.coefficients.items() if v != name}
+            if set(others) <= set(self.now):
+                rest = np.sum([c * self.now[v] for v, c in others.items()], axis=0)
+                limit = np.fmin(limit, (edit.upper - rest) / edit.coefficients[name])
+        over = value > limit
+        if not over.any():
+            return None
+        usual = np.log(over.sum() / np.isfinite(value).sum())
+        passes = value[:, None] / np.exp(shifts) <= limit[:, None]
+        known = np.zeros((value.size, shifts.shape[1] + 2))
+        known[over, 0], known[over, -1] = usual, np.log(0.5)
+        known[over, 1:-1] = np.where(passes[over], 0.0, usual)
+        return known
+
+    def _judge(
+        self, witnesses: Sequence[Witness], shifts: FloatArray, priors: FloatArray, evidence: FloatArray | None = None
+    ) -> Verdict:
         plan = self.plan
         spreads = [robust_spread(d, floor=plan.spread_floor, default=plan.spread_default) for d, _ in witnesses]
         deviations, wrong = np.column_stack([d for d, _ in witnesses]), [w for _, w in witnesses]
         enough = max(plan.doubt, 1 - plan.confidence)
-        return error_mixture(deviations, np.array(spreads), shifts, priors, plan.other, wrong, enough=enough)
+        return error_mixture(
+            deviations, np.array(spreads), shifts, priors, plan.other, wrong, enough=enough, evidence=evidence
+        )
 
     def _factors(self, errors: Mapping[float, float]) -> tuple[FloatArray, FloatArray]:
         n = self.rows.size
         return np.tile(np.log(list(errors)), (n, 1)), np.tile(list(errors.values()), (n, 1))
+
+    def _asked(self, names: Sequence[str], verdict: Verdict) -> FloatArray:
+        """Posterior a change of a return needs, shape ``(n,)``: less where a published item makes a large part of the period's total,
+
+        that is of those not in doubt and itself. An error left there spoils the figure, a change made in error is seen by the
+        person who is asked.
+        """
+        asked, doubtful = np.full(self.rows.size, self.plan.confidence), verdict.clean < self.plan.doubt
+        for name in names:
+            size = np.abs(np.nan_to_num(self.now[name]))
+            total = size[~doubtful].sum() + np.where(doubtful, size, 0.0)
+            if name in self.plan.totals:
+                asked[(size > 0) & (size >= self.plan.hold_share * total)] = self.plan.confidence_large
+        return asked
 
     def _forms(self) -> None:
         """One factor on every amount of the form; medians over the items keep a single wrong one from deciding."""
@@ -190,13 +236,15 @@ class _Period:
             for name in self.plan.totals:
                 if name in self.form and np.isfinite(self.now[name][i]):
                     self.found.doubts[int(self.rows[i]), name] = f"probability of no error {verdict.clean[i]:.3f}"
-        for i, c in _decided(verdict, self.plan.confidence):
+        for i, c in _decided(verdict, self._asked(self.form, verdict)):
+            sure = verdict.candidates[i, c] >= self.plan.confidence
             for name in self.plan.money:
                 if np.isfinite(self.now[name][i]) and self.now[name][i] != 0:
                     self.now[name][i] /= factors[c]
                     detail = f"factor {factors[c]:g}, probability {verdict.candidates[i, c]:.3f}"
                     self.found.reasons[int(self.rows[i]), name] = FORM, detail
-                    self.found.doubts.pop((int(self.rows[i]), name), None)
+                    if sure:
+                        self.found.doubts.pop((int(self.rows[i]), name), None)
 
     def _items(self) -> None:
         names = self.plan.variables
@@ -248,12 +296,13 @@ class _Period:
         with np.errstate(divide="ignore", invalid="ignore"):
             turn_shift = np.where(able, np.log(np.abs(value)[:, None] / np.where(able, turned, 1.0)), 0.0)
         turn_prior = np.where(able, self.plan.transposed / np.maximum(able.sum(axis=1, keepdims=True), 1), 0.0)
-        verdict = self._judge(
-            witnesses, np.column_stack([shifts, turn_shift]), np.column_stack([priors, turn_prior])
-        )  # fmt: skip
+        shifts, priors = np.column_stack([shifts, turn_shift]), np.column_stack([priors, turn_prior])
+        verdict = self._judge(witnesses, shifts, priors, self._failing(name, shifts))
         factors, found = list(errors), []
-        for i, c in _decided(verdict, self.plan.confidence):
+        for i, c in _decided(verdict, self._asked([name], verdict)):
             chance = f"probability {verdict.candidates[i, c]:.3f}"
+            if verdict.candidates[i, c] < self.plan.confidence:
+                self.found.doubts[int(self.rows[i]), name] = f"probability of no error {verdict.clean[i]:.3f}"
             if c < len(factors):
                 detail = f"factor {factors[c]:g}, {chance}"
                 found.append((i, name, float(value[i] / factors[c]), ITEM, detail))
@@ -267,8 +316,8 @@ class _Period:
         return found
 
 
-def _decided(verdict: Verdict, confidence: float) -> list[tuple[int, int]]:
-    """Places and candidates that are probable enough."""
+def _decided(verdict: Verdict, confidence: FloatArray) -> list[tuple[int, int]]:
+    """Places and candidates that are probable enough, shape ``(n,)``."""
     if not verdict.candidates.size:
         return []
     best = np.nan_to_num(verdict.candidates)

@@ -63,6 +63,7 @@ class EditingPlan(BaseModel):
     transposed: float = Field(ge=0, lt=1)
     other: float = Field(ge=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
+    confidence_large: float = Field(ge=0.5, lt=1)
     missed: float = Field(ge=0, le=1)
     repeated: float = Field(ge=0, lt=1)
     doubt: float = Field(gt=0, lt=1)

@@ -1,10 +1,13 @@
 """Edits of a source (审核关系): derived from its contract, and those of ``etl/sources/<id>/edits.yaml``."""
 
+from collections.abc import Mapping
 from functools import cache
+from math import isfinite
 from typing import Any, Final
 
 from etl.contract import SOURCES, Column, Contract, ContractError, RowRule, load_contract
 from etl.methods.editing.expressions import EditError
+from etl.methods.editing.linear import LinearEdit, linear_edits
 from etl.methods.editing.rules import Edit, unique
 from warehouse.yaml_text import parse_yaml
 
@@ -83,6 +86,22 @@ def load_edits(source_id: str) -> tuple[Edit, ...]:
         return unique(edits)
     except EditError as error:
         raise ContractError(f"{where}: {error}; correct the file") from None
+
+
+@cache
+def upper_limits(source_id: str) -> Mapping[str, tuple[LinearEdit, ...]]:
+    """Item → soft edits that let it be no more than a combination of other items (R&D staff at most all staff)."""
+    found: dict[str, tuple[LinearEdit, ...]] = {}
+    for edit in load_edits(source_id):
+        try:
+            rows = linear_edits([edit]) if edit.severity == "soft" else ()
+        except EditError:  # not linear: of no use here
+            continue
+        for row in rows:
+            for name, factor in row.coefficients.items():
+                if factor > 0 and isfinite(row.upper) and len(row.coefficients) > 1:
+                    found[name] = (*found.get(name, ()), row)
+    return found
 
 
 def _known_columns(contract: Contract, edits: tuple[Edit, ...]) -> None:

@@ -59,7 +59,7 @@ def _drawn_bases(units: pl.DataFrame, targets: np.ndarray, random: np.random.Gen
 
 @dataclass(frozen=True)
 class Drawn:
-    """``revenue``: AI revenue the units without a return might have in a year, shape ``(draws, units)``; ``random`` goes on from there."""
+    """``revenue``: AI revenue the units without a return might have in a year, shape ``(draws, units)``; ``random`` goes on from there (once)."""
 
     year: int
     revenue: FloatArray

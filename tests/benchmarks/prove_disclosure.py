@@ -150,6 +150,8 @@ def misses(evidence: dict[str, Any]) -> list[str]:
     like = evidence["twenty_tables_like_s"]
     if like["median"] > PER_PRIMARY or like["value over the exact stage, largest"] > VALUE:
         found.append(f"twenty tables like S: {like}")
+    if like["certified"] != like["tables"]:
+        found.append(f"twenty tables like S: {like['certified']} certified")
     for name, table in evidence["tables"].items():
         if table["protect"]["wall_s"] > CERTIFIED[name]:
             found.append(f"{name} certified after {table['protect']['wall_s']} s > {CERTIFIED[name]} s")

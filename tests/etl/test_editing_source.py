@@ -157,6 +157,57 @@ def test_a_unit_that_moves_to_another_level_for_good_has_no_error() -> None:
     assert once.select("period", "value").rows() == [("2023", 7.1e6)]
 
 
+def test_where_the_last_year_is_missing_or_zero_the_one_before_bears_witness() -> None:
+    """Ten times the payroll is no more than units differ by; it is far more than any changed by in two years."""
+    frame, register, plan = single([2.3e7, 2.4e7, 2.5e8])
+    none = pl.DataFrame(schema={"uscc": pl.String, "ref_year": pl.Int64, "payroll_cny": pl.Decimal(20, 2)})
+    others = {"register": register, "received.finance_annual": none}
+    gap = frame.filter((pl.col("uscc") != "X") | (pl.col("ref_year") != 2022))
+    found = edit_source(gap, plan, load_edits("labour_annual"), others).changes
+    assert found.select("period", "original", "value").rows() == [("2023", 2.5e8, 2.5e7)]
+    nothing = edit_single([2.3e7, 0.0, 2.5e8]).changes
+    assert nothing.filter(pl.col("period") == "2023").select("original", "value").rows() == [(2.5e8, 2.5e7)]
+    alone = frame.filter((pl.col("uscc") != "X") | (pl.col("ref_year") == 2023))
+    assert edit_source(alone, plan, load_edits("labour_annual"), others).changes.is_empty()
+
+
+def test_a_failed_soft_edit_is_evidence_where_nothing_else_is_sure() -> None:
+    """One return alone: 25,000 in research of 100 employed is a thousandfold; 130 of 100 may come from outside."""
+    frame, register, plan = single([2.3e7, 2.4e7])
+    none = pl.DataFrame(schema={"uscc": pl.String, "ref_year": pl.Int64, "payroll_cny": pl.Decimal(20, 2)})
+    others = {"register": register, "received.finance_annual": none}
+    varied = (
+        pl.col("employed_persons") * (0.4 * (0.9 * pl.col("employed_persons").cast(pl.Float64).sin()).exp())
+    ).round(0)
+    frame = frame.with_columns(rd_staff_persons=varied.clip(1, pl.col("employed_persons")).cast(pl.Int64))
+    alone = frame.filter((pl.col("uscc") != "X") | (pl.col("ref_year") == 2022))
+    for persons, right in ((25_000, 25), (130, 130)):
+        given = alone.with_columns(
+            rd_staff_persons=pl.when(pl.col("uscc") == "X").then(persons).otherwise("rd_staff_persons")
+        )
+        done = edit_source(given, plan, load_edits("labour_annual"), others)
+        assert done.rows.filter(uscc="X")["rd_staff_persons"].item() == right
+        assert done.followup.filter(uscc="X").height == (right > 100), "what still fails is a person's"
+
+
+def test_an_error_that_would_make_most_of_a_total_is_undone_and_a_person_asked() -> None:
+    """Seed 202: a form in yuan while the unit shrank; no change by its probability alone, and 55 % of the city's AI revenue."""
+    case = demo_city("small", 202)
+    done = edit_all(case.received, case.register)["ai_survey_annual"]
+    plan = plan_of("ai_survey_annual")
+    form = done.changes.filter((pl.col("rule") == "unit_error_form") & (pl.col("variable") == "ai_revenue_cny"))
+    chance = form["detail"].str.extract(r"probability ([0-9.]+)").cast(pl.Float64)
+    unsure = form.filter(chance < plan.confidence)
+    assert unsure.height >= 1 and (chance >= plan.confidence_large).all()
+    asked = done.followup.filter((pl.col("reason") == "suspicious") & (pl.col("variables") == "ai_revenue_cny"))
+    assert unsure.join(asked, on=["uscc", "period"], how="anti").is_empty()
+    true = case.truth["ai_survey_annual"].select(
+        "uscc", pl.col("ref_year").cast(pl.String).alias("period"), true="ai_revenue_cny"
+    )
+    both = unsure.join(true, on=["uscc", "period"])
+    assert (both["value"] == both["true"].cast(pl.Float64)).all()
+
+
 def test_a_missing_item_is_imputed_from_the_units_own_year_before_in_whole_units_of_the_form() -> None:
     frame, register, plan = single([2.3e7, 2.4e7, 2.5e7])
     hole = pl.when((pl.col("uscc") == "X") & (pl.col("ref_year") == 2022)).then(None).otherwise("payroll_cny")

@@ -102,6 +102,18 @@ def test_values_that_are_surely_right_need_not_be_weighed() -> None:
     assert (short.clean[~weighed] <= full.clean[~weighed] + 1e-12).all() and (full.clean[~weighed] >= 0.5).all()
 
 
+def test_further_evidence_moves_the_odds_by_its_likelihood_and_is_weighed_in_any_case() -> None:
+    """A value 500 times the expected fails an edit that 2 % fail; a thousandth of it passes."""
+    d, failing = np.array([[np.log(500.0)], [0.1]]), np.log(np.array([[0.02, 1.0, 0.5], [1.0, 1.0, 1.0]]))
+    shifts, priors, spreads = np.full((2, 1), THOUSAND), np.full((2, 1), 0.001), np.array([1.5])
+    before = error_mixture(d, spreads, shifts, priors, 1e-4)
+    after = error_mixture(d, spreads, shifts, priors, 1e-4, enough=1e-9, evidence=failing)
+    odds = [v.candidates[0, 0] / v.clean[0] for v in (before, after)]
+    assert odds[1] == pytest.approx(50 * odds[0], rel=1e-9)
+    assert after.other[0] / after.clean[0] == pytest.approx(25 * before.other[0] / before.clean[0], rel=1e-9)
+    assert after.candidates[1, 0] == 0.0, "without evidence a value that is surely right is not weighed"
+
+
 def test_digits_exchanged() -> None:
     found = transposed_digits(np.array([1234.0, 110.0, 7.0, np.nan, 12.5, 101.0]), places=4)
     assert found[0, :3].tolist() == [1243.0, 1324.0, 2134.0] and np.isnan(found[0, 3])

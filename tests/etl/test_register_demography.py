@@ -171,7 +171,86 @@ def test_what_one_official_release_withheld_the_next_does_not_show(tmp_path: Pat
     ledger = ReleaseLedger(tmp_path)
     with keeping(ledger):
         assert continuations(0) == (None, "C")
-        place = demography_place(ALL, "events", 2024)
+        place = demography_place(ALL, "events", "2024")
         assert place in ledger.proposals() and ledger.enter() == len(ledger.proposals())
         assert continuations(4) == (None, "C")
         assert (ledger.folder(place) / "ledger.csv").exists()
+
+
+Figures = dict[tuple[str, str], tuple[float | None, str]]
+
+
+def released(rows: list[tuple[str, date, date | None, str | None]], frame_of: pl.DataFrame | None = None) -> Figures:
+    """``(population, metric)`` of 2022 → value and status, for a register of these units and twenty that stay."""
+    steady = [unit(f"stay{i}", date(2015, 1, 1)) for i in range(20)]
+    own = [unit(u, opened, closed, group=group) for u, opened, closed, group in rows]
+    schema = {**register().schema, "group_uscc": pl.String}
+    frame_ = pl.DataFrame([*steady, *own], schema=schema, orient="row")
+    counts = demography_counts(frame_, frame_, NO_DELTA, LINKS.clear(), frame() if frame_of is None else frame_of)
+    found = demography_rows(counts, [2022, 2023, 2024], LIMITS, 1).filter(pl.col("period") == "2022")
+    return {(p, m): (v, c) for p, m, v, c in found.select("population", "metric", "value", "conf_status").iter_rows()}
+
+
+def births(count: int, closed: int = 0) -> list[tuple[str, date, date | None, str | None]]:
+    return [(f"new{i}", date(2022, 3, 1), date(2022, 9, 1) if i < closed else None, None) for i in range(count)]
+
+
+def test_a_total_that_readers_know_is_no_cover_in_a_later_release(tmp_path: Path) -> None:
+    """40 births that all lived, then 41 of which one did not: the births are published, so the survivors would tell of the one."""
+    alone = released(births(41, closed=1))
+    assert alone[ALL, "births"] == (41.0, "F") and alone[ALL, "survivors_1"] == (None, "C")
+    ledger = ReleaseLedger(tmp_path)
+    with keeping(ledger):
+        assert released(births(40))[ALL, "survivors_1"] == (40.0, "F")
+        ledger.enter()
+        found = released(births(41, closed=1))
+        assert found[ALL, "survivors_1"] == (None, "C") and found[ALL, "survival_rate_1"] == (None, "C")
+
+
+def test_no_rate_tells_the_births_that_are_withheld(tmp_path: Path) -> None:
+    """Two births withheld, then nine: five survivors by a rate of 5/9 would tell the nine."""
+    ledger = ReleaseLedger(tmp_path)
+    with keeping(ledger):
+        assert released(births(2))[ALL, "births"] == (None, "C")
+        ledger.enter()
+        found = released(births(9, closed=4))
+        assert found[ALL, "births"] == (None, "C") and found[ALL, "survival_rate_1"] == (None, "C")
+
+
+def test_what_was_withheld_for_too_few_units_stays_so(tmp_path: Path) -> None:
+    few = pl.DataFrame([(f"new{i}", 2022, 1.0, 10) for i in range(2)], schema=frame().schema, orient="row")
+    more = pl.DataFrame([(f"new{i}", 2022, 1.0, 10) for i in range(5)], schema=frame().schema, orient="row")
+    assert released(births(9), more)[AI, "births"] == (5.0, "F")
+    ledger = ReleaseLedger(tmp_path)
+    with keeping(ledger):
+        assert released(births(9), few)[AI, "births"] == (None, "C")
+        ledger.enter()
+        assert released(births(9), more)[AI, "births"] == (None, "C")
+
+
+def test_many_units_of_few_groups_are_not_many_contributors() -> None:
+    """1,200 births of two groups, half of which close: no more than two know of them, however many they are."""
+    rows = [(f"g{i}", date(2022, 2, 1), date(2023, 2, 1) if i % 4 < 2 else None, f"G{i % 2}") for i in range(1200)]
+    assert released(rows)[ALL, "births"] == (None, "C")
+    four = [(f"g{i}", date(2022, 2, 1), date(2023, 2, 1) if i % 8 < 4 else None, f"G{i % 4}") for i in range(1600)]
+    assert released(four)[ALL, "births"] == (1600.0, "F")
+
+
+def test_moves_of_the_running_year_stand_by_month(tmp_path: Path) -> None:
+    """They add up through the year: what was too little to tell in May is none of October's."""
+
+    def delta(count: int, month: str) -> pl.DataFrame:
+        rows = [(f"stay{i}", "1", "440306", "440305", f"2024-{month}-28") for i in range(count)]
+        return pl.DataFrame(rows, schema=NO_DELTA.select("uscc", "unit_kind", "operating_district", "registered_district", "ref_period").schema, orient="row")  # fmt: skip
+
+    def moved(count: int, month: str) -> tuple[float | None, str]:
+        found = figures(frame(), delta=delta(count, month)).filter(
+            (pl.col("population") == ALL) & (pl.col("metric") == "moves")
+        )
+        return found.select("value", "conf_status").row(0)
+
+    ledger = ReleaseLedger(tmp_path)
+    with keeping(ledger):
+        assert moved(2, "05") == (None, "C")
+        ledger.enter()
+        assert moved(9, "10") == (9.0, "F")

@@ -44,7 +44,7 @@ class WitnessErrors:
 @method("editing.error_mixture")
 def error_mixture(
     deviations: FloatArray, spreads: FloatArray, shifts: FloatArray, priors: FloatArray, other: float,
-    wrong: Sequence[WitnessErrors | None] = (), *, enough: float = 1.0,
+    wrong: Sequence[WitnessErrors | None] = (), *, enough: float = 1.0, evidence: FloatArray | None = None,
 ) -> Verdict:  # fmt: skip
     r"""Posterior probability of no error, of each known error and of an unknown one.
 
@@ -72,6 +72,9 @@ def error_mixture(
     enough
         Values that are right with this probability at the very least (were every error to fit perfectly) are not weighed
         further: ``clean`` holds that lower bound, the rest of it is ``other``. 1: all are weighed.
+    evidence
+        Shape ``(n, 1 + c + 1)``: log likelihood of what else is known of a value (an edit it fails), given no error, each
+        known error, another one. Values with any are weighed in any case.
 
     Raises
     ------
@@ -89,8 +92,9 @@ def error_mixture(
     clean = np.log(np.clip(1.0 - known, 1e-12, None)) + _fit(d, heard, spreads, np.zeros(d.shape[0]), wrong)
     least = np.exp(clean) / (np.exp(clean) + known)
     result = Verdict(least, np.zeros(priors.shape), 1.0 - least)
-    rows = np.flatnonzero(heard.any(axis=1) & (least < enough))
-    share = _shares(d[rows], heard[rows], spreads, clean[rows], shifts[rows], priors[rows], other, wrong)
+    more = np.zeros((d.shape[0], priors.shape[1] + 2)) if evidence is None else evidence
+    rows = np.flatnonzero(heard.any(axis=1) & ((least < enough) | more.any(axis=1)))
+    share = _shares(d[rows], heard[rows], spreads, clean[rows], shifts[rows], priors[rows], other, wrong, more[rows])
     result.clean[rows], result.candidates[rows], result.other[rows] = share[:, 0], share[:, 1:-1], share[:, -1]
     for part in (result.clean, result.candidates, result.other):
         part[~heard.any(axis=1)] = np.nan
@@ -99,7 +103,7 @@ def error_mixture(
 
 def _shares(
     d: FloatArray, heard: NDArray[np.bool_], spreads: FloatArray, clean: FloatArray, shifts: FloatArray, priors: FloatArray,
-    other: float, wrong: Sequence[WitnessErrors | None],
+    other: float, wrong: Sequence[WitnessErrors | None], evidence: FloatArray,
 ) -> FloatArray:  # fmt: skip
     """Probabilities, shape ``(n, 1 + c + 1)``."""
     logs = [clean]
@@ -111,7 +115,7 @@ def _shares(
             width = np.log(max(other, 0.0)) + np.log(KERNEL_AREA * spread / (2 * REACH))
             here = np.where(heard[:, j], width + _fit(d, heard, spreads, d[:, j], wrong), -np.inf)
             unknown = np.maximum(unknown, here)
-    table = np.column_stack([*logs, unknown])
+    table = np.column_stack([*logs, unknown]) + evidence
     weights = np.exp(table - table.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
