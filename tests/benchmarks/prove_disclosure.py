@@ -109,6 +109,15 @@ def shown(folder: Path, seed: int) -> None:
     pl.DataFrame(rows, schema=frame.schema).write_csv(folder / "shown.csv")
 
 
+def most_hidden(folder: Path) -> float:
+    """Largest share hidden of the filled cells of any level (steps below the totals, all dimensions together)."""
+    loaded = load(folder / "in.csv", read_spec(folder / "spec.yaml"))
+    names = [d.name for d in loaded.problem.dims]
+    cells = pl.read_csv(folder / "out.csv", infer_schema=False).join(loaded.problem.cells, on=names)
+    hidden = pl.col("status").is_in(["primary", "secondary"]).mean().alias("hidden")
+    return round(max(cells.filter(pl.col("status") != "empty").group_by("depth").agg(hidden)["hidden"]), 3)
+
+
 def size(name: str) -> dict[str, Any]:
     """One of the four tables."""
     with tempfile.TemporaryDirectory() as directory:
@@ -122,7 +131,7 @@ def size(name: str) -> dict[str, Any]:
             "--time-limit", str(LIMITS[name]),
         )  # fmt: skip
         audited, text = command(folder, "audit", str(folder / "out.csv"), "--input", str(folder / "in.csv"), *common)
-        result = json.loads(text)
+        result, most = json.loads(text), most_hidden(folder)
         shown(folder, 1)
         failed, text = command(
             folder, "audit", str(folder / "shown.csv"), "--input", str(folder / "in.csv"), *common, code=1
@@ -132,6 +141,7 @@ def size(name: str) -> dict[str, Any]:
     intervals = {k: v for k, v in result["checks"]["intervals"].items() if k != "names"}
     return {
         "counts": status, "hidden_per_primary": round((status["primary"] + status["secondary"]) / status["primary"], 3),
+        "most_hidden_of_a_level": most,
         "protect": made, "audit": audited, "seconds": result["seconds"], "intervals": intervals,
         "hidden": result["checks"]["null_space"]["hidden"], "audit_with_1_percent_shown": failed,
         "then_determined": checks["null_space"]["determined_unsafe"], "then_too_close": checks["intervals"]["failed"],
@@ -159,6 +169,8 @@ def misses(evidence: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {table['protect']['peak_mib']} MiB > {MEMORY} MiB")
         if name in ("S", "D") and table["hidden_per_primary"] > PER_PRIMARY:
             found.append(f"{name}: {table['hidden_per_primary']} hidden cells a primary one > {PER_PRIMARY}")
+        if table["most_hidden_of_a_level"] >= 1:
+            found.append(f"{name}: a whole level is hidden")
         if table["audit"]["wall_s"] > AUDIT_LIMIT[name]:
             found.append(f"audit of {name}: {table['audit']['wall_s']} s > {AUDIT_LIMIT[name]} s")
     return found
