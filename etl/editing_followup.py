@@ -49,10 +49,11 @@ def followups(
 ) -> pl.DataFrame:
     """:data:`FOLLOWUP`, highest score first within a period.
 
-    ``reason``: the edit that fails after editing, ``suspicious`` (a gross deviation of no known kind, not changed),
-    ``zero_after_value`` (of an effect that counts) or ``item_missing``
+    ``reason``: the edit that fails after editing, ``suspicious`` (a gross deviation: left, replaced until it is
+    confirmed, or undone though not certain), ``zero_after_value`` (of an effect that counts) or ``item_missing``
     (an item that is imputed or published, left without a value). ``score``: percent of the period's total that may move (selective editing), null where the unit has no
-    earlier period; ``needs_review``: the score reaches the plan's threshold, a hard edit fails, or there is no score.
+    earlier period; ``needs_review``: the score reaches the plan's threshold, a hard edit fails, there is no score, or a value in
+    doubt was replaced (the score is that of what stands now, which is near the unit's last value).
     """
     failed = check_edits(work.rows, edits, [KEY]).filter(outcome="failed")
     listed = failed.select(KEY, "severity", "variables", reason="edit", detail="source")
@@ -74,7 +75,11 @@ def followups(
     listed = pl.concat([listed, pl.DataFrame(gaps, schema=listed.schema)]).with_row_index("_row")
     each = listed.select("_row", KEY, variable=pl.col("variables").str.split(" ")).explode("variable")
     best = each.join(scores, on=[KEY, "variable"], how="left").group_by("_row").agg(pl.col("score").max())
+    replaced = pl.struct(KEY, "variables").is_in(
+        [{KEY: r, "variables": v} for r, v in doubts if (r, v) in work.changes]
+    )
     severe = (pl.col("severity") == "hard") | (pl.col("score") >= plan.review_score).fill_null(True)
+    severe |= (pl.col("reason") == SUSPICIOUS) & replaced
     return (
         listed.join(best, on="_row", how="left")
         .with_columns(
