@@ -59,11 +59,11 @@ def _drawn_bases(units: pl.DataFrame, targets: np.ndarray, random: np.random.Gen
 
 @dataclass(frozen=True)
 class Drawn:
-    """``revenue``: AI revenue the units without a return might have in a year, shape ``(draws, units)``; ``random`` goes on from there (once)."""
+    """``revenue``: AI revenue the units without a return might have in a year, shape ``(draws, units)``; ``seed``: of further draws."""
 
     year: int
     revenue: FloatArray
-    random: np.random.Generator
+    seed: tuple[int, ...]
 
 
 def drawn_revenue(units: pl.DataFrame, year: int, seed: int = SEED) -> Drawn:
@@ -71,7 +71,7 @@ def drawn_revenue(units: pl.DataFrame, year: int, seed: int = SEED) -> Drawn:
     random = np.random.default_rng([seed, year])
     targets = (units[YEAR] == year).to_numpy() & ~units["responded"].to_numpy()
     shares = _drawn_shares(units, targets, random)
-    return Drawn(year, shares * _drawn_bases(units, targets, random), random)
+    return Drawn(year, shares * _drawn_bases(units, targets, random), (seed, year, 1))
 
 
 def revenue_interval(units: pl.DataFrame, drawn: Drawn) -> RevenueInterval:
@@ -111,13 +111,13 @@ def domain_intervals(units: pl.DataFrame, drawn: Drawn) -> list[RevenueInterval]
     """Intervals of the AI revenue of the year of the draws by article (R39, R40, R41) and of what lies in no domain (X).
 
     Units that did not state their domains take those of a respondent of their stratum in each draw; where their AI
-    revenue is not known either, it is drawn as for :func:`revenue_interval`. Goes on with the draws' random numbers.
+    revenue is not known either, it is drawn as for :func:`revenue_interval`.
     """
     signed, blank = units["responded"].to_numpy(), ~units["domain_answered"].to_numpy()
     amount = np.where(signed, floats(units["ai_revenue_cny"]), floats(units["ai_share_estimate"]) * floats(units[BASE]))
     whole = np.where(blank, np.nan, floats(units["ai_revenue_cny"]))
     strata = structure_strata(units)
-    here = (units[YEAR] == drawn.year).to_numpy()
+    here, random = (units[YEAR] == drawn.year).to_numpy(), np.random.default_rng(drawn.seed)
     targets = here & blank
     revenue = np.repeat(amount[None, targets], DRAWS, axis=0)
     unsigned = here & ~signed
@@ -126,7 +126,7 @@ def domain_intervals(units: pl.DataFrame, drawn: Drawn) -> list[RevenueInterval]
     for scope, part in _answered_parts(units).items():
         ratio = strata.ratio(pl.Series(part).fill_nan(None), pl.Series(whole).fill_nan(None)).ratio
         parts = revenue * ratio_draws(
-            part, whole, strata.labels, targets, drawn.random, draws=DRAWS, min_respondents=MIN_RESPONDENTS
+            part, whole, strata.labels, targets, random, draws=DRAWS, min_respondents=MIN_RESPONDENTS
         )
         imputed = imputed_total((ratio * amount)[targets], parts)
         known = float(np.nansum(part[here]))
