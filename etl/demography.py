@@ -89,7 +89,7 @@ def pooled(units: pl.DataFrame, key: Sequence[str] = DATES) -> pl.DataFrame:
         counted.with_columns(many=many)
         .with_columns(
             contributor=pl.when("many")
-            .then(pl.format("pool{}", pl.col("contributor").hash(seed=MANY) % MANY))
+            .then(pl.format("pool{}", pl.col("contributor").hash() % MANY))
             .otherwise("contributor")
         )
         .group_by(*key, "contributor", maintain_order=True)

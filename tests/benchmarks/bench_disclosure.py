@@ -30,6 +30,8 @@ LIMITS: Final = {"S": 30.0, "D": 30.0, "M": 480.0, "L": 1200.0}
 YARDSTICK: Final = range(1000, 1050)
 MOST_CELLS: Final = 400
 TWENTY: Final = range(SEED, SEED + 20)
+#: Hidden cells a primary one that are asked for at 2,550 cells.
+PER_PRIMARY: Final = 1.75
 #: The rules of our run of GaussSuppression 1.2.3 in R (842 primary, 1,085 hidden of 2,550 cells, on a table of its own): outsiders
 #: compute no unsafe cell exactly.
 REFERENCE: Final = RuleSet(min_contributors=1, p_percent=None, dominance=((1, 75.0), (2, 85.0)), singletons=False)
@@ -67,7 +69,7 @@ def twenty() -> dict[str, Any]:
         "tables": len(ratios),
         "certified": certified,
         "hidden per primary": [round(r, 3) for r in ratios],
-        "above 1.75": sum(r > 1.75 for r in ratios),
+        f"above {PER_PRIMARY}": sum(r > PER_PRIMARY for r in ratios),
         "mean": round(float(np.mean(ratios)), 3),
         "median": round(float(np.median(ratios)), 3),
         "value over the exact stage, mean": round(float(np.mean(excess)), 4),

@@ -26,7 +26,7 @@ from etl.methods.disclosure.loading import load  # noqa: E402
 from etl.methods.disclosure.spec import read_spec  # noqa: E402
 from etl.methods.disclosure.verify.pattern import read_pattern  # noqa: E402
 from etl.methods.disclosure.verify.report import Auditor  # noqa: E402
-from tests.benchmarks.bench_disclosure import reference, twenty, yardstick  # noqa: E402
+from tests.benchmarks.bench_disclosure import PER_PRIMARY, reference, twenty, yardstick  # noqa: E402
 from tests.benchmarks.enterprise_table import SHAPES, enterprises  # noqa: E402
 from tests.benchmarks.proof import write  # noqa: E402
 from tests.etl.disclosure_vintages import protect, returns  # noqa: E402
@@ -37,10 +37,9 @@ PROVES = (
 )  # fmt: skip
 POWER_SEEDS: Final = range(1, 101)
 LIMITS: Final = {"S": 60, "D": 60, "M": 480, "L": 1200}
-#: Seconds until a table is certified, with the audit; MiB the second may take; hidden cells a primary one of the first,
-#: and its hidden value beyond the exact stage's.
+#: Seconds until a table is certified, with the audit; MiB it may take; hidden value of S beyond the exact stage's.
 CERTIFIED: Final = {"S": 30, "D": 30, "M": 480, "L": 1200}
-MEMORY, PER_PRIMARY, VALUE = 4096, 1.75, 0.15
+MEMORY, VALUE = 4096, 0.15
 #: Seconds an audit may take.
 AUDIT_LIMIT: Final = {"S": 30, "D": 30, "M": 180, "L": 600}
 SPEC = """\

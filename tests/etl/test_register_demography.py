@@ -55,9 +55,8 @@ NO_DELTA = pl.DataFrame(
 )
 
 
-def figures(units: pl.DataFrame, own: pl.DataFrame | None = None, delta: pl.DataFrame = NO_DELTA) -> pl.DataFrame:
-    units_of = register() if own is None else own
-    counts = demography_counts(units_of, units_of, delta, LINKS, units)
+def figures(units: pl.DataFrame, delta: pl.DataFrame = NO_DELTA) -> pl.DataFrame:
+    counts = demography_counts(register(), register(), delta, LINKS, units)
     return demography_rows(counts, sorted(set(units["ref_year"])), LIMITS, 1)
 
 
@@ -241,7 +240,7 @@ def test_moves_of_the_running_year_stand_by_month(tmp_path: Path) -> None:
 
     def delta(count: int, month: str) -> pl.DataFrame:
         rows = [(f"stay{i}", "1", "440306", "440305", f"2024-{month}-28") for i in range(count)]
-        return pl.DataFrame(rows, schema=NO_DELTA.select("uscc", "unit_kind", "operating_district", "registered_district", "ref_period").schema, orient="row")  # fmt: skip
+        return pl.DataFrame(rows, schema=NO_DELTA.schema, orient="row")
 
     def moved(count: int, month: str) -> tuple[float | None, str]:
         found = figures(frame(), delta=delta(count, month)).filter(
