@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from etl.compact import compact
 from etl.filing_text import FILING_TEXT, with_filing_text
+from etl.remember import Memory
 from etl.siphash import siphash128
 from taxonomy.classifier.batch import code_batch
 from taxonomy.classifier.bundle import Bundle
@@ -205,12 +206,12 @@ class _Changes:
         return sum(units.height for units in self.todo)
 
 
-def _changes(
+def _compared(
     work: WorkStore, register: str, codes: str, locks: pl.DataFrame | None, filings: pl.DataFrame | None
 ) -> _Changes | None:
     """What came, went or changed since ``codes`` was made; reads no evidence. None: so much that a pass over all is better."""
     window, found = _Window(work.batches(codes, STATE)), _Changes([], pl.Series([], dtype=pl.String))
-    most, gone = max(int(work.rows(codes) * MOST_CHANGED), BATCH_ROWS), [found.gone]
+    most, gone = _most(work, codes), [found.gone]
     for chunk in _in_order(work.batches(register, ["uscc", *INPUT[1:]])):
         before, now = window.up_to(chunk["uscc"][-1]), coding_input(chunk, locks, filings)
         if before is None or found.fresh > most:
@@ -220,6 +221,52 @@ def _changes(
             gone.append(compact(before.join(now, on=STATE, how="anti").select("unit_id"))["unit_id"])
     gone += [rest["unit_id"] for rest in window.rest()]
     return _Changes([units for units in found.todo if units.height], pl.concat(gone))
+
+
+def _most(work: WorkStore, codes: str) -> int:
+    return max(int(work.rows(codes) * MOST_CHANGED), BATCH_ROWS)
+
+
+def _lock_table(codes: str) -> str:
+    """Table of the locks that ``codes`` was made with."""
+    return f"{codes}_lock"
+
+
+def _relocked(work: WorkStore, codes: str, locks: pl.DataFrame | None) -> pl.Series:
+    """Units whose lock came, went or changed since ``codes`` was made."""
+    none = pl.DataFrame(schema=LOCKS)
+    before = work.read(_lock_table(codes)) if work.exists(_lock_table(codes)) else none
+    now = none if locks is None else locks.select(list(LOCKS))
+    both = [a.join(b, on=list(LOCKS), how="anti", nulls_equal=True) for a, b in ((before, now), (now, before))]
+    return pl.concat(both)["unit_id"].unique()
+
+
+def _basis(filings: pl.DataFrame | None) -> str:
+    """What every decision rests on besides its unit and bundle: the filings, and our code."""
+    return Memory(Path()).key("code_register", (filings,))
+
+
+def _followed(
+    work: WorkStore, register: str, codes: str, locks: pl.DataFrame | None, filings: pl.DataFrame | None
+) -> _Changes | None:
+    """As :func:`_compared`, from the changes of the register and the locks alone; None where they are not known."""
+    changed = work.changed_since(register, work.seen(codes, register, _basis(filings)))
+    if changed is None:
+        return None
+    units = pl.concat([changed, _relocked(work, codes, locks)]).unique()
+    if units.len() > _most(work, codes):
+        return None
+    rows = work.matching(register, ["uscc", *INPUT[1:]], units.alias("uscc"))
+    before, now = work.matching(codes, STATE, units.alias("unit_id")), coding_input(rows, locks, filings)
+    todo = now.join(before, on=STATE, how="anti", maintain_order="left")
+    return _Changes([todo] if todo.height else [], before.join(now, on=STATE, how="anti")["unit_id"])
+
+
+def _changes(
+    work: WorkStore, register: str, codes: str, locks: pl.DataFrame | None, filings: pl.DataFrame | None
+) -> _Changes | None:
+    found = _followed(work, register, codes, locks, filings)
+    return _compared(work, register, codes, locks, filings) if found is None else found
 
 
 def _apply(work: WorkStore, codes: str, bundle: Bundle, changes: _Changes) -> None:
@@ -253,10 +300,24 @@ def code_register(
     as in :func:`coding_input`.
     """
     standing = not full and work.is_keyed(codes) and set(work.values(codes, "bundle")) <= {bundle.hash}
+    version = work.version(register)
     changes = _changes(work, register, codes, locks, filings) if standing else None
-    if changes is not None:
+    if changes is None:
+        fresh = _anew(work, register, codes, bundle, reuse=not full, locks=locks, filings=filings, seen=seen)
+    else:
         _apply(work, codes, bundle, changes)
-        return _passed(work, codes, changes.fresh)
+        fresh = changes.fresh
+    if locks is not None:
+        work.write(_lock_table(codes), locks.select(list(LOCKS)))
+    work.saw(codes, register, version, _basis(filings))
+    return _passed(work, codes, fresh)
+
+
+def _anew(
+    work: WorkStore, register: str, codes: str, bundle: Bundle, *, reuse: bool, locks: pl.DataFrame | None,
+    filings: pl.DataFrame | None, seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None,
+) -> int:  # fmt: skip
+    """Write the table ``codes`` in one pass over the register; how many units were coded and not kept."""
     fresh, known = 0, work.exists(codes)
 
     def frames() -> Iterator[pl.DataFrame]:
@@ -264,22 +325,21 @@ def code_register(
         chunks = work.batches(register, ["uscc", *INPUT[1:]], rows=BATCH_ROWS)
         before = work.batches(codes, CODED, rows=BATCH_ROWS) if known else iter(())
         done = False
-        options = {"locks": locks, "filings": filings}
-        for frame, anew in code_chunks(chunks, bundle, before, reuse=not full, seen=seen, **options):
+        for frame, anew in code_chunks(chunks, bundle, before, reuse=reuse, locks=locks, filings=filings, seen=seen):
             fresh, done = fresh + anew, True
             yield frame
         if not done:
             yield code_units(work.read(register), bundle)[0]
 
     work.write_keyed(codes, "unit_id", frames())
-    return _passed(work, codes, fresh)
+    return fresh
 
 
 def _passed(work: WorkStore, codes: str, fresh: int) -> Pass:
-    state = list(work.batches(codes, ["nominated", "route"], any_order=True))
+    counts = work.tally(codes, ["nominated", "route"])
     return Pass(
-        units=sum(s.height for s in state),
+        units=int(counts["n"].sum()),
         fresh=fresh,
-        nominated=sum(int(s["nominated"].sum()) for s in state),
-        undecided=sum(s["route"].null_count() for s in state),
+        nominated=int(counts.filter("nominated")["n"].sum()),
+        undecided=int(counts.filter(pl.col("route").is_null())["n"].sum()),
     )

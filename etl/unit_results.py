@@ -40,6 +40,16 @@ def _everything(work: WorkStore, version: str, make: Make) -> Iterator[pl.DataFr
             yield _made(units, own, version, make)
 
 
+def _lacking(work: WorkStore, table: str) -> tuple[pl.DataFrame, pl.Series]:
+    """Units to be made with their key, and units whose result goes (changed ones are both)."""
+    changed = work.changed_since(CODE_UNIT, work.seen(table, CODE_UNIT))
+    if changed is None:
+        return work.lacking(CODE_UNIT, table, KEY), work.lacking(table, CODE_UNIT, KEY)["unit_id"]
+    now, then = (work.matching(t, KEY, changed.alias("unit_id")) for t in (CODE_UNIT, table))
+    keys = list(KEY)
+    return now.join(then, on=keys, how="anti", maintain_order="left"), then.join(now, on=keys, how="anti")["unit_id"]
+
+
 def refresh_units(work: WorkStore, table: str, version: str, make: Make, *, full: bool = False) -> int:
     """Bring ``table`` up to the register: ``unit_id, input_hash``, what ``make`` gives, ``version``; units made anew.
 
@@ -53,11 +63,11 @@ def refresh_units(work: WorkStore, table: str, version: str, make: Make, *, full
     version = Memory(Path()).key("unit_results", (version,))
     known = work.exists(table) and work.rows(table) > 0
     if full or not known or work.first(table, "version") != version:
-        return work.write_keyed(table, KEY[0], _everything(work, version, make))
-    lacking = work.lacking(CODE_UNIT, table, KEY)
-    if lacking.is_empty() and work.rows(table) == work.rows(CODE_UNIT):
-        return 0
-    gone = work.lacking(table, CODE_UNIT, KEY)["unit_id"]
+        made = work.write_keyed(table, KEY[0], _everything(work, version, make))
+        work.saw(table, CODE_UNIT, work.version(CODE_UNIT))
+        return made
+    coded = work.version(CODE_UNIT)
+    lacking, gone = _lacking(work, table)
 
     def frames() -> Iterator[pl.DataFrame]:
         yield next(work.batches(table, any_order=True)).clear()
@@ -65,5 +75,7 @@ def refresh_units(work: WorkStore, table: str, version: str, make: Make, *, full
             units = work.matching(REGISTER_CURRENT, TEXTS, hashes["unit_id"].alias("uscc"))
             yield _made(units.rename({"uscc": "unit_id"}), hashes, version, make)
 
-    work.change_rows(table, KEY[0], gone, frames())
+    if lacking.height or gone.len():
+        work.change_rows(table, KEY[0], gone, frames())
+    work.saw(table, CODE_UNIT, coded)
     return lacking.height

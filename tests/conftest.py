@@ -112,13 +112,19 @@ def demo_inbox(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_home(demo_inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small demo city after one nightly job: a released home. Treat it as read-only."""
+    """The small demo city after one nightly job: a released home. Treat it as read-only.
+
+    Every worker has a copy: to read a work store, too, takes the lock of its file.
+    """
 
     def make(folder: Path) -> None:
         shutil.copytree(demo_inbox, folder / "home")
         aistat("run", "--as-of", AS_OF, home=folder / "home")
 
-    return _made_once(tmp_path_factory, "demo-home", make) / "home"
+    made = _made_once(tmp_path_factory, "demo-home", make) / "home"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return made
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("demo-home") / "home", symlinks=True))
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------

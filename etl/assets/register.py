@@ -1,5 +1,6 @@
 """The register as of tonight: the newest full extract with the nightly changes after it (GSBPM 5.1)."""
 
+import hashlib
 from calendar import monthrange
 
 import dagster as dg
@@ -7,11 +8,15 @@ import polars as pl
 
 from etl.assets.collect import receipt_table, table_name
 from etl.progress import step
-from etl.resources import Stores
+from etl.resources import Stores, is_full
+from warehouse.keyed import query_of
 from warehouse.write import WorkStore
 
 GROUP = "process"
 REGISTER_CURRENT = "process_register__rows_current"
+CHANGED = "process_register__rows_changed"
+APPLIED = "process_register__rows_applied"
+"""The changes :data:`REGISTER_CURRENT` holds, as they were applied."""
 DUPLICATE = "control_register__unit_duplicate"
 DELTA = table_name("register_delta")
 
@@ -25,13 +30,48 @@ def full_extract_until(receipts: pl.DataFrame) -> str:
     return f"{year}-{month:02d}-{monthrange(year, month)[1]:02d}"
 
 
-def update_register(work: WorkStore) -> tuple[int, int]:
-    """Make :data:`REGISTER_CURRENT`; its rows, and how many changes were applied. Without changes nothing is copied."""
+def _origin(work: WorkStore, since: str) -> str:
+    """What the register rests on besides its changes: the full extract, and how changes are applied. Empty: not known."""
+    receipts = work.read(receipt_table("register"))
+    if not {"delivery", "sha256"} <= set(receipts.columns) or (receipts["sha256"] == "").any():
+        return ""
+    came = receipts.select("delivery", "sha256").unique().sort("delivery", "sha256")
+    parts = [since, came.write_csv(), query_of(CHANGED), query_of(REGISTER_CURRENT)]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def _follow(work: WorkStore) -> bool:
+    """Apply what differs from the changes applied last; false where a change was taken back and the extract's row is due again."""
+    if work.lacking(APPLIED, CHANGED, ["uscc"]).height:
+        return False
+    differing = work.differing(CHANGED, APPLIED)
+    if differing.height:
+        work.change_rows(REGISTER_CURRENT, "uscc", differing["uscc"], [differing])
+    return True
+
+
+def update_register(work: WorkStore, *, full: bool = False) -> tuple[int, int]:
+    """Make :data:`REGISTER_CURRENT`; its rows, and how many changes stand. Without changes nothing is copied.
+
+    While the full extract is the same, a night's cost follows the changes it brings; ``full``: all is put together anew.
+    """
     since = full_extract_until(work.read(receipt_table("register")))
-    changes = work.read(DELTA, ["uscc", "ref_period"]).filter(pl.col("ref_period") > since).n_unique("uscc")
+    changes = work.derive(CHANGED, {"since": since})
     if not changes:
         return work.alias(REGISTER_CURRENT, table_name("register")), 0
-    return work.derive(REGISTER_CURRENT, {"since": since}), changes
+    origin = _origin(work, since)
+    known = (
+        origin
+        and work.seen(APPLIED, REGISTER_CURRENT, origin) is not None
+        and work.version(REGISTER_CURRENT) is not None
+    )
+    if full or not known or not _follow(work):
+        work.saw(APPLIED, REGISTER_CURRENT, None)
+        work.derive_keyed(REGISTER_CURRENT, "uscc")
+    # The changes applied are noted after they were: a night that was cut off between applies them again.
+    work.write(APPLIED, work.read(CHANGED))
+    work.saw(APPLIED, REGISTER_CURRENT, work.version(REGISTER_CURRENT), origin)
+    return work.rows(REGISTER_CURRENT), changes
 
 
 @dg.asset(
@@ -41,10 +81,10 @@ def update_register(work: WorkStore) -> tuple[int, int]:
     check_specs=[dg.AssetCheckSpec("one_row_a_unit", asset=REGISTER_CURRENT, blocking=True)],
     description="截至当夜的名录：最新全量叠加其后增量 / the register as of tonight",
 )
-def register_current(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def register_current(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Apply the nightly changes to the monthly full extract."""
     with step(REGISTER_CURRENT) as notes:
-        rows, changes = update_register(stores.work)
+        rows, changes = update_register(stores.work, full=is_full(context))
         notes.append(f"{rows:,} units, {changes:,} changed since the full extract")
         unique = stores.work.distinct(REGISTER_CURRENT, "uscc") == rows if changes else True
         return dg.MaterializeResult(

@@ -19,12 +19,22 @@ def rows(source: str, given: list[dict[str, str]]) -> pl.DataFrame:
     return frame.with_columns(pl.col("closing_date").str.to_date()).cast(types)  # type: ignore[arg-type]
 
 
+def receive(store: WorkStore, sha256: str) -> None:
+    receipts = {"ref_period": ["2025-11", "2025-12"], "status": ["accepted", "accepted"]}
+    store.write(
+        receipt_table("register"), pl.DataFrame(receipts).with_columns(sha256=pl.lit(sha256), delivery=pl.lit(""))
+    )
+
+
+def change(uscc: str, name: str, day: str, kind: str = "2") -> dict[str, str]:
+    return {"uscc": uscc, "name": name, "change": kind, "ref_period": f"2026-01-{day}"}
+
+
 @pytest.fixture()
 def work(tmp_path: Path) -> WorkStore:
     store = WorkStore(tmp_path)
     store.write(table_name("register"), rows("register", [{"uscc": u, "name": f"old {u}"} for u in "abcd"]))
-    receipts = {"ref_period": ["2025-11", "2025-12"], "status": ["accepted", "accepted"]}
-    store.write(receipt_table("register"), pl.DataFrame(receipts))
+    receive(store, "one")
     store.write(DELTA, rows("register_delta", []))
     return store
 
@@ -59,6 +69,58 @@ def test_the_last_change_after_the_extract_stands(work: WorkStore) -> None:
     assert found.schema == pl.Schema(schema(load_contract("register")))
     work.write(DELTA, rows("register_delta", []))
     assert update_register(work) == (4, 0)
+
+
+def names(work: WorkStore) -> dict[str, str]:
+    return dict(work.read(REGISTER_CURRENT, ["uscc", "name"]).iter_rows())
+
+
+def test_a_night_changes_the_rows_it_brings_and_no_other(work: WorkStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    derived: list[str] = []
+    plain = WorkStore.derive_keyed
+    monkeypatch.setattr(WorkStore, "derive_keyed", lambda *a: (derived.append(a[1]), plain(*a))[1])
+    first = [change("b", "new b", "02"), change("e", "born", "02", "1")]
+    work.write(DELTA, rows("register_delta", first))
+    assert update_register(work) == (5, 2) and derived == [REGISTER_CURRENT]
+    version = work.version(REGISTER_CURRENT)
+    assert update_register(work) == (5, 2) and work.version(REGISTER_CURRENT) == version, (
+        "nothing came, nothing changed"
+    )
+    second = [*first, change("b", "newest b", "03"), change("c", "new c", "03")]
+    work.write(DELTA, rows("register_delta", second))
+    assert update_register(work) == (5, 3) and len(derived) == 1
+    assert work.changed_since(REGISTER_CURRENT, version).to_list() == ["b", "c"]  # type: ignore[union-attr]
+    followed = work.read(REGISTER_CURRENT)
+    assert update_register(work, full=True) == (5, 3) and len(derived) == 2
+    assert work.read(REGISTER_CURRENT).equals(followed), "as put together anew"
+    work.write(DELTA, rows("register_delta", second[1:]))
+    assert update_register(work) == (5, 3) and names(work)["b"] == "newest b" and len(derived) == 2
+    work.write(DELTA, rows("register_delta", [second[1], second[3]]))
+    assert update_register(work) == (5, 2) and names(work)["b"] == "old b", (
+        "a change taken back leaves the extract's row"
+    )
+    assert len(derived) == 3
+
+
+def test_another_extract_and_a_night_cut_off_are_not_followed(work: WorkStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.write(DELTA, rows("register_delta", [change("b", "new b", "02")]))
+    update_register(work)
+    work.write(table_name("register"), rows("register", [{"uscc": u, "name": f"other {u}"} for u in "abc"]))
+    receive(work, "two")
+    assert update_register(work) == (3, 1)
+    assert names(work) == {"a": "other a", "b": "new b", "c": "other c"}
+    work.write(DELTA, rows("register_delta", [change("b", "newer b", "03"), change("c", "new c", "03")]))
+    plain = WorkStore.write
+
+    def cut(self: WorkStore, table: str, frame: pl.DataFrame) -> None:
+        raise RuntimeError("cut off")
+
+    monkeypatch.setattr(WorkStore, "write", cut)
+    with pytest.raises(RuntimeError, match="cut off"):
+        update_register(work)
+    monkeypatch.setattr(WorkStore, "write", plain)
+    assert update_register(work) == (3, 2)
+    assert names(work) == {"a": "other a", "b": "newer b", "c": "new c"}
 
 
 def test_the_month_of_the_extract_comes_from_its_receipt() -> None:

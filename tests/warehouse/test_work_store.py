@@ -96,6 +96,42 @@ def test_a_table_kept_by_key_is_shown_in_its_order_whatever_was_changed(tmp_path
     assert store.read("t").equals(frame())
 
 
+def test_changes_are_followed_from_the_version_that_was_seen(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    assert store.version("t") is None and store.changed_since("t", 1) is None and store.seen("r", "t") is None
+    store.saw("r", "t", None)
+    store.write_keyed("t", "n", [frame(1, 2, 3)])
+    first = store.version("t")
+    assert first is not None and store.changed_since("t", first).is_empty()  # type: ignore[union-attr]
+    assert store.changed_since("t", first - 1) is None and store.changed_since("t", first + 1) is None
+    store.saw("r", "t", first, "rule 1")
+    assert store.seen("r", "t", "rule 1") == first and store.seen("r", "t", "rule 2") is None
+    store.change_rows("t", "n", pl.Series([2]), [frame()])
+    store.change_rows("t", "n", pl.Series([3]), [frame(3, 4)])
+    assert store.changed_since("t", first).to_list() == [2, 3, 4]  # type: ignore[union-attr]
+    assert store.changed_since("t", first + 1).to_list() == [3, 4]  # type: ignore[union-attr]
+    assert store.tables() == ["t"] and not store.exists("t__changed") and not store.exists("store__version")
+    store.saw("r", "t", None)
+    assert store.seen("r", "t", "rule 1") is None
+    store.write_keyed("t", "n", [frame(1)])
+    assert store.version("t") == first + 3 and store.changed_since("t", first + 2) is None, "written anew"
+    store.write("t", frame(1))
+    assert store.version("t") is None and store.changed_since("t", first + 3) is None
+    store.write_keyed("t", "n", [frame(1)])
+    assert store.version("t") == first + 4, "no version means two contents"
+
+
+def test_rows_are_counted_and_told_apart_where_they_are(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    store.write_keyed(
+        "t", "n", [frame(1, 2, 3).with_columns(k=pl.Series(["x", None, "x"]), v=pl.Series([0.1, 0.2, None]))]
+    )
+    found = store.tally("t", ["k"], ["v"])
+    assert found.rows() == [("x", 2, 0.1, 1), (None, 1, 0.2, 1)]
+    store.write("other", store.read("t").with_columns(v=pl.Series([0.1, None, None])))
+    assert store.differing("t", "other")["n"].to_list() == [2]
+
+
 def test_a_change_that_breaks_leaves_the_rows_as_they_were(tmp_path: Path) -> None:
     store = WorkStore(tmp_path)
     store.write_keyed("t", "n", [frame(1, 2)])
