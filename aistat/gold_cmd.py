@@ -99,7 +99,7 @@ def draw_gold(args: argparse.Namespace) -> int:
     )
     if (batch := journal.current_batch()) is not None:
         with run_lock(home()):
-            write_evidence(home(), batch, units, journal)
+            write_evidence(home(), batch, journal)
     return 0
 
 

@@ -89,7 +89,7 @@ def _refresh(journal: "ReviewJournal") -> None:
     from datetime import date
 
     from etl.classifier_quality import promise_of
-    from etl.evidence import open_queue, queue_plan, units_of, write_evidence
+    from etl.evidence import queue_plan, refresh_queue, write_evidence
     from warehouse.connect import run_lock
     from warehouse.release import current_id, show
     from warehouse.write import WorkStore
@@ -98,10 +98,9 @@ def _refresh(journal: "ReviewJournal") -> None:
     if release is None:
         raise UserError(f"{home()}: nothing has been released yet; 'aistat run' first")
     with run_lock(home()):
-        units = units_of(WorkStore(home()))
         plan = queue_plan(date.fromisoformat(show(home(), release).vintage))
-        open_queue(journal, units, release, plan, promise_of(home(), release))
-        write_evidence(home(), release, units, journal)
+        refresh_queue(WorkStore(home()), journal, release, plan, promise_of(home(), release))
+        write_evidence(home(), release, journal)
 
 
 def export_tasks(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ outcome of its own gate; ``quality/<release id>.json`` its quality report. Both 
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from taxonomy.classifier.changes import Changes, change_list, joined
 from taxonomy.classifier.drift import Drift, gate, gold_signals, labels_in_order, load_limits
 from taxonomy.classifier.evaluate import QualityReport, RunFacts, evaluate
 from taxonomy.classifier.gold_use import calibration_share, judging
-from taxonomy.classifier.profile import Profile, build_profile
+from taxonomy.classifier.profile import Profile
 from taxonomy.classifier.promise import Promise
 from taxonomy.classifier.store import current_bundle
 from warehouse.release import current_id
@@ -32,6 +32,8 @@ CHANGE = "process_register__log_code_change"
 CODE_UNIT = "process_register__code_unit"
 CANDIDATE = ".candidate"
 CHANGES = ".changes"
+CHECKED = 100_000
+"""Units, the first in order, whose evidence is checked."""
 INPUTS = ("unit_id", "gbt_code", "input_hash")
 
 
@@ -101,8 +103,7 @@ def gold_of(root: Path) -> pl.DataFrame | None:
 
 def watch(
     root: Path,
-    inputs: Iterable[pl.DataFrame],
-    codes: Iterable[pl.DataFrame],
+    now: Profile,
     *,
     wrong: Sequence[bool] | None = None,
     accepted: str = "",
@@ -110,12 +111,10 @@ def watch(
 ) -> Watch:
     """Compare a night's coding with the release being served, and leave the outcome as the candidate of the next release.
 
-    ``inputs`` and ``codes`` are frames of the register's texts and of its decisions; ``wrong`` the newest gold labels
-    (:func:`served_labels`), None without gold; ``promise`` what the night promises. The same profile and labels as those of
+    ``now``: tonight's profile; ``wrong``: the newest gold labels (:func:`served_labels`), None without gold; ``promise`` what the night promises. The same profile and labels as those of
     the release keep its outcome: there is nothing new to judge, and the same content must give the same release.
     """
     limits = load_limits()
-    now = build_profile(inputs, codes, limits.sketch)
     name, last = reference(root)
     labels = (len(wrong or ()), sum(wrong or ()))
     if last is not None and (last.profile.as_dict(), last.labels) == (now.as_dict(), labels):
@@ -201,8 +200,8 @@ def report_of(
         suspects=suspects,
         night=(NO_GOLD if left is None else left.promise).as_dict(),
     )
-    checked = next(iter(work.batches(CODE_UNIT)))
-    decisions, gold = work.read(CODE_UNIT, DECIDED), gold_of(root)
+    checked = work.read(CODE_UNIT, rows=CHECKED)
+    decisions, gold = work.read(CODE_UNIT, DECIDED, any_order=True), gold_of(root)
     facts = replace(facts, adjusted=adjusted_rows(decisions, gold)[0])
     if gold is not None:
         gold = judging(gold, calibration_share(current_bundle(root / "bundles")))

@@ -8,11 +8,11 @@ import polars as pl
 
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
-from etl.promise import standing
+from etl.promise import NEEDED, standing
 from etl.text_hashes import TEXT_HASH, refresh_hashes
-from taxonomy.classifier.gold import GoldPlan
+from taxonomy.classifier.gold import LOCK, NOT_CODED, GoldPlan
 from taxonomy.classifier.promise import Promise
-from taxonomy.classifier.review import QueuePlan, build_queue
+from taxonomy.classifier.review import QueueFrame, QueuePlan, build_queue, may_be_drawn
 from warehouse.catalogue import load_yaml
 from warehouse.evidence import evidence_folder
 from warehouse.evidence_write import write_evidence_file
@@ -43,42 +43,91 @@ def gold_plan(seed: int) -> GoldPlan:
     return GoldPlan(seed=seed, **rules)
 
 
-def review_units(placed: pl.DataFrame, codes: pl.DataFrame, unit_year: pl.DataFrame) -> pl.DataFrame:
-    """Every coded unit with what a queue or a sample is drawn by: its decision, hashes of its texts, ``area``, ``weight``, ``size``.
+def effect_sizes(unit_year: pl.DataFrame) -> pl.DataFrame:
+    """``unit_id, size`` where revenue is known: the mean of two relative effects, on the count (1 a unit) and on revenue
 
-    ``placed``: ``unit_id, text_hash, scope_hash, operating_district, registered_district``. ``size`` is the mean of two
-    relative effects, on the count (1 a unit) and on revenue (latest known revenue over its mean); null where no revenue is
-    known. The register is complete, so every weight is one.
+    (latest known revenue over the mean of all).
     """
-    revenue = (
-        unit_year.filter(pl.col("revenue_known").is_not_null())
-        .sort("uscc", "ref_year")
-        .group_by("uscc", maintain_order=True)
-        .agg(pl.col("revenue_known").last().cast(pl.Float64).alias("revenue"))
-    )
+    known = unit_year.filter(pl.col("revenue_known").is_not_null()).sort("uscc", "ref_year")
+    latest = known.group_by("uscc", maintain_order=True).agg(pl.col("revenue_known").last().cast(pl.Float64))
+    relative = pl.col("revenue_known") / pl.col("revenue_known").mean()
+    return latest.select(pl.col("uscc").alias("unit_id"), ((1.0 + relative) / 2.0).alias("size"))
+
+
+def review_units(placed: pl.DataFrame, codes: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
+    """Coded units with what a queue or a sample is drawn by: decision, hashes of the texts, ``area``, ``weight``, ``size``.
+
+    ``placed``: ``unit_id, text_hash, scope_hash, operating_district, registered_district``; ``sizes``: :func:`effect_sizes`,
+    null where no revenue is known. The register is complete, so every weight is one.
+    """
     districts = ("operating_district", "registered_district")
     placed = placed.with_columns(area=pl.coalesce(*districts)).drop(districts)
     joined = codes.join(placed, on="unit_id", how="inner", validate="1:1")
-    joined = joined.join(revenue, left_on="unit_id", right_on="uscc", how="left", validate="1:1")
-    relative = pl.col("revenue") / pl.col("revenue").mean()
-    return joined.with_columns(weight=pl.lit(1.0), size=(1.0 + relative) / 2.0).drop("revenue").sort("unit_id")
+    joined = joined.join(sizes, on="unit_id", how="left", validate="1:1")
+    return joined.with_columns(weight=pl.lit(1.0)).select(pl.exclude("size"), "size").sort("unit_id")
 
 
-def units_of(work: WorkStore) -> pl.DataFrame:
-    """:func:`review_units` of the work store; texts and evidence stay there."""
+def _sizes(work: WorkStore) -> pl.DataFrame:
+    """:func:`effect_sizes` of the units that are coded."""
+    years = work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"])
+    coded = work.matching(CODE_UNIT, ["unit_id"], years["uscc"].alias("unit_id"))
+    return effect_sizes(years.join(coded, left_on="uscc", right_on="unit_id", how="semi"))
+
+
+def units_of(work: WorkStore, ids: pl.Series | None = None) -> pl.DataFrame:
+    """:func:`review_units` of the work store, all or those of ``ids``; texts and evidence stay there."""
     refresh_hashes(work)
-    places = work.read(REGISTER_CURRENT, ["uscc", "operating_district", "registered_district"])
-    hashes = work.read(TEXT_HASH, ["unit_id", "text_hash", "scope_hash"])
-    placed = hashes.join(places.rename({"uscc": "unit_id"}), on="unit_id", how="inner", validate="1:1")
-    return review_units(
-        placed, work.read(CODE_UNIT, DECISION), work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"])
+    hashed, places = ["unit_id", "text_hash", "scope_hash"], ["uscc", "operating_district", "registered_district"]
+    asked = ((TEXT_HASH, hashed, "unit_id"), (REGISTER_CURRENT, places, "uscc"), (CODE_UNIT, list(DECISION), "unit_id"))
+    hashes, register, codes = (
+        work.read(table, columns) if ids is None else work.matching(table, columns, ids.alias(key))
+        for table, columns, key in asked
+    )
+    placed = hashes.join(register.rename({"uscc": "unit_id"}), on="unit_id", how="inner", validate="1:1")
+    return review_units(placed, codes, _sizes(work))
+
+
+def _drawable(work: WorkStore, plan: QueuePlan, unlocked: int, apart: int) -> pl.Series:
+    """Units that may come into the random part of a queue."""
+    drawn = [pl.Series("unit_key", [], dtype=pl.UInt64)]
+    for part in work.batches(TEXT_HASH, ["unit_key"], any_order=True):
+        drawn.append(
+            part["unit_key"].filter(pl.Series(may_be_drawn(part["unit_key"].to_numpy(), plan, unlocked, apart)))
+        )
+    return work.matching(TEXT_HASH, ["unit_id"], pl.concat(drawn))["unit_id"]
+
+
+def _doubts(work: WorkStore, promise: Promise | None) -> pl.Series:
+    """Units left open by the classifier, or that the promise does not let stand."""
+    open_ = work.matching(CODE_UNIT, ["unit_id"], pl.Series("route", list(NOT_CODED)))["unit_id"]
+    if promise is None:
+        return open_
+    stands = standing(work.read(CODE_UNIT, NEEDED, any_order=True), promise)
+    return pl.concat([open_, stands.filter(~pl.col("promised"))["unit_id"]])
+
+
+def queue_units(
+    work: WorkStore, journal: ReviewJournal, plan: QueuePlan, promise: Promise | None = None
+) -> tuple[pl.DataFrame, QueueFrame]:
+    """Units :func:`open_queue` can choose from or has to leave out, and the frame they stand for: what it does with all of them."""
+    refresh_hashes(work)
+    routes = dict(work.tally(CODE_UNIT, ["route"]).iter_rows())
+    unlocked = sum(n for route, n in routes.items() if route not in (LOCK, None))
+    apart = pl.concat([gold_units(journal)["unit_id"], settled_units(journal)["unit_id"]]).unique()
+    chosen = [apart, _drawable(work, plan, unlocked, apart.len()), _doubts(work, promise)]
+    middle = _sizes(work)["size"].median()
+    return units_of(work, pl.concat(chosen).unique()), QueueFrame(
+        unlocked, middle if isinstance(middle, float) else None
     )
 
 
 def open_queue(
-    journal: ReviewJournal, units: pl.DataFrame, release_id: str, plan: QueuePlan, promise: Promise | None = None
-) -> pl.DataFrame:
+    journal: ReviewJournal, units: pl.DataFrame, release_id: str, plan: QueuePlan, promise: Promise | None = None,
+    whole: QueueFrame | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """Build the queue of a release and make it the current batch; returns it with ``area``.
+
+    ``units``: all of the frame, or those of :func:`queue_units` with the frame they stand for.
 
     With a ``promise``, codes that it does not let stand are doubts like those left open; without one (no gold, nothing
     promised) coded units are asked only at random.
@@ -91,22 +140,29 @@ def open_queue(
     labelled = gold.filter(pl.col("codes").list.len() > 0)["unit_id"].to_list()
     waiting = gold.filter(~pl.col("unit_id").is_in(labelled))["unit_id"].to_list()
     settled = units.join(settled_units(journal), on=["unit_id", "text_hash"], how="semi")["unit_id"].to_list()
-    queue = build_queue(units, plan, gold=labelled, reserved=[*waiting, *settled])
+    queue = build_queue(units, plan, gold=labelled, reserved=[*waiting, *settled], whole=whole)
     queue = queue.join(units.select("unit_id", "area"), on="unit_id", how="left", maintain_order="left")
     journal.open_batch(release_id, queue)
     return queue
 
 
-def write_evidence(root: Path, release_id: str, units: pl.DataFrame, journal: ReviewJournal) -> int:
+def refresh_queue(
+    work: WorkStore, journal: ReviewJournal, release_id: str, plan: QueuePlan, promise: Promise | None
+) -> pl.DataFrame:
+    """:func:`open_queue` of the work store's register; reads whole units only where they may be asked."""
+    units, whole = queue_units(work, journal, plan, promise)
+    return open_queue(journal, units, release_id, plan, promise, whole)
+
+
+def write_evidence(root: Path, release_id: str, journal: ReviewJournal) -> int:
     """Write ``evidence/<release id>.duckdb`` for the units of open tasks and of those waiting for adjudication.
 
-    ``units`` as :func:`units_of` gives them; texts and evidence are read from the work store, whose run lock the caller holds.
-    Returns how many units it holds.
+    Texts and evidence are read from the work store, whose run lock the caller holds. Returns how many units it holds.
     """
     waiting = pl.DataFrame({"unit_id": [w["unit_id"] for w in journal.waiting()]}, schema={"unit_id": pl.String})
     wanted = pl.concat([open_tasks(journal).select("unit_id"), waiting]).unique()
     work = WorkStore(root)
-    chosen = units.join(wanted, on="unit_id", how="semi").select("unit_id", "area", "text_hash")
+    chosen = units_of(work, wanted["unit_id"]).select("unit_id", "area", "text_hash")
     texts = work.matching(REGISTER_CURRENT, ["uscc", *OWN_TEXTS], chosen["unit_id"].alias("uscc"))
     decided = work.matching(CODE_UNIT, [*DECISION, "candidates", "evidence"], chosen["unit_id"])
     chosen = chosen.join(texts.rename({"uscc": "unit_id"}), on="unit_id").join(decided, on="unit_id")

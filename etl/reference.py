@@ -67,13 +67,16 @@ def run_table(receipts: Sequence[pl.DataFrame], contracts: Sequence[Contract]) -
 def quality_table(
     codes: pl.DataFrame, units: pl.DataFrame, shares: pl.DataFrame, cells: pl.DataFrame, gaps: int
 ) -> pl.DataFrame:
-    """First quality figures: ``metric, scope, value, note``; no unit, no count below the confidentiality threshold."""
+    """First quality figures: ``metric, scope, value, note``; no unit, no count below the confidentiality threshold.
+
+    ``codes``: ``route, nominated, n`` units.
+    """
     rows: list[tuple[str, str, float, str]] = []
-    total = codes.height
-    for route, count in codes.group_by("route").len().sort("route").iter_rows():
+    total = codes["n"].sum()
+    for route, count in codes.group_by("route").agg(pl.col("n").sum()).sort("route").iter_rows():
         rows.append(("route_share", str(route), round(count / total, 4), ""))
     rows.append(("register_units", "", float(total), ""))
-    rows.append(("nominated_units", "", float(codes["nominated"].sum()), ""))
+    rows.append(("nominated_units", "", float(codes.filter("nominated")["n"].sum()), ""))
     by_year = units.group_by("ref_year").agg(pl.len().alias("n"), pl.col("responded").mean().alias("rate"))
     for year, count, rate in by_year.sort("ref_year").iter_rows():
         rows.append(("frame_units", str(year), float(count), ""))

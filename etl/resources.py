@@ -72,7 +72,7 @@ def as_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> 
     return context.run.tags.get(AS_OF_TAG) or datetime.now(CITY_TIME).date().isoformat()
 
 
-def is_full(context: dg.AssetExecutionContext | dg.InitResourceContext) -> bool:
+def is_full(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.InitResourceContext) -> bool:
     """Whether everything is to be computed again, whatever has not changed."""
     return context.run is not None and context.run.tags.get(FULL_TAG) == "true"
 

@@ -17,6 +17,7 @@ import polars as pl
 from etl.assets.collect import receipt_table, table_name
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
+from etl.evidence import effect_sizes
 from etl.remember import digest, remembered
 from etl.unit_results import KEY, ROWS, refresh_units
 from taxonomy.classifier.division import (
@@ -71,14 +72,6 @@ def last_list(root: Path) -> Suspects | None:
         return Suspects(**json.loads(_path(root).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def sizes(unit_year: pl.DataFrame) -> pl.DataFrame:
-    """``unit_id, size`` where revenue is known: half the unit itself, half its latest revenue over the mean (as in review)."""
-    known = unit_year.filter(pl.col("revenue_known").is_not_null()).sort("uscc", "ref_year")
-    latest = known.group_by("uscc", maintain_order=True).agg(pl.col("revenue_known").last().cast(pl.Float64))
-    relative = pl.col("revenue_known") / pl.col("revenue_known").mean()
-    return latest.select(pl.col("uscc").alias("unit_id"), ((1.0 + relative) / 2.0).alias("size"))
 
 
 def division_model(folder: Path, sample: pl.DataFrame) -> DivisionModel:
@@ -142,8 +135,9 @@ def by_worth(found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 def list_key(work: WorkStore, version: str, known: pl.DataFrame) -> str:
     """Hash of what a list depends on: the model with its rules, texts and codes of the register, sizes."""
-    hashes = work.read(CODE_UNIT, KEY)
-    return digest((version, hashes, known.sort("unit_id")))[:16]
+    texts = work.version(CODE_UNIT)
+    register = work.read(CODE_UNIT, KEY) if texts is None else texts
+    return digest((version, register, known.sort("unit_id")))[:16]
 
 
 def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tuple[Suspects, bool]:
@@ -152,7 +146,7 @@ def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tupl
     The model is that of the newest full extract, a unit is looked at again only where its text or code changed; ``full``:
     every unit is.
     """
-    known = sizes(work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]))
+    known = effect_sizes(work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]))
     rule, training = load_rules()
     drawn = _drawn(work, training.sample)
     version = hashlib.sha256(f"{model_key(drawn, training, rule.reliability)}|{rule!r}".encode()).hexdigest()[:16]
@@ -165,10 +159,11 @@ def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tupl
     else:
         model = division_model(root / "models", drawn)
         refresh_units(work, LOOKED, version, _looked_at(model), full=full)
-        seen = work.read(LOOKED, ["unit_id", "looked", *[c for c in SCHEMA if c not in ("unit_id", "gain")]])
-        listed = by_worth(seen.filter(pl.col("p_wrong").is_not_null()), known)
+        found = work.read(LOOKED, [c for c in SCHEMA if c != "gain"], known="p_wrong", any_order=True)
+        listed = by_worth(found, known)
         work.write(SUSPECT, listed)
-        done = Suspects(key, True, int(seen["looked"].sum()), listed.height, drawn.height)
+        looked = int(work.tally(LOOKED, ["looked"]).filter("looked")["n"].sum())
+        done = Suspects(key, True, looked, listed.height, drawn.height)
     # Last, so that a night that is cut short makes the list again.
     _keep(root, done)
     return done, True

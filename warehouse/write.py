@@ -128,6 +128,16 @@ class WorkStore(KeyedTables):
             frame: pl.DataFrame = connection.sql(query).pl()
             return frame
 
+    def tally_items(self, table: str, column: str) -> pl.DataFrame:
+        """What the lists of a column hold: ``item``, and its occurrences ``n``; sorted."""
+        with self._open() as connection:
+            name = rows_of(connection, checked(table))
+            items = f"SELECT unnest({checked(column)}) AS item FROM {name}"
+            frame: pl.DataFrame = connection.sql(
+                f"SELECT item, count(*) AS n FROM ({items}) GROUP BY item ORDER BY item"
+            ).pl()
+            return frame
+
     def repeated(self, table: str, column: str, columns: Sequence[str]) -> pl.DataFrame:
         """``columns`` of the rows whose ``column`` another row has too, sorted."""
         name, own = checked(table), checked(column)
@@ -199,8 +209,18 @@ class WorkStore(KeyedTables):
             if empty:
                 yield connection.sql(f"SELECT {picked} FROM {name}").pl()
 
-    def read(self, table: str, columns: Sequence[str] = ()) -> pl.DataFrame:
+    def read(
+        self,
+        table: str,
+        columns: Sequence[str] = (),
+        *,
+        known: str = "",
+        rows: int | None = None,
+        any_order: bool = False,
+    ) -> pl.DataFrame:
         """A whole table in the order it was written; all columns unless some are named.
+
+        ``known``: only rows where this column is not null; ``rows``: only so many of the first; ``any_order`` as in :meth:`batches`.
 
         Raises
         ------
@@ -212,22 +232,26 @@ class WorkStore(KeyedTables):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         with self._open() as connection:
             picked = ", ".join(checked(column) for column in columns) or "*"
-            frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}").pl()
+            here = f" WHERE {checked(known)} IS NOT NULL" if known else ""
+            most = "" if rows is None else f" LIMIT {int(rows)}"
+            name = rows_of(connection, name) if any_order else name
+            frame: pl.DataFrame = connection.sql(f"SELECT {picked} FROM {name}{here}{most}").pl()
             return frame
 
     def matching(self, table: str, columns: Sequence[str], keys: pl.Series) -> pl.DataFrame:
         """Rows of a table whose column of the name of ``keys`` holds one of them, without reading the others whole.
 
-        Sorted by that column and the columns asked for. LookupError if there is no such table.
+        Sorted by that column and the columns asked for; all columns where none is named. LookupError if there is no such table.
         """
         name, key = checked(table), checked(keys.name)
         if not self.exists(name):
             raise LookupError(f"the work store has no table {name}; run the assets before it first")
         picked = ", ".join(checked(column) for column in columns)
+        order = f"{key}, {picked}" if picked else key
         with self._open() as connection:
             connection.register("wanted", keys.unique().to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()))
             name = rows_of(connection, name)
-            query = f"SELECT {picked} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {key}, {picked}"
+            query = f"SELECT {picked or '*'} FROM {name} SEMI JOIN wanted USING ({key}) ORDER BY {order}"
             frame: pl.DataFrame = connection.sql(query).pl()
             return frame
 

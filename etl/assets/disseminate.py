@@ -142,7 +142,7 @@ def _content(stores: Stores, vintage: str, report: QualityReport, status: str) -
     certificates_read = pl.concat([work.read(t) for t in (CERTIFICATE, DOMAIN_CERTIFICATE, SOURCE_CERTIFICATE)])
     proof = {r["dataset"]: json.loads(r["json"]) for r in certificates_read.iter_rows(named=True)}
     proof |= series_certificates(work)
-    codes = work.read(CODE_UNIT, ["route", "nominated", "bundle"])
+    codes = work.tally(CODE_UNIT, ["bundle", "nominated", "route"])
     stages = load_yaml("revision")
     return ReleaseContent(
         vintage=vintage,

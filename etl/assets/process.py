@@ -8,7 +8,6 @@ from etl.assets.editing import rows_table
 from etl.assets.register import DUPLICATE, REGISTER_CURRENT
 from etl.classifier_quality import ChangeLog
 from etl.coding import CODED, code_register, load_bundle
-from etl.compact import compact
 from etl.duplicates import left_out
 from etl.editing import with_received
 from etl.editing_plan import load_plan
@@ -68,14 +67,15 @@ def code_unit(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materiali
 
 
 def _frame_units(work: WorkStore, surveyed: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Codes and register rows of the units that can be in the frame (nominated or surveyed, each once), read in chunks."""
-    wanted = surveyed.unique().implode()
-    second = left_out(work).implode()
-    here = (pl.col("nominated") | pl.col("unit_id").is_in(wanted)) & ~pl.col("unit_id").is_in(second)
-    codes = pl.concat([compact(c.filter(here)) for c in work.batches(CODE_UNIT, DECIDED)])
-    known = codes["unit_id"].implode()
-    rows = [compact(r.filter(pl.col("uscc").is_in(known))) for r in work.batches(REGISTER_CURRENT)]
-    return codes, pl.concat(rows)
+    """Codes and register rows of the units that can be in the frame: nominated or surveyed, each once, in order."""
+    asked = [
+        work.matching(CODE_UNIT, ["unit_id"], keys)["unit_id"]
+        for keys in (pl.Series("nominated", [True]), surveyed.unique().alias("unit_id"))
+    ]
+    units = pl.concat(asked).unique()
+    units = units.filter(~units.is_in(left_out(work).implode()))
+    codes = work.matching(CODE_UNIT, DECIDED, units.alias("unit_id"))
+    return codes, work.matching(REGISTER_CURRENT, (), units.alias("uscc"))
 
 
 def _edited(work: WorkStore, source_id: str) -> pl.DataFrame:

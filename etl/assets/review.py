@@ -8,7 +8,7 @@ from etl.assets.disseminate import RELEASE
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import promise_of
-from etl.evidence import open_queue, queue_plan, units_of, write_evidence
+from etl.evidence import queue_plan, refresh_queue, write_evidence
 from etl.progress import step
 from etl.resources import Stores, as_of
 from warehouse.release import current_id
@@ -30,10 +30,9 @@ def review_queue(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materi
         release_id = current_id(stores.root)
         if release_id is None:
             raise RuntimeError("there is no release to queue doubts for; the release asset runs before this one")
-        journal, units = ReviewJournal(stores.root), units_of(stores.work)
-        plan = queue_plan(date.fromisoformat(as_of(context)))
-        queue = open_queue(journal, units, release_id, plan, promise_of(stores.root, release_id))
+        journal, plan = ReviewJournal(stores.root), queue_plan(date.fromisoformat(as_of(context)))
+        queue = refresh_queue(stores.work, journal, release_id, plan, promise_of(stores.root, release_id))
         stores.work.write(QUEUE, queue)
-        shown = write_evidence(stores.root, release_id, units, journal)
+        shown = write_evidence(stores.root, release_id, journal)
         notes.append(f"{queue.height:,} tasks, evidence of {shown:,} units")
         return dg.MaterializeResult(metadata={"tasks": queue.height, "evidence_units": shown})

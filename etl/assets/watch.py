@@ -5,20 +5,18 @@ from datetime import date
 import dagster as dg
 
 from etl.assets.process import CODE_UNIT
-from etl.assets.register import REGISTER_CURRENT
 from etl.classifier_quality import served_labels, watch
-from etl.coding import INPUT, load_bundle
+from etl.coding import load_bundle
 from etl.progress import step
 from etl.promise import NEEDED, NO_GOLD, REASONS, NightPromise, PromiseRules, night_promise
-from etl.resources import Stores, accepted_drift, as_of
-from taxonomy.classifier.drift import Drift
+from etl.register_profile import register_profile
+from etl.resources import Stores, accepted_drift, as_of, is_full
+from taxonomy.classifier.drift import Drift, load_limits
 from warehouse.journal import Journal
 from warehouse.review_journal import ReviewJournal
 from warehouse.review_results import gold_units
 
 CHECK = "no_drift"
-PROFILED = ("ai_class", "segment", "probability", "route", "bundle")
-"""Columns of a decision that a profile is made of; its evidence is most of the bytes."""
 
 
 @dg.asset_check(
@@ -34,8 +32,7 @@ def no_drift(context: dg.AssetCheckExecutionContext, stores: Stores) -> dg.Asset
         wrong, promise = _gold_says(stores, date.fromisoformat(as_of(context)))
         found = watch(
             stores.root,
-            work.batches(REGISTER_CURRENT, INPUT[1:]),
-            work.batches(CODE_UNIT, PROFILED),
+            register_profile(work, load_limits().sketch, full=is_full(context)),
             wrong=wrong,
             accepted=reason,
             promise=promise,
@@ -55,7 +52,7 @@ def _gold_says(stores: Stores, today: date) -> tuple[list[bool] | None, NightPro
     gold = gold_units(ReviewJournal(stores.root))
     if gold.height == 0:
         return None, NO_GOLD
-    decisions = stores.work.read(CODE_UNIT, NEEDED)
+    decisions = stores.work.read(CODE_UNIT, NEEDED, any_order=True)
     promise = night_promise(decisions, gold, load_bundle(stores.bundles), today, PromiseRules.load())
     is_open = gold["codes"].null_count() == gold.height
     return None if is_open else served_labels(stores.root, decisions, gold), promise

@@ -16,7 +16,8 @@ from taxonomy.classifier.judged import NONE, shown_class
 FIELDS: Final = ("name", "business_scope", "main_products", "gbt_code")
 TEXTS: Final = ("business_scope", "main_products")
 PHRASE: Final = r"[^\s;；,，。、:：()（）\[\]【】|/]{2,}"
-SLICE_ROWS: Final = 50_000
+DECIDED: Final = ("ai_class", "segment", "route", "bundle")
+"""Columns of a decision that are counted."""
 SPACE: Final = 1 << 64
 
 
@@ -67,61 +68,97 @@ def hash64(phrase: str) -> int:
     return int.from_bytes(hashlib.blake2b(phrase.encode(), digest_size=8).digest(), "big")
 
 
-class PhraseSketch:
-    """The ``size`` phrases of smallest hash, with their occurrences; fed frame by frame, in constant memory."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self.limit, self._found = size, SPACE, dict[int, int]()
-
-    def add(self, texts: pl.DataFrame) -> None:
-        """Count the phrases of the text columns of a frame."""
-        columns = [c for c in TEXTS if c in texts.columns]
-        for part in texts.select(columns).iter_slices(SLICE_ROWS):
-            found = [part[c].drop_nulls().str.to_lowercase().str.extract_all(PHRASE).explode() for c in columns]
-            for phrase, count in pl.concat(found).drop_nulls().value_counts().iter_rows():
-                if (number := hash64(phrase)) < self.limit:
-                    self._found[number] = self._found.get(number, 0) + count
-            # The limit only falls, so that a phrase that stays was counted from the start.
-            if len(self._found) > self._size:
-                self.limit = sorted(self._found)[self._size]
-                self._found = {k: n for k, n in self._found.items() if k < self.limit}
-
-    def counts(self) -> dict[str, int]:
-        """Hash (hex) → occurrences, sorted."""
-        return {f"{k:016x}": self._found[k] for k in sorted(self._found)}
+def _filled() -> pl.Expr:
+    """One bit a field of :data:`FIELDS`, the first the lowest: whether it says anything."""
+    says = (pl.col(f).cast(pl.String).fill_null("").str.strip_chars() != "" for f in FIELDS)
+    return pl.sum_horizontal(s.cast(pl.Int64) * 2**i for i, s in enumerate(says)).cast(pl.UInt8).alias("filled")
 
 
-class _Tally:
-    """Counts by name, added up frame by frame."""
-
-    def __init__(self) -> None:
-        self.counts = dict[str, int]()
-
-    def add(self, values: pl.Series) -> None:
-        for name, n in values.value_counts().iter_rows():
-            self.counts[str(name)] = self.counts.get(str(name), 0) + int(n)
-
-    def sorted(self) -> dict[str, int]:
-        return dict(sorted(self.counts.items()))
-
-
-def _filled(frame: pl.DataFrame, field: str) -> int:
-    return int((frame[field].fill_null("").str.strip_chars() != "").sum()) if field in frame.columns else 0
+def _phrases(units: pl.DataFrame, limit: int) -> pl.Series:
+    """Each unit's phrases as hashes, those below ``limit``, with every occurrence."""
+    words = [pl.col(c).cast(pl.String).fill_null("").str.to_lowercase().str.extract_all(PHRASE) for c in TEXTS]
+    one = units.select(pl.concat_list(words).alias("phrase")).with_row_index("at").explode("phrase").drop_nulls()
+    distinct = one["phrase"].unique()
+    numbers = pl.DataFrame(
+        {"phrase": distinct, "number": [hash64(p) for p in distinct]}, schema_overrides={"number": pl.UInt64}
+    )
+    if limit < SPACE:
+        numbers = numbers.filter(pl.col("number") < pl.lit(limit, pl.UInt64))
+    kept = one.join(numbers, on="phrase").group_by("at").agg(pl.col("number").sort())
+    rows = pl.DataFrame({"at": pl.int_range(units.height, dtype=pl.get_index_type(), eager=True)})
+    return rows.join(kept, on="at", how="left", maintain_order="left")["number"].fill_null([])
 
 
-def _division(frame: pl.DataFrame) -> pl.Series:
-    if "gbt_code" not in frame.columns:
-        return pl.repeat("-", frame.height, eager=True)
-    return frame["gbt_code"].cast(pl.String).fill_null("").str.strip_chars().str.slice(0, 2).replace("", "-")
+def marks(units: pl.DataFrame, limit: int = SPACE) -> pl.DataFrame:
+    """What a profile takes of each unit's input: ``unit_id`` (if there), ``filled``, ``division``, ``phrases`` (hashes below ``limit``).
+
+    ``units``: :data:`FIELDS`, absent ones count as never filled.
+    """
+    whole = units.with_columns(pl.lit(None, pl.String).alias(f) for f in FIELDS if f not in units.columns)
+    division = pl.col("gbt_code").cast(pl.String).fill_null("").str.strip_chars().str.slice(0, 2).replace("", "-")
+    ids = [c for c in ("unit_id",) if c in units.columns]
+    return whole.select(*ids, _filled(), division=division).with_columns(phrases=_phrases(whole, limit))
 
 
 def _class() -> pl.Expr:
     shown = shown_class().fill_null("-")
-    return pl.when(shown.is_in(["-", NONE])).then(shown).otherwise(shown.str.slice(0, 2)).alias("class")
+    return pl.when(shown.is_in(["-", NONE])).then(shown).otherwise(shown.str.slice(0, 2)).alias("name")
+
+
+def _counts(groups: pl.DataFrame, name: pl.Expr) -> dict[str, int]:
+    return dict(groups.group_by(name.alias("name")).agg(pl.col("n").sum()).sort("name").iter_rows())
+
+
+def _means(decided: pl.DataFrame) -> dict[str, float]:
+    sums = decided.group_by("route").agg(pl.col("probability", "probability_n").sum()).sort("route")
+    return {str(route): round(total / n, 6) for route, total, n in sums.iter_rows() if n}
+
+
+@dataclass(frozen=True)
+class Tallies:
+    """Counts of a run that a profile is made of, each with the units or occurrences ``n``.
+
+    ``inputs``: ``filled, division, n`` and ``phrases``: ``item, n``, of :func:`marks`, its phrases those below ``limit``;
+    ``decisions``: ``ai_class, segment, route, bundle, n, probability`` (sum of the known ones), ``probability_n``.
+    """
+
+    inputs: pl.DataFrame
+    phrases: pl.DataFrame
+    limit: int
+    decisions: pl.DataFrame
+
+    def suffices(self, sketch: int) -> bool:
+        """Whether the phrases below the limit hold the ``sketch`` smallest of all."""
+        return self.limit >= SPACE or self.phrases.height > sketch
+
+
+def profile_of(run: Tallies, sketch: int = 2048) -> Profile:
+    """The profile of a run from its counts; the ``sketch`` phrases of smallest hash stand for all. ValueError where they are not there."""
+    if not run.suffices(sketch):
+        raise ValueError(
+            f"{run.phrases.height} phrases below the limit, more than {sketch} are needed; raise the limit"
+        )
+    phrases = dict(run.phrases.sort("item").select("item", "n").iter_rows())
+    limit = sorted(phrases)[sketch] if len(phrases) > sketch else SPACE
+    rows = int(run.inputs["n"].sum())
+    fill = {f: int(run.inputs.filter((pl.col("filled") // 2**i) % 2 == 1)["n"].sum()) for i, f in enumerate(FIELDS)}
+    decided = run.decisions
+    return Profile(
+        units=int(decided["n"].sum()),
+        bundles=tuple(sorted(decided["bundle"].drop_nulls().unique().to_list())),
+        fill={field: round(n / max(rows, 1), 6) for field, n in fill.items()},
+        code_mix=_counts(run.inputs, pl.col("division")),
+        class_mix=_counts(decided, _class()),
+        core=int(decided.filter(pl.col("segment") == "core")["n"].sum()),
+        route_mix=_counts(decided, pl.col("route").cast(pl.String).fill_null("None")),
+        mean_probability=_means(decided),
+        phrase_limit=limit,
+        phrases={f"{k:016x}": n for k, n in phrases.items() if k < limit},
+    )
 
 
 def build_profile(inputs: Iterable[pl.DataFrame], decisions: Iterable[pl.DataFrame], sketch: int = 2048) -> Profile:
-    """Profile of a run.
+    """Profile of a run from its units.
 
     Parameters
     ----------
@@ -130,33 +167,17 @@ def build_profile(inputs: Iterable[pl.DataFrame], decisions: Iterable[pl.DataFra
     decisions
         Frames of the decisions: ``ai_class, segment, probability, route, bundle``. The two need not be cut alike.
     """
-    phrases, codes, fill, rows = PhraseSketch(sketch), _Tally(), dict.fromkeys(FIELDS, 0), 0
-    for frame in inputs:
-        phrases.add(frame)
-        codes.add(_division(frame))
-        fill = {field: n + _filled(frame, field) for field, n in fill.items()}
-        rows += frame.height
-    classes, routes, bundles = _Tally(), _Tally(), set[str]()
-    core, sums = 0, dict[str, list[float]]()
-    for frame in decisions:
-        classes.add(frame.select(_class()).to_series())
-        routes.add(frame["route"])
-        bundles |= set(frame["bundle"].drop_nulls().unique().to_list())
-        core += int((frame["segment"] == "core").fill_null(False).sum())
-        known = frame.filter(pl.col("probability").is_not_null())
-        for route, total, n in known.group_by("route").agg(pl.col("probability").sum(), pl.len()).iter_rows():
-            sums.setdefault(str(route), []).extend((float(total), float(n)))
-    return Profile(
-        units=sum(routes.counts.values()),
-        bundles=tuple(sorted(bundles)),
-        fill={field: round(n / max(rows, 1), 6) for field, n in fill.items()},
-        code_mix=codes.sorted(),
-        class_mix=classes.sorted(),
-        core=core,
-        route_mix=routes.sorted(),
-        mean_probability={r: round(sum(v[::2]) / sum(v[1::2]), 6) for r, v in sorted(sums.items())},
-        phrase_limit=phrases.limit,
-        phrases=phrases.counts(),
+    marked = pl.concat([marks(frame) for frame in inputs])
+    known = pl.col("probability")
+    decided = pl.concat([f.select(*DECIDED, known) for f in decisions])
+    return profile_of(
+        Tallies(
+            marked.group_by("filled", "division").agg(n=pl.len()),
+            marked.select(item=pl.col("phrases").explode()).drop_nulls().group_by("item").agg(n=pl.len()),
+            SPACE,
+            decided.group_by(DECIDED).agg(n=pl.len(), probability_n=known.count(), probability=known.sum()),
+        ),
+        sketch,
     )
 
 

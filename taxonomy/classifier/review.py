@@ -13,9 +13,11 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from taxonomy.classifier.gold import LOCK, NOT_CODED, permanent_random, unit_keys
+from taxonomy.classifier.gold import LOCK, NOT_CODED, U64, permanent_random, unit_keys
 
+BoolArray = NDArray[np.bool_]
 EFFECT: Final = "effect"
 RANDOM: Final = "random"
 SEED: Final = "seed"
@@ -37,6 +39,20 @@ class QueuePlan:
     share_double: float = 0.10
 
 
+@dataclass(frozen=True)
+class QueueFrame:
+    """The frame a queue is drawn from, where not all its units are handed in: how many bear no lock, the median of the known sizes."""
+
+    unlocked: int
+    median_size: float | None
+
+    @classmethod
+    def of(cls, decisions: pl.DataFrame) -> "QueueFrame":
+        """Of decisions of the whole frame: ``route, size``."""
+        middle = decisions["size"].cast(pl.Float64).median()
+        return cls(decisions.filter(pl.col("route") != LOCK).height, middle if isinstance(middle, float) else None)
+
+
 class QueueError(ValueError):
     """A queue that cannot be built; says what is missing."""
 
@@ -46,13 +62,12 @@ def p_error() -> pl.Expr:
     return (1.0 - pl.col("probability").fill_null(0.0)).clip(0.0, 1.0).alias("p_error")
 
 
-def effect() -> pl.Expr:
+def effect(median_size: float | None) -> pl.Expr:
     """``weight × size × P(error)`` of each unit.
 
     A size that is not known counts as the median of the known ones: zero would send exactly the unknown to the end.
     """
-    size = pl.col("size").cast(pl.Float64)
-    known = size.fill_null(size.median()).fill_null(1.0)
+    known = pl.col("size").cast(pl.Float64).fill_null(1.0 if median_size is None else median_size)
     return (pl.col("weight").cast(pl.Float64).fill_null(1.0) * known.abs() * p_error()).alias("effect")
 
 
@@ -65,10 +80,13 @@ def _numbers(units: pl.DataFrame, seed: int) -> pl.Series:
     return pl.Series("random", permanent_random(unit_keys(units["unit_id"]), seed))
 
 
-def _parts(frame: pl.DataFrame, gold: Sequence[str], reserved: Sequence[str], plan: QueuePlan) -> pl.DataFrame:
+def _parts(
+    frame: pl.DataFrame, gold: Sequence[str], reserved: Sequence[str], plan: QueuePlan, unlocked: int
+) -> pl.DataFrame:
     """Chosen units with ``kind`` and ``inclusion_probability``."""
-    free = frame.filter((pl.col("route") != LOCK) & ~pl.col("unit_id").is_in([*gold, *reserved]))
-    inclusion = random_inclusion(free.height, plan)
+    apart, open_ = pl.col("unit_id").is_in([*gold, *reserved]), pl.col("route") != LOCK
+    free = frame.filter(open_ & ~apart)
+    inclusion = random_inclusion(unlocked - frame.filter(open_ & apart).height, plan)
     random = free.filter(_numbers(free, plan.seed) < inclusion).with_columns(
         kind=pl.lit(RANDOM), inclusion_probability=pl.lit(inclusion)
     )
@@ -87,9 +105,18 @@ def _parts(frame: pl.DataFrame, gold: Sequence[str], reserved: Sequence[str], pl
     return pl.concat([doubts, random, seeds.select(doubts.columns)])
 
 
+def may_be_drawn(keys: U64, plan: QueuePlan, unlocked: int, apart: int) -> BoolArray:
+    """Of :func:`taxonomy.classifier.gold.unit_keys`: which units may come into the random part, shape ``(n,)``.
+
+    ``apart``: how many gold and reserved units there may be among the ``unlocked``; what is left is at least the frame.
+    """
+    return np.asarray(permanent_random(keys, plan.seed) < random_inclusion(max(unlocked - apart, 1), plan))
+
+
 def build_queue(
-    decisions: pl.DataFrame, plan: QueuePlan, gold: Sequence[str] = (), reserved: Sequence[str] = ()
-) -> pl.DataFrame:
+    decisions: pl.DataFrame, plan: QueuePlan, gold: Sequence[str] = (), reserved: Sequence[str] = (),
+    whole: QueueFrame | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """The review queue, :data:`COLUMNS`, in the order in which tasks are to be taken.
 
     Parameters
@@ -101,6 +128,8 @@ def build_queue(
         Unit ids of gold with a final label. Gold is asked only as seed, whatever the model doubts of it.
     reserved
         Units that are no part of this queue's frame: gold still being coded, units a person has already decided.
+    whole
+        Given where ``decisions`` hold the doubts of the frame and its units of :func:`may_be_drawn` alone, and its gold and reserved units.
 
     Returns
     -------
@@ -121,8 +150,9 @@ def build_queue(
     if plan.share_random + plan.share_seed >= 1.0 or plan.capacity < 1:
         raise QueueError("random and seed parts must leave room for doubts, and the capacity must be at least 1")
     extra = [pl.lit(True).alias("promised")] if "promised" not in decisions.columns else []
-    frame = decisions.with_columns(p_error(), effect(), *extra).sort("unit_id")
-    tasks = _parts(frame, gold, reserved, plan)
+    whole = QueueFrame.of(decisions) if whole is None else whole
+    frame = decisions.with_columns(p_error(), effect(whole.median_size), *extra).sort("unit_id")
+    tasks = _parts(frame, gold, reserved, plan, whole.unlocked)
     tasks = tasks.with_columns(
         _numbers(tasks, plan.seed + 2), double=_numbers(tasks, plan.seed + 3) < plan.share_double
     )

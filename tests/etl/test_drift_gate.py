@@ -35,7 +35,7 @@ def fill(home: Path, share_core: float, n: int = 1_500) -> pl.DataFrame:
     work = WorkStore(home)
     codes, _ = decisions_and_truth(n, share_core=share_core)
     work.write(REGISTER_CURRENT, register(n))
-    work.write(CODE_UNIT, codes)
+    work.write(CODE_UNIT, codes.sort("unit_id").with_columns(input_hash=pl.lit("h")))
     return codes
 
 
@@ -130,7 +130,7 @@ def test_a_new_bundle_leaves_a_change_list_in_the_work_store_only(
     log = ChangeLog()
     log.see(before, now)
     log.record(tmp_path, work, "b2")
-    work.write(CODE_UNIT, now)
+    work.write(CODE_UNIT, now.sort("unit_id").with_columns(input_hash=pl.lit("h")))
     listed = work.read(CHANGE)
     assert listed.height > 100 and set(listed["bundle_now"]) == {"b2"}
     night()

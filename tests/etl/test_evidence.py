@@ -7,7 +7,16 @@ import polars as pl
 import pytest
 
 from etl.assets.review import QUEUE
-from etl.evidence import gold_plan, open_queue, queue_plan, review_units, units_of, write_evidence
+from etl.evidence import (
+    effect_sizes,
+    gold_plan,
+    open_queue,
+    queue_plan,
+    queue_units,
+    review_units,
+    units_of,
+    write_evidence,
+)
 from taxonomy.classifier.gold import assign_coders, draw_sample
 from tests.conftest import copy_for_review
 from warehouse.access import User
@@ -94,6 +103,15 @@ def test_a_second_night_asks_the_same_and_not_what_was_settled(home: Path, units
     assert task.unit_id in set(open_queue(journal, changed, "r3", plan)["unit_id"]), "a new text is a new question"
 
 
+def test_the_units_that_may_be_asked_give_the_queue_of_all(home: Path, units: pl.DataFrame, tmp_path: Path) -> None:
+    plan, journal = queue_plan(date(2026, 3, 31)), ReviewJournal(home)
+    some, whole = queue_units(WorkStore(home), journal, plan)
+    assert some.height < units.height / 2, "most of the register is not read"
+    found = {name: open_queue(ReviewJournal(tmp_path / name), *given) for name, given in
+             (("all", (units, "r1", plan)), ("some", (some, "r1", plan, None, whole)))}  # fmt: skip
+    assert found["some"].equals(found["all"]) and set(found["all"]["kind"]) == {"effect", "random"}
+
+
 def test_drawn_gold_leaves_the_queue_and_enters_the_evidence(home: Path, units: pl.DataFrame) -> None:
     journal = ReviewJournal(home)
     sample = draw_sample(units, gold_plan(7)).units
@@ -103,7 +121,7 @@ def test_drawn_gold_leaves_the_queue_and_enters_the_evidence(home: Path, units: 
     )
     queue = open_queue(journal, units, "r9", queue_plan(date(2026, 3, 31)))
     assert not set(queue["unit_id"]) & set(sample["unit_id"])
-    shown = write_evidence(home, "r9", units, journal)
+    shown = write_evidence(home, "r9", journal)
     assert shown == queue.height + sample.height
     counts = dict(status(journal).select("kind", "open").iter_rows())
     assert counts["gold"] == sample.height
@@ -124,7 +142,7 @@ def test_size_weighs_count_and_revenue_alike() -> None:
     years = pl.DataFrame(
         {"uscc": ["a", "a", "b"], "ref_year": [2024, 2025, 2025], "revenue_known": [9.0, 300.0, 100.0]}
     )
-    found = review_units(placed, codes, years)
+    found = review_units(placed, codes, effect_sizes(years))
     assert found["size"].to_list() == [(1 + 1.5) / 2, (1 + 0.5) / 2, None]
     assert found["area"].to_list() == ["440305", "440304", "440304"]
 

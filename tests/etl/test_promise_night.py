@@ -16,6 +16,7 @@ from etl.promise import NO_GOLD, NightPromise, PromiseRules, night_promise, stan
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.gold import GoldPlan, draw_sample
 from taxonomy.classifier.gold_use import calibrating
+from taxonomy.classifier.profile import build_profile
 from taxonomy.classifier.quality_table import quality_rows
 from taxonomy.classifier.review import QueuePlan
 from taxonomy.classifier.store import save
@@ -128,7 +129,7 @@ def test_the_report_says_per_group_what_is_promised(night, bundle: Bundle, home:
     frame, gold = night
     inputs = frame.select("name", "business_scope", "main_products")
     promise = night_promise(frame, gold, bundle, TODAY, RULES)
-    watch(home, [inputs], [frame], promise=promise)
+    watch(home, build_profile([inputs], [frame]), promise=promise)
     monkeypatch.setattr("etl.classifier_quality.gold_of", lambda _: gold)
     body = report_of(home, WorkStore(home), "2026-03-31", synthetic=True).as_dict()
     basis = body["accuracy"]["promise_basis"]
@@ -147,7 +148,7 @@ def test_the_report_says_per_group_what_is_promised(night, bundle: Bundle, home:
 
 def test_without_gold_the_report_says_no_promise(home: Path, night) -> None:  # type: ignore[no-untyped-def]
     frame, _ = night
-    watch(home, [frame.select("name", "business_scope", "main_products")], [frame])
+    watch(home, build_profile([frame.select("name", "business_scope", "main_products")], [frame]))
     report = report_of(home, WorkStore(home), "2026-03-31", synthetic=True)
     basis = report.as_dict()["accuracy"]["promise_basis"]
     assert not basis["made"] and basis["reason_zh"] == "没有金标准，不作承诺"
@@ -160,16 +161,16 @@ def test_the_gate_tests_the_promise_that_was_published(home: Path, night, bundle
     frame, gold = night
     inputs = frame.select("name", "business_scope", "main_products")
     assert served_labels(home, frame, gold) == [], "a release that promised nothing has nothing to break"
-    watch(home, [inputs], [frame], promise=night_promise(frame, gold, bundle, TODAY, RULES))
+    watch(home, build_profile([inputs], [frame]), promise=night_promise(frame, gold, bundle, TODAY, RULES))
     (home / "releases").mkdir()
     keep(home, "r20260331-aaaa", report_of(home, WorkStore(home), "2026-03-31", synthetic=True))
     (home / "releases" / "current").write_text("r20260331-aaaa")
     assert promise_of(home, "r20260331-aaaa") == read_watch(home, "r20260331-aaaa").promise.promise  # type: ignore[union-attr]
     wrong = served_labels(home, frame, gold)
     assert len(wrong) > 100 and np.mean(wrong) < 0.05, "codes left to people are no broken promise"
-    assert watch(home, [inputs], [frame], wrong=wrong).drift.status == "ok"
+    assert watch(home, build_profile([inputs], [frame]), wrong=wrong).drift.status == "ok"
     bad = gold.with_columns(codes=pl.when(pl.col("random") < pl.col("random").quantile(0.4)).then(pl.lit(["A11"])).otherwise("codes"))  # fmt: skip
-    found = watch(home, [inputs], [frame], wrong=served_labels(home, frame, bad)).drift
+    found = watch(home, build_profile([inputs], [frame]), wrong=served_labels(home, frame, bad)).drift
     assert found.blocks and "序贯检验" in found.reason_zh
 
 

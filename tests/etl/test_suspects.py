@@ -10,7 +10,8 @@ import pytest
 from etl.assets.collect import receipt_table
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
-from etl.suspects import COLUMNS, EXTRACT, LOOKED, SUSPECT, for_people, last_list, list_key, refresh_suspects, sizes
+from etl.evidence import effect_sizes
+from etl.suspects import COLUMNS, EXTRACT, LOOKED, SUSPECT, for_people, last_list, list_key, refresh_suspects
 from taxonomy.classifier.division import (
     DivisionModel,
     ScopeSample,
@@ -145,7 +146,7 @@ def test_spoilt_codes_are_found_and_a_quiet_night_does_nothing(home: Path) -> No
 
 def test_a_changed_text_or_size_is_a_new_list(home: Path) -> None:
     work = WorkStore(home)
-    known = sizes(work.read(UNIT_YEAR))
+    known = effect_sizes(work.read(UNIT_YEAR))
     key = list_key(work, "model", known)
     assert key == list_key(work, "model", known.reverse())
     assert key != list_key(work, "model", known.with_columns(pl.col("size") + 0.5))

@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from taxonomy.classifier.review import QueueError, QueuePlan, build_queue, random_inclusion
+from taxonomy.classifier.gold import unit_keys
+from taxonomy.classifier.review import QueueError, QueueFrame, QueuePlan, build_queue, may_be_drawn, random_inclusion
 
 
 def frame(n: int = 4_000, seed: int = 1) -> pl.DataFrame:
@@ -108,3 +109,17 @@ def test_what_cannot_be_queued_is_said() -> None:
         build_queue(pl.concat([frame(5), frame(5)]), PLAN)
     with pytest.raises(QueueError, match="room"):
         build_queue(frame(), QueuePlan(seed=1, share_random=0.97, share_seed=0.05))
+
+
+def test_doubts_and_drawable_units_stand_for_the_whole_frame() -> None:
+    units = frame()
+    gold = units["unit_id"].sample(30, seed=3).to_list()
+    reserved = [u for u in units["unit_id"].sample(40, seed=4).to_list() if u not in gold]
+    whole, apart = QueueFrame.of(units), len(gold) + len(reserved)
+    drawable = pl.Series(may_be_drawn(unit_keys(units["unit_id"]), PLAN, whole.unlocked, apart))
+    doubt = units["route"].is_in(["review", "uncodable"])
+    some = units.filter(drawable | doubt | units["unit_id"].is_in([*gold, *reserved]))
+    assert some.height < units.height
+    expected = build_queue(units, PLAN, gold, reserved)
+    assert build_queue(some, PLAN, gold, reserved, whole).equals(expected)
+    assert not build_queue(some, PLAN, gold, reserved).equals(expected), "the part alone is another frame"
