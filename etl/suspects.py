@@ -4,7 +4,6 @@ A sample of the distinct scopes of the newest full extract trains the text model
 depends on); then every unit with a scope and a code is looked at, in chunks, and again only when either changes.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from etl.assets.collect import receipt_table, table_name
 from etl.assets.process import CODE_UNIT, UNIT_YEAR
 from etl.assets.register import REGISTER_CURRENT
 from etl.evidence import effect_sizes
-from etl.remember import digest, remembered
+from etl.remember import Memory, digest, remembered
 from etl.unit_results import KEY, ROWS, refresh_units
 from taxonomy.classifier.division import (
     SCHEME,
@@ -149,7 +148,7 @@ def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tupl
     known = effect_sizes(work.read(UNIT_YEAR, ["uscc", "ref_year", "revenue_known"]))
     rule, training = load_rules()
     drawn = _drawn(work, training.sample)
-    version = hashlib.sha256(f"{model_key(drawn, training, rule.reliability)}|{rule!r}".encode()).hexdigest()[:16]
+    version = Memory(Path()).key("code_suspect", (model_key(drawn, training, rule.reliability), repr(rule)))
     key, last = list_key(work, version, known), last_list(root)
     if not full and last is not None and last.key == key and work.exists(SUSPECT):
         return last, False

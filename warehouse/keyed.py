@@ -46,6 +46,10 @@ def _raise_version(connection: duckdb.DuckDBPyConnection, name: str, *, anew: bo
 def _behind_view(connection: duckdb.DuckDBPyConnection, name: str, column: str) -> None:
     """Show the rows of the heap under the table's name, and begin its log."""
     connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}{HEAP} ORDER BY {column}")
+    _begin_log(connection, name, column)
+
+
+def _begin_log(connection: duckdb.DuckDBPyConnection, name: str, column: str) -> None:
     connection.execute(f"CREATE TABLE {name}{LOG} AS SELECT {column}, 0::BIGINT AS version FROM {name}{HEAP} LIMIT 0")
     _raise_version(connection, name, anew=True)
 
@@ -96,6 +100,8 @@ class KeyedTables:
                 version = _raise_version(connection, name, anew=False)
                 touched = f"SELECT {column} FROM leaving UNION SELECT {column} FROM {building}"
                 connection.execute(f"INSERT INTO {name}{LOG} SELECT {column}, {version} FROM ({touched})")
+            else:  # written by an earlier release of this code
+                _begin_log(connection, name, column)
             connection.execute(f"DELETE FROM {name}{HEAP} WHERE {column} IN (SELECT {column} FROM leaving)")
             connection.execute(f"INSERT INTO {name}{HEAP} BY NAME SELECT * FROM {building}")
             connection.execute(f"DROP TABLE {building}")

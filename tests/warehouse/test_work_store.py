@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from warehouse.connect import open_writable
 from warehouse.write import WorkStore
 
 
@@ -119,6 +120,19 @@ def test_changes_are_followed_from_the_version_that_was_seen(tmp_path: Path) -> 
     assert store.version("t") is None and store.changed_since("t", first + 3) is None
     store.write_keyed("t", "n", [frame(1)])
     assert store.version("t") == first + 4, "no version means two contents"
+
+
+def test_a_table_without_a_log_begins_one_with_its_next_change(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    store.write_keyed("t", "n", [frame(1, 2)])
+    with open_writable(tmp_path / "work.duckdb") as connection:
+        connection.execute("DROP TABLE t__changed")
+    assert store.version("t") is None
+    store.change_rows("t", "n", pl.Series([2]), [frame()])
+    first = store.version("t")
+    store.change_rows("t", "n", pl.Series([1]), [frame(1)])
+    assert first == 2 and store.changed_since("t", 1) is None
+    assert store.changed_since("t", first).to_list() == [1]  # type: ignore[union-attr]
 
 
 def test_rows_are_counted_and_told_apart_where_they_are(tmp_path: Path) -> None:
