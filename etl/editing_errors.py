@@ -70,6 +70,11 @@ def _log(values: FloatArray) -> FloatArray:
     return np.where(np.isfinite(logs), logs, np.nan)
 
 
+def _witness(near: FloatArray, far: FloatArray) -> FloatArray:
+    """An item of a neighbouring period; where it was nothing then, or there was no return, that of the period behind."""
+    return np.where(np.isfinite(_log(near)), near, far)
+
+
 def _median(values: FloatArray, axis: int, least: int = 1) -> FloatArray:
     """Median of what is known; ``nan`` where fewer than ``least`` values are."""
     known = np.isfinite(values).sum(axis=axis)
@@ -109,7 +114,13 @@ class _Period:
     def __init__(self, panel: Panel, plan: EditingPlan, found: Errors, rows: IntArray, wrong: float) -> None:
         """``wrong``: probability of an error of a neighbouring return, as a part of that of an unedited one."""
         self.panel, self.plan, self.found, self.rows, self.wrong = panel, plan, found, rows, wrong
-        self.neighbours = [place[:, rows] for place in panel.at.values()]
+        self.neighbours = [
+            {
+                v: _witness(*(np.where(p >= 0, found.values[v][p], np.nan) for p in place[:, rows]))
+                for v in plan.variables
+            }
+            for place in panel.at.values()
+        ]
         self.now = {v: panel.values[v][rows].copy() for v in panel.values}
         self.form = tuple(v for v in plan.variables if v in plan.money)
 
@@ -129,10 +140,8 @@ class _Period:
 
     def _inputs(self) -> list[object]:
         """All that the period's result rests on: its returns, its neighbours as they stand, what other sources say."""
-        near = [{v: self.found.values[v][places] for v in self.plan.variables} for places in self.neighbours]
-        there = [places >= 0 for places in self.neighbours]
         heard = {v: [o[self.rows] for o in self.panel.others.get(v, ())] for v in self.plan.variables}
-        return [self.plan.source_id, self.wrong, self.now, near, there, heard]
+        return [self.plan.source_id, self.wrong, self.now, self.neighbours, heard]
 
     def _edited(self) -> dict[str, pl.DataFrame]:
         """:data:`OUTCOME`: what is changed, for which reason, and what is in doubt."""
@@ -150,19 +159,9 @@ class _Period:
         return {"rows": pl.DataFrame(rows, schema=OUTCOME, orient="row")}
 
     def _before(self, names: Sequence[str]) -> list[FloatArray]:
-        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each.
-
-        Where an item was nothing then, or there was no return, the period behind that one bears witness.
-        """
+        """Log of the items over each neighbouring period, centred, shape ``(n, items)`` each."""
         now = np.column_stack([_log(self.now[v]) for v in names])
-        found = []
-        for places in self.neighbours:
-            near, far = (
-                np.where(p[:, None] >= 0, np.column_stack([_log(self.found.values[v][p]) for v in names]), np.nan)
-                for p in places
-            )
-            found.append(_centred(now - np.where(np.isfinite(near), near, far)))
-        return found
+        return [_centred(now - np.column_stack([_log(near[v]) for v in names])) for near in self.neighbours]
 
     def _wrong(self, errors: Mapping[float, float], repeated: float = 0.0) -> tuple[WitnessErrors, WitnessErrors]:
         """The same errors in what a value is compared with: neighbouring returns, and other sources once edited."""

@@ -25,22 +25,23 @@ def _scores(work: Work, plan: EditingPlan) -> pl.DataFrame:
     whether the value is zero after one that was not.
     """
     lag = max(plan.lags)
+    unit, month = work.rows["uscc"].rank("dense").cast(pl.Int64), months_of(work.rows[plan.period])
+    now = pl.DataFrame({"u": unit, "m": month, "at": pl.int_range(unit.len(), eager=True)})
+    before = now.select("u", pl.col("m") + lag, "at")
+    place = now.select("u", "m").join(before, on=["u", "m"], how="left", maintain_order="left")["at"]
     parts = []
-    rows = work.rows.with_columns(_m=months_of(work.rows[plan.period]))
     for name in plan.variables:
-        value = rows.select(KEY, "uscc", "_m", x=pl.col(name).cast(pl.Float64))
-        before = value.select("uscc", pl.col("_m") + lag, p="x")
-        joined = value.join(before, on=["uscc", "_m"], how="left", maintain_order="left").with_columns(
-            total=pl.col("x").sum().over("_m")
-        )
-        x, p, total = (joined[c].fill_null(np.nan).to_numpy().astype(np.float64) for c in ("x", "p", "total"))
-        score = selective_score(x, p, np.ones(x.size), total)
+        value = work.rows[name].cast(pl.Float64)
+        last = value.gather(place)
+        total = pl.DataFrame({"m": month, "x": value}).select(pl.col("x").sum().over("m")).to_series()
+        x, p, totals = (c.fill_null(np.nan).to_numpy().astype(np.float64) for c in (value, last, total))
+        score = selective_score(x, p, np.ones(x.size), totals)
+        fell = ((value == 0) & (last != 0)).fill_null(False)
         parts.append(
-            joined.select(
-                KEY, variable=pl.lit(name), score=pl.Series(score).fill_nan(None),
-                fell=((pl.col("x") == 0) & (pl.col("p") != 0)).fill_null(False),
+            pl.DataFrame({KEY: work.rows[KEY], "score": pl.Series(score).fill_nan(None), "fell": fell}).select(
+                KEY, variable=pl.lit(name), score="score", fell="fell"
             )
-        )  # fmt: skip
+        )
     return pl.concat(parts)
 
 

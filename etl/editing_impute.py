@@ -55,7 +55,10 @@ def _impute_item(
         periodicity=min(plan.lags), trim_lower=plan.trim, trim_upper=plan.trim, trim_above=TRIM_ABOVE,
         min_count=plan.min_pairs, parents=parents,
     )  # fmt: skip
-    rows = impute_ratio_of_means(frame, options).rows.with_columns(work.rows[KEY]).filter(open_)
+    asked = frame["unit"].filter(open_).unique()
+    rows = impute_ratio_of_means(frame.with_columns(work.rows[KEY], open=open_), options, units=asked).rows.filter(
+        "open"
+    )
     step, done = plan.step(name), []
     for r in rows.filter(pl.col("value").is_not_null()).iter_rows(named=True):
         detail = f"{r['marker']}, link {r['link']:.4g}, {r['link_count']} pairs, cell {r['link_cell']}"

@@ -1,7 +1,7 @@
 """A source while it is edited: its rows, the changes so far, and what other sources say of the same units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
@@ -17,6 +17,8 @@ class Work:
 
     rows: pl.DataFrame
     changes: dict[tuple[str, str], dict[str, Any]]
+    noted: dict[str, set[str]] = field(default_factory=dict)
+    """Records by item whose change is not written into the rows yet."""
 
     def note(self, record: str, variable: str, value: float | None, rule: str, flag: str, detail: str) -> None:
         """A change; an earlier one of the same item keeps its original value and rule."""
@@ -26,6 +28,7 @@ class Work:
             "original": None if raw is None else float(raw), "value": value, "rule": old["rule"] if old else rule,
             "flag": flag, "detail": "; ".join(d for d in (old["detail"] if old else "", detail) if d),
         }  # fmt: skip
+        self.noted.setdefault(variable, set()).add(record)
 
     def place(self, record: str) -> int:
         """Row of a record."""
@@ -35,9 +38,9 @@ class Work:
 
     def apply(self, plan: EditingPlan) -> None:
         """Write the values of the changes into the rows, in the columns' own types; whole units of the form for money."""
-        for name in sorted({v for _, v in self.changes}):
+        for name in sorted(self.noted):
             dtype = self.rows.schema[name]
-            new = {k: c["value"] for (k, v), c in self.changes.items() if v == name}
+            new = {k: self.changes[k, name]["value"] for k in sorted(self.noted.pop(name))}
             places = [self.place(k) for k in new]
             values = pl.Series([None if x is None else round(x, 0 if dtype.is_integer() else 2) for x in new.values()])
             column = self.rows[name].cast(pl.Float64).scatter(places, values.cast(pl.Float64))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from aistat.cli import main
 from etl.methods.imputation.links import LinkOptions, imputation_links, month_of, parents_from_table
@@ -112,6 +113,28 @@ def test_a_unit_that_changes_its_cell_is_a_pair_of_the_common_parent_only() -> N
         LinkOptions(parents={"a": "all", "b": "all"}),
     ).filter(cell="b", step=1)
     assert links.select("forward", "cell_forward", "count_forward").row(0) == (2.0, "all", 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_asked_for_some_units_they_get_what_they_get_among_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"u{i}", p, f"c{(i if rng.random() < 0.9 else i + 1) % 5}", None if rng.random() < 0.15 else float(rng.integers(0, 90)), 1.0)
+        for i in range(60)
+        for p in ("202401", "202402", "202403", "202404")
+        if rng.random() < 0.9
+    ]  # fmt: skip
+    table = frame(rows)
+    options = LinkOptions(
+        min_count=4, trim_lower=10, trim_upper=10, trim_above=5, parents={f"c{k}": "all" for k in range(5)}
+    )
+    every = impute_ratio_of_means(table, options)
+    asked = pl.Series(["u3", "u17", "u41"])
+    some = impute_ratio_of_means(table, options, units=asked)
+    columns = ["unit", "period", "value", "marker", "link", "link_count", "link_cell", "link_default", "from_period"]
+    expected = every.rows.filter(pl.col("unit").is_in(asked.implode())).select(columns)
+    assert_frame_equal(some.rows.select(columns), expected, rel_tol=1e-12)
+    assert some.links.height < every.links.height
 
 
 def test_trimming_leaves_out_the_extreme_growths_of_large_links_only() -> None:

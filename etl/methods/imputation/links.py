@@ -90,8 +90,9 @@ def months_of(periods: pl.Series) -> pl.Series:
 
 @method("imputation.links")
 def imputation_links(
-    frame: pl.DataFrame, options: LinkOptions | None = None, given: pl.DataFrame | None = None
-) -> pl.DataFrame:
+    frame: pl.DataFrame, options: LinkOptions | None = None, given: pl.DataFrame | None = None,
+    wanted: pl.DataFrame | None = None,
+) -> pl.DataFrame:  # fmt: skip
     r"""Forward, backward and construction links of every cell and period (插补联系系数).
 
     .. math::
@@ -108,6 +109,8 @@ def imputation_links(
         unit and step.
     given
         ``cell, step`` and any of the three links: taken instead of the computed ones where not null (count 0).
+    wanted
+        ``cell, step`` of the links asked for, those of all rows unless given; what is left out costs next to nothing.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def imputation_links(
     Source: ONS, ratio of means imputation (Statistical Methods Library, Monthly Business Survey); fall-back cells are ours.
     """
     options = options or LinkOptions()
-    wanted = frame.select("cell", "step").unique()
+    wanted = (frame if wanted is None else wanted).select("cell", "step").unique()
     if given is not None:
         wanted = pl.concat([wanted, given.select("cell", "step")]).unique()
     chains = {cell: options.chain(cell) for cell in wanted["cell"].unique()}
@@ -127,10 +130,36 @@ def imputation_links(
         schema={"cell": pl.String, "level": pl.Int64, "source": pl.String},
     )
     for kind in KINDS:
-        sums = _sums(frame, levels, kind, options)
+        sums = _sums_asked(frame, wanted, levels, kind, options)
         wanted = wanted.join(_chosen(wanted, levels, sums, kind, options), on=["cell", "step"], how="left")
     wanted = _mixed(_replaced(wanted, given), options)
     return wanted.select(LINK_SCHEMA.keys()).cast(LINK_SCHEMA).sort("cell", "step")  # type: ignore[arg-type]
+
+
+def _good(options: LinkOptions) -> pl.Expr:
+    return (pl.col("count") >= options.min_count) & (pl.col("bottom") != 0)
+
+
+def _sums_asked(
+    frame: pl.DataFrame, wanted: pl.DataFrame, levels: pl.DataFrame, kind: str, options: LinkOptions
+) -> pl.DataFrame:
+    """Sums of the sources that the wanted links come to: a level is asked only for links the one before does not give."""
+    asked, found = wanted.select("cell", "step"), []
+    answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
+    for level in levels["level"].unique().sort().to_list():
+        own = levels.filter(level=level).select("cell", "source")
+        here = asked.join(own, on="cell")
+        reached = here.select("source", "step").unique()
+        members = (
+            levels.select("cell", "source").unique().join(reached.select("source").unique(), on="source", how="semi")
+        )
+        sums = _sums(answered, members, kind, options, reached)
+        found.append(sums)
+        given = here.join(sums.filter(_good(options)), on=["source", "step"], how="semi")
+        asked = here.select("cell", "step").join(given, on=["cell", "step"], how="anti")
+        if asked.is_empty():
+            break
+    return pl.concat(found).unique(["source", "step"])
 
 
 def matched_pairs(frame: pl.DataFrame, levels: pl.DataFrame, kind: str) -> pl.DataFrame:
@@ -155,9 +184,15 @@ def matched_pairs(frame: pl.DataFrame, levels: pl.DataFrame, kind: str) -> pl.Da
     return pl.concat([f.select("source", "step", "top", "bottom") for f in found])
 
 
-def _sums(frame: pl.DataFrame, levels: pl.DataFrame, kind: str, options: LinkOptions) -> pl.DataFrame:
-    one_each = levels.select("cell", "source").unique()
-    pairs = matched_pairs(frame, one_each, kind)
+def _sums(
+    answered: pl.DataFrame, levels: pl.DataFrame, kind: str, options: LinkOptions, reached: pl.DataFrame
+) -> pl.DataFrame:
+    """``source, step, top, bottom, count`` of the links reached (``source, step``) by responses that may enter them."""
+    steps = reached["step"].unique()
+    other = {"forward": steps - 1, "backward": steps + 1}.get(kind, steps)
+    cell, step = levels["cell"].unique(), pl.concat([steps, other]).unique()
+    near = answered.filter(pl.col("step").is_in(step.implode()) & pl.col("cell").is_in(cell.implode()))
+    pairs = matched_pairs(near, levels, kind).join(reached, on=["source", "step"], how="semi")
     if kind != "construction" and (options.trim_lower or options.trim_upper):
         pairs = trimmed(pairs, options)
     return pairs.group_by("source", "step").agg(
@@ -171,9 +206,9 @@ def trimmed(pairs: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
         pl.when((pl.col("top") == 0) & (pl.col("bottom") == 0)).then(1.0).otherwise(pl.col("top") / pl.col("bottom"))
     )
     group = ["source", "step"]
-    ranked = pairs.with_columns(_growth=growth).with_columns(
-        _place=pl.col("_growth").rank("ordinal").over(group), _count=pl.len().over(group)
-    )
+    # Equal growths of unequal pairs go by size: which of them is trimmed must not hang on the order of the rows.
+    ordered = pairs.with_columns(_growth=growth).sort(*group, "_growth", "top", "bottom")
+    ranked = ordered.with_columns(_place=pl.int_range(1, pl.len() + 1).over(group), _count=pl.len().over(group))
     low = (pl.col("_count") * options.trim_lower / 100).floor()
     high = (pl.col("_count") * options.trim_upper / 100).floor()
     inside = (pl.col("_place") > low) & (pl.col("_place") <= pl.col("_count") - high)
@@ -184,8 +219,7 @@ def _chosen(
     wanted: pl.DataFrame, levels: pl.DataFrame, sums: pl.DataFrame, kind: str, options: LinkOptions
 ) -> pl.DataFrame:
     reach = wanted.select("cell", "step").join(levels, on="cell").join(sums, on=["source", "step"], how="left")
-    good = (pl.col("count") >= options.min_count) & (pl.col("bottom") != 0)
-    best = reach.filter(good).sort("level").group_by("cell", "step", maintain_order=True).first()
+    best = reach.filter(_good(options)).sort("level").group_by("cell", "step", maintain_order=True).first()
     own = reach.filter(level=0).select("cell", "step", own=pl.col("count").fill_null(0))
     found = own.join(best, on=["cell", "step"], how="left")
     return found.select(

@@ -37,8 +37,9 @@ class Imputed:
 
 @method("imputation.ratio_of_means")
 def impute_ratio_of_means(
-    frame: pl.DataFrame, options: LinkOptions | None = None, given_links: pl.DataFrame | None = None
-) -> Imputed:
+    frame: pl.DataFrame, options: LinkOptions | None = None, given_links: pl.DataFrame | None = None,
+    units: pl.Series | None = None,
+) -> Imputed:  # fmt: skip
     """Impute a target over periods from the unit's own neighbouring periods or its auxiliary value.
 
     A value is, first that applies: returned (``r``); manual (``mc``); forward from a return (``fir``); backward from a
@@ -54,6 +55,8 @@ def impute_ratio_of_means(
         row imputed in an earlier run: kept as it is; only ``r`` enters links; nothing is imputed backward over it).
     given_links
         ``cell, period`` and any of ``forward, backward, construction``.
+    units
+        The units whose values are asked for; the rows, and the links, are theirs alone. All units enter the links.
 
     Returns
     -------
@@ -71,7 +74,10 @@ def impute_ratio_of_means(
     options = options or LinkOptions()
     prepared = _prepared(frame, options)
     given = None if given_links is None else _given(given_links, options)
-    links = imputation_links(prepared.filter("sampled"), options, given)
+    answering = prepared.filter("sampled")
+    if units is not None:
+        prepared = prepared.filter(pl.col("unit").is_in(units.implode()))
+    links = imputation_links(answering, options, given, prepared.filter("sampled").select("cell", "step"))
     joined = prepared.join(links, on=["cell", "step"], how="left", maintain_order="left")
     values = _values(joined.sort("unit", "cell", "step"))
     rows = _described(joined, values)
