@@ -72,7 +72,7 @@ def _log(values: FloatArray) -> FloatArray:
 
 def _witness(near: FloatArray, far: FloatArray) -> FloatArray:
     """An item of a neighbouring period; where it was nothing then, or there was no return, that of the period behind."""
-    return np.where(np.isfinite(_log(near)), near, far)
+    return np.where(np.isfinite(near) & (near != 0), near, far)
 
 
 def _median(values: FloatArray, axis: int, least: int = 1) -> FloatArray:

@@ -11,10 +11,13 @@ from etl.editing_work import KEY, Work, aligned
 from etl.methods.editing.adjust import adjust_to_edits
 from etl.methods.editing.linear import linear_edits
 from etl.methods.editing.rules import Edit
-from etl.methods.imputation.links import LinkOptions
+from etl.methods.imputation.links import LinkOptions, imputation_links
 from etl.methods.imputation.ratio_of_means import impute_ratio_of_means
+from etl.remember import remembered
 
 ALL = "all"
+YEAR = 12
+"""Months."""
 TRIM_ABOVE = 20
 
 
@@ -56,9 +59,8 @@ def _impute_item(
         min_count=plan.min_pairs, parents=parents,
     )  # fmt: skip
     asked = frame["unit"].filter(open_).unique()
-    rows = impute_ratio_of_means(frame.with_columns(work.rows[KEY], open=open_), options, units=asked).rows.filter(
-        "open"
-    )
+    marked = frame.with_columns(work.rows[KEY], open=open_)
+    rows = impute_ratio_of_means(marked, options, units=asked, links_of=_links).rows.filter("open")
     step, done = plan.step(name), []
     for r in rows.filter(pl.col("value").is_not_null()).iter_rows(named=True):
         detail = f"{r['marker']}, link {r['link']:.4g}, {r['link_count']} pairs, cell {r['link_cell']}"
@@ -66,6 +68,24 @@ def _impute_item(
         done.append(r[KEY])
     work.apply(plan)
     return done
+
+
+def _links(
+    answering: pl.DataFrame, options: LinkOptions, given: pl.DataFrame | None, wanted: pl.DataFrame
+) -> pl.DataFrame:
+    """Links, year by year: those of a year rest on its periods and the one on either side, and are kept while these stay."""
+    year = pl.col("step") // (YEAR // options.periodicity)
+    found = []
+    for _, asked in wanted.unique().sort("step", "cell").group_by(year, maintain_order=True):
+        first, last = int(asked["step"][0]), int(asked["step"][-1])
+        near = answering.filter(pl.col("step").is_between(first - 1, last + 1))
+        near = near.select(pl.col("unit").rank("dense"), "step", "cell", "y", "x", "usable")
+
+        def make(near: pl.DataFrame = near, asked: pl.DataFrame = asked) -> dict[str, pl.DataFrame]:
+            return {"links": imputation_links(near, options, given, asked)}
+
+        found.append(remembered("imputation_links", (options, near, asked, given), make)["links"])
+    return pl.concat(found).sort("cell", "step")
 
 
 def _adjusted(work: Work, plan: EditingPlan, edits: Sequence[Edit], filled: Mapping[str, list[str]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from aistat.cli import main
+from etl.editing_impute import _links
 from etl.methods.imputation.links import LinkOptions, imputation_links, month_of, parents_from_table
 from etl.methods.imputation.ratio_of_means import impute_ratio_of_means
 from etl.methods.imputation.ratio_run import links_from_table
@@ -121,7 +122,7 @@ def test_asked_for_some_units_they_get_what_they_get_among_all(seed: int) -> Non
     rows = [
         (f"u{i}", p, f"c{(i if rng.random() < 0.9 else i + 1) % 5}", None if rng.random() < 0.15 else float(rng.integers(0, 90)), 1.0)
         for i in range(60)
-        for p in ("202401", "202402", "202403", "202404")
+        for p in ("202311", "202312", "202401", "202402")
         if rng.random() < 0.9
     ]  # fmt: skip
     table = frame(rows)
@@ -135,6 +136,8 @@ def test_asked_for_some_units_they_get_what_they_get_among_all(seed: int) -> Non
     expected = every.rows.filter(pl.col("unit").is_in(asked.implode())).select(columns)
     assert_frame_equal(some.rows.select(columns), expected, rel_tol=1e-12)
     assert some.links.height < every.links.height
+    by_year = impute_ratio_of_means(table, options, units=asked, links_of=_links)
+    assert_frame_equal(by_year.rows.select(columns), expected, rel_tol=1e-12)
 
 
 def test_trimming_leaves_out_the_extreme_growths_of_large_links_only() -> None:

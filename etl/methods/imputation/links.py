@@ -124,7 +124,7 @@ def imputation_links(
     wanted = (frame if wanted is None else wanted).select("cell", "step").unique()
     if given is not None:
         wanted = pl.concat([wanted, given.select("cell", "step")]).unique()
-    chains = {cell: options.chain(cell) for cell in wanted["cell"].unique()}
+    chains = {cell: options.chain(cell) for cell in pl.concat([frame["cell"], wanted["cell"]]).unique()}
     levels = pl.DataFrame(
         [{"cell": c, "level": i, "source": s} for c, chain in chains.items() for i, s in enumerate(chain)],
         schema={"cell": pl.String, "level": pl.Int64, "source": pl.String},

@@ -1,6 +1,6 @@
 """Ratio-of-means imputation (比率均值插补): each missing value gets a value, a marker and the link that made it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ VALUE_SCHEMA: Final = {
 }
 
 
+LinkMaker = Callable[[pl.DataFrame, LinkOptions, pl.DataFrame | None, pl.DataFrame], pl.DataFrame]
+"""As :func:`etl.methods.imputation.links.imputation_links`."""
+
+
 @dataclass(frozen=True)
 class Imputed:
     """``rows``: the input with ``value, marker, link, link_count, link_cell, link_default, from_period`` and all links;
@@ -38,7 +42,7 @@ class Imputed:
 @method("imputation.ratio_of_means")
 def impute_ratio_of_means(
     frame: pl.DataFrame, options: LinkOptions | None = None, given_links: pl.DataFrame | None = None,
-    units: pl.Series | None = None,
+    units: pl.Series | None = None, links_of: LinkMaker = imputation_links,
 ) -> Imputed:  # fmt: skip
     """Impute a target over periods from the unit's own neighbouring periods or its auxiliary value.
 
@@ -57,6 +61,8 @@ def impute_ratio_of_means(
         ``cell, period`` and any of ``forward, backward, construction``.
     units
         The units whose values are asked for; the rows, and the links, are theirs alone. All units enter the links.
+    links_of
+        Makes the links; one that keeps those of periods that did not change, say.
 
     Returns
     -------
@@ -77,7 +83,7 @@ def impute_ratio_of_means(
     answering = prepared.filter("sampled")
     if units is not None:
         prepared = prepared.filter(pl.col("unit").is_in(units.implode()))
-    links = imputation_links(answering, options, given, prepared.filter("sampled").select("cell", "step"))
+    links = links_of(answering, options, given, prepared.filter("sampled").select("cell", "step"))
     joined = prepared.join(links, on=["cell", "step"], how="left", maintain_order="left")
     values = _values(joined.sort("unit", "cell", "step"))
     rows = _described(joined, values)
