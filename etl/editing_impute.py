@@ -53,7 +53,7 @@ def _impute_item(
     ).with_columns(
         auxiliary=known if known is not None else pl.lit(None, dtype=pl.Float64), usable=usable, sampled=answered
     )  # fmt: skip
-    parents = {cell: ALL for cell in frame["cell"].unique() if cell != ALL}
+    parents = {cell: ALL for cell in frame["cell"].unique().sort() if cell != ALL}
     options = LinkOptions(
         periodicity=min(plan.lags), trim_lower=plan.trim, trim_upper=plan.trim, trim_above=TRIM_ABOVE,
         min_count=plan.min_pairs, parents=parents,

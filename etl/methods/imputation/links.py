@@ -27,6 +27,9 @@ LINK_SCHEMA: Final = {
 }
 
 
+SUMS: Final = {"source": pl.String, "step": pl.Int64, "top": pl.Float64, "bottom": pl.Float64, "count": pl.Int64}
+
+
 @dataclass(frozen=True)
 class LinkOptions:
     """How links are made.
@@ -144,8 +147,12 @@ def _sums_asked(
     frame: pl.DataFrame, wanted: pl.DataFrame, levels: pl.DataFrame, kind: str, options: LinkOptions
 ) -> pl.DataFrame:
     """Sums of the sources that the wanted links come to: a level is asked only for links the one before does not give."""
-    asked, found = wanted.select("cell", "step"), []
+    asked, found = wanted.select("cell", "step"), [pl.DataFrame(schema=SUMS)]
     answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
+    if kind == "construction":
+        answered = answered.filter(pl.col("x").is_not_null())
+    if answered.is_empty():
+        return found[0]
     for level in levels["level"].unique().sort().to_list():
         own = levels.filter(level=level).select("cell", "source")
         here = asked.join(own, on="cell")
