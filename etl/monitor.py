@@ -184,6 +184,7 @@ def staff_growth(returns: pl.DataFrame, contributors: pl.DataFrame, limits: Rule
 
 def profit_margin(returns: pl.DataFrame, contributors: pl.DataFrame, limits: RuleSet, seed: int) -> dict[str, float]:
     """Period → profit by operating revenue (%) of the AI enterprises (those among ``contributors``), where both are safe."""
+    returns = returns.join(contributors, on="uscc", how="semi")
     profit = single_quarters(returns, "total_profit_ytd_cny").select("uscc", "period", profit="value")
     revenue = single_quarters(returns, "operating_revenue_ytd_cny").select("uscc", "period", revenue="value")
     both = revenue.join(profit, on=["uscc", "period"]).join(contributors, on="uscc")

@@ -97,7 +97,7 @@ class Memory:
                 content = (self._folder / kind / f"{key}.{name}.arrow").read_bytes()
                 if hashlib.sha256(content).hexdigest() != digest:
                     return None
-                found[name] = pl.read_ipc(BytesIO(content))
+                found[name] = pl.read_ipc_stream(BytesIO(content))
             os.utime(listing)
         except (OSError, ValueError, AttributeError, pl.exceptions.PolarsError):
             return None
@@ -111,7 +111,7 @@ class Memory:
         listing = {}
         for name, frame in frames.items():
             buffer = BytesIO()
-            frame.write_ipc(buffer, compression="lz4")
+            frame.write_ipc_stream(buffer, compression="lz4")
             listing[name] = hashlib.sha256(buffer.getvalue()).hexdigest()
             _replace(folder / f"{key}.{name}.arrow", buffer.getvalue())
         _replace(folder / f"{key}.json", json.dumps(listing).encode())

@@ -12,6 +12,8 @@ from warehouse.keyed import KeyedTables, query_of
 from warehouse.tables import BUILDING, MEMORY_LIMIT, checked, clear, count, has, is_behind, rows_of, write_aside
 
 SLICE_ROWS = 100_000
+SLICE_BYTES = 128 << 20
+"""Of a frame that is in memory as it is; every part of it that is handed over costs a commit."""
 COMPARED_ROWS = 20_000
 
 _HELD: dict[Path, duckdb.DuckDBPyConnection] = {}
@@ -51,8 +53,8 @@ class WorkStore(KeyedTables):
         name = checked(table)
         if self._holds(name, frame):
             return
-        slices = frame.iter_slices(SLICE_ROWS) if frame.height else iter([frame])
-        self.write_stream(name, slices)
+        rows = max(SLICE_ROWS, SLICE_BYTES * frame.height // max(int(frame.estimated_size()), 1))
+        self.write_stream(name, frame.iter_slices(rows) if frame.height else iter([frame]))
 
     def _holds(self, name: str, frame: pl.DataFrame) -> bool:
         """Whether a table of its own (nothing that shows another one) has these columns and rows; ends at the first that differ."""
@@ -174,6 +176,15 @@ class WorkStore(KeyedTables):
             connection.execute(f"CREATE TABLE {name} AS {query}", dict(parameters or {})).fetchall()
             connection.commit()
         return self.rows(name)
+
+    def rename(self, table: str, to: str) -> None:
+        """Let a table take another name, in place of what bore it."""
+        name, new = checked(table), checked(to)
+        with self._open() as connection:
+            connection.begin()
+            clear(connection, new)
+            connection.execute(f"ALTER TABLE {name} RENAME TO {new}")
+            connection.commit()
 
     def alias(self, table: str, source: str) -> int:
         """Let ``table`` show what ``source`` holds, without a copy; its rows."""

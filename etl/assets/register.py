@@ -69,7 +69,7 @@ def update_register(work: WorkStore, *, full: bool = False) -> tuple[int, int]:
         work.saw(APPLIED, REGISTER_CURRENT, None)
         work.derive_keyed(REGISTER_CURRENT, "uscc")
     # The changes applied are noted after they were: a night that was cut off between applies them again.
-    work.write(APPLIED, work.read(CHANGED))
+    work.rename(CHANGED, APPLIED)
     work.saw(APPLIED, REGISTER_CURRENT, work.version(REGISTER_CURRENT), origin)
     return work.rows(REGISTER_CURRENT), changes
 

@@ -68,6 +68,12 @@ SERIES = {
     "operating_revenue": ("finance_quarterly", "operating_revenue_ytd_cny"),
 }
 
+QUARTERLY = {
+    "ai_survey_quarterly": ("ai_revenue_ytd_cny", "ai_employed_persons"),
+    "finance_quarterly": ("operating_revenue_ytd_cny", "total_profit_ytd_cny"),
+}
+"""Items of the quarterly returns that the series and the climate index are made of."""
+
 
 def _limits(stores: Stores) -> RuleSet:
     return rules(stores.root / "secret" / "disclosure.yaml")
@@ -168,7 +174,7 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
 
 def _known(work: WorkStore, source: str, today: date) -> pl.DataFrame:
     """Returns of quarters that are over and that had come in by the day of the vintage."""
-    rows = work.read(rows_table(source))
+    rows = work.read(rows_table(source), ["uscc", "ref_period", "submitted_on", *QUARTERLY[source]])
     periods = {p: parse(p).end for p in rows["ref_period"].unique().to_list()}
     done = [p for p, end in periods.items() if end < today]
     return rows.filter(

@@ -32,18 +32,15 @@ def source_clusters() -> dict[str, Cluster]:
 
 
 def _groups(work: WorkStore, wanted: pl.Series) -> pl.DataFrame:
-    """Enterprise group and industry section of the units the sources name; the register is read in chunks."""
+    """Enterprise group and industry section of the units the sources name."""
     sections = {c.code: c.parent for c in load_scheme("gbt4754_2017").codes if c.level_name == "division"}
     division = pl.col("gbt_code").str.slice(0, 2)
-    parts = [
-        rows.filter(pl.col("uscc").is_in(wanted.implode())).select(
-            "uscc",
-            contributor=pl.coalesce("group_uscc", "uscc"),
-            unit_section=division.replace_strict(sections, default=None, return_dtype=pl.String),
-        )
-        for rows in work.batches(table_name("register"))
-    ]
-    return pl.concat(parts)
+    rows = work.matching(table_name("register"), ["uscc", "group_uscc", "gbt_code"], wanted.alias("uscc"))
+    return rows.select(
+        "uscc",
+        contributor=pl.coalesce("group_uscc", "uscc"),
+        unit_section=division.replace_strict(sections, default=None, return_dtype=pl.String),
+    )
 
 
 def _periods(work: WorkStore, source: str) -> frozenset[str]:

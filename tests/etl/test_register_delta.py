@@ -110,15 +110,15 @@ def test_another_extract_and_a_night_cut_off_are_not_followed(work: WorkStore, m
     assert update_register(work) == (3, 1)
     assert names(work) == {"a": "other a", "b": "new b", "c": "other c"}
     work.write(DELTA, rows("register_delta", [change("b", "newer b", "03"), change("c", "new c", "03")]))
-    plain = WorkStore.write
+    plain = WorkStore.rename
 
-    def cut(self: WorkStore, table: str, frame: pl.DataFrame) -> None:
+    def cut(self: WorkStore, table: str, to: str) -> None:
         raise RuntimeError("cut off")
 
-    monkeypatch.setattr(WorkStore, "write", cut)
+    monkeypatch.setattr(WorkStore, "rename", cut)
     with pytest.raises(RuntimeError, match="cut off"):
         update_register(work)
-    monkeypatch.setattr(WorkStore, "write", plain)
+    monkeypatch.setattr(WorkStore, "rename", plain)
     assert update_register(work) == (3, 2)
     assert names(work) == {"a": "other a", "b": "newer b", "c": "new c"}
 
