@@ -71,6 +71,11 @@ def _profiles(units: pl.DataFrame) -> pl.DataFrame:
     ).filter(pl.col("part") > 0)
 
 
+def needed() -> tuple[str, ...]:
+    """Columns of ``units`` that :func:`domain_contributions` reads."""
+    return (*UNIT, "leaf", "size", "ai_revenue_cny", "domain_answered", *domain_columns().values())
+
+
 def domain_contributions(units: pl.DataFrame, activity: pl.DataFrame) -> pl.DataFrame:
     """Contributions to AI revenue by domain, from those to AI revenue by branch.
 
@@ -84,11 +89,10 @@ def domain_contributions(units: pl.DataFrame, activity: pl.DataFrame) -> pl.Data
     by_own = {year: activity.filter(pl.col(YEAR) == year) for year in years_of(units)}
 
     def of_year(known: pl.DataFrame, year: int) -> pl.DataFrame:
-        return _split(by_own[year], _profiles(known).filter(pl.col(YEAR) == year))
+        found = _split(by_own[year], _profiles(known).filter(pl.col(YEAR) == year))
+        return found.sort("uscc", "ai_class", "domain")
 
-    columns = (*UNIT, "leaf", "size", "ai_revenue_cny", "domain_answered", *domain_columns().values())
-    found = by_year("domains", units, of_year, lambda year: (by_own[year],), columns)
-    return found.sort("ref_year", "uscc", "ai_class", "domain")
+    return by_year("domains", units, of_year, lambda year: (by_own[year],), needed())
 
 
 def _split(activity: pl.DataFrame, profiles: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from etl.assets.process import UNIT_YEAR
 from etl.clearing import AUDIT_SEED
 from etl.dissemination import HIDDEN, rules
 from etl.domain_cubes import CUBES, SAME_REVENUE, clear_domains, domain_certificates
-from etl.domains import domain_contributions
+from etl.domains import domain_contributions, needed
 from etl.progress import step
 from etl.quantity_table import quantity_rows
 from etl.release_ledger import begin
@@ -37,7 +37,7 @@ def domain_contribution_year(stores: Stores) -> dg.MaterializeResult:  # type: i
     with step(DOMAIN_CONTRIBUTION) as notes:
         work = stores.work
         activity = work.read(CONTRIBUTION).filter(pl.col("indicator") == SAME_REVENUE)
-        rows = domain_contributions(work.read(UNIT_YEAR), activity)
+        rows = domain_contributions(work.read(UNIT_YEAR, needed()), activity)
         work.write(DOMAIN_CONTRIBUTION, rows)
         notes.append(f"{rows.height:,} contributions")
         same = (rows["value"].sum() or 0) == (activity["value"].sum() or 0)
