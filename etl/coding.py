@@ -259,7 +259,8 @@ def _followed(
     rows = work.matching(register, ["uscc", *INPUT[1:]], units.alias("uscc"))
     before, now = work.matching(codes, STATE, units.alias("unit_id")), coding_input(rows, locks, filings)
     todo = now.join(before, on=STATE, how="anti", maintain_order="left")
-    return _Changes([todo] if todo.height else [], before.join(now, on=STATE, how="anti")["unit_id"])
+    parts = list(todo.iter_slices(BATCH_ROWS)) if todo.height else []
+    return _Changes(parts, before.join(now, on=STATE, how="anti")["unit_id"])
 
 
 def _changes(
@@ -302,13 +303,16 @@ def code_register(
     standing = not full and work.is_keyed(codes) and set(work.values(codes, "bundle")) <= {bundle.hash}
     version = work.version(register)
     changes = _changes(work, register, codes, locks, filings) if standing else None
+    if changes is None or changes.fresh or changes.gone.len():
+        # Not followed until all of it is noted again: a night that is cut off, and what it brought taken back, would leave its rows.
+        work.saw(codes, register, None)
     if changes is None:
         fresh = _anew(work, register, codes, bundle, reuse=not full, locks=locks, filings=filings, seen=seen)
     else:
         _apply(work, codes, bundle, changes)
         fresh = changes.fresh
-    if locks is not None:
-        work.write(_lock_table(codes), locks.select(list(LOCKS)))
+    if locks is not None or work.exists(_lock_table(codes)):
+        work.write(_lock_table(codes), pl.DataFrame(schema=LOCKS) if locks is None else locks.select(list(LOCKS)))
     work.saw(codes, register, version, _basis(filings))
     return _passed(work, codes, fresh)
 

@@ -74,6 +74,8 @@ def _links(
     answering: pl.DataFrame, options: LinkOptions, given: pl.DataFrame | None, wanted: pl.DataFrame
 ) -> pl.DataFrame:
     """Links, year by year: those of a year rest on its periods and the one on either side, and are kept while these stay."""
+    if options.weight != 1:  # mixed with links of another year
+        return imputation_links(answering, options, given, wanted)
     year = pl.col("step") // (YEAR // options.periodicity)
     found = []
     for _, asked in wanted.unique().sort("step", "cell").group_by(year, maintain_order=True):

@@ -8,7 +8,7 @@ import polars as pl
 from etl.assets.process import CODE_UNIT
 from etl.assets.register import REGISTER_CURRENT
 from etl.unit_results import TEXTS, refresh_units
-from taxonomy.classifier.profile import DECIDED, Profile, Tallies, marks, profile_of
+from taxonomy.classifier.profile import COUNTED, Profile, Tallies, marks, profile_of
 from warehouse.write import WorkStore
 
 MARK: Final = "control_register__profile_mark"
@@ -37,7 +37,7 @@ def _tallied(work: WorkStore, bits: int, *, full: bool) -> Tallies:
         inputs=work.tally(MARK, ["filled", "division"]),
         phrases=work.tally_items(MARK, "phrases"),
         limit=2**bits,
-        decisions=work.tally(CODE_UNIT, DECIDED, ["probability"]),
+        decisions=work.tally(CODE_UNIT, COUNTED, ["probability"]),
     )
 
 

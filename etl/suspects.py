@@ -133,10 +133,20 @@ def by_worth(found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def list_key(work: WorkStore, version: str, known: pl.DataFrame) -> str:
-    """Hash of what a list depends on: the model with its rules, texts and codes of the register, sizes."""
+    """Hash of what a list depends on: the model with its rules, texts and codes of the register, sizes.
+
+    Of a register that is followed the number of its version stands for texts and codes; it says so within one store alone.
+    """
     texts = work.version(CODE_UNIT)
     register = work.read(CODE_UNIT, KEY) if texts is None else texts
     return digest((version, register, known.sort("unit_id")))[:16]
+
+
+def _stands(work: WorkStore, key: str, last: Suspects | None) -> bool:
+    """Whether the list in the store is that of tonight's key; the store itself must say so, it may have been put back alone."""
+    if last is None or last.key != key or not work.exists(SUSPECT):
+        return False
+    return work.version(CODE_UNIT) is None or work.seen(SUSPECT, CODE_UNIT, key) is not None
 
 
 def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tuple[Suspects, bool]:
@@ -150,7 +160,7 @@ def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tupl
     drawn = _drawn(work, training.sample)
     version = Memory(Path()).key("code_suspect", (model_key(drawn, training, rule.reliability), repr(rule)))
     key, last = list_key(work, version, known), last_list(root)
-    if not full and last is not None and last.key == key and work.exists(SUSPECT):
+    if not full and last is not None and _stands(work, key, last):
         return last, False
     if drawn.height < training.minimum:
         work.write(SUSPECT, pl.DataFrame(schema=SCHEMA))
@@ -164,6 +174,7 @@ def refresh_suspects(root: Path, work: WorkStore, *, full: bool = False) -> tupl
         looked = int(work.tally(LOOKED, ["looked"]).filter("looked")["n"].sum())
         done = Suspects(key, True, looked, listed.height, drawn.height)
     # Last, so that a night that is cut short makes the list again.
+    work.saw(SUSPECT, CODE_UNIT, work.version(CODE_UNIT), key)
     _keep(root, done)
     return done, True
 

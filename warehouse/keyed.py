@@ -1,21 +1,25 @@
 """Tables kept by key: rows change one by one, each change is known by the version that made it, readers follow the changes.
 
 What is made from such a table need not read it whole: a reader notes which version it has seen (:meth:`KeyedTables.saw`) and asks
-for the keys that changed since (:meth:`KeyedTables.changed_since`). Where that is not known (the table was written anew, another
-release of the code wrote it), it is told so and reads everything. A reader notes the version last, after what it made: a night
-that was cut off sees the same changes again.
+for the keys that changed since (:meth:`KeyedTables.changed_since`). Where that is not known (the table was written anew, or too long
+ago), it is told so and reads everything. A reader notes the version last, after what it made: a night that was cut off sees the
+same changes again. A reader that also compares a state of its own (what was applied, what locks there were) must take its note back before it
+writes. Releases before this one change rows without a log: after going back to one, the first night forward is one with ``--full``.
 """
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
 
-from warehouse.tables import BUILDING, HEAP, LOG, SEEN, VERSIONS, checked, clear, has, write_aside
+from warehouse.tables import BUILDING, HEAP, LOG, MEMORY_LIMIT, SEEN, VERSIONS, checked, clear, has, write_aside
 
 SQL = Path(__file__).parent / "sql"
+KEPT_VERSIONS: Final = 60
+"""Changes that can be followed; keys of older ones are forgotten, those of units long gone among them."""
 
 
 def query_of(table: str) -> str:
@@ -37,7 +41,7 @@ def _raise_version(connection: duckdb.DuckDBPyConnection, name: str, *, anew: bo
     connection.execute(f"CREATE TABLE IF NOT EXISTS {VERSIONS} (name VARCHAR, version BIGINT, since BIGINT)")
     row = connection.execute(f"SELECT version, since FROM {VERSIONS} WHERE name = $1", [name]).fetchone()
     version = 1 if row is None else int(row[0]) + 1
-    since = version if anew or row is None else int(row[1])
+    since = version if anew or row is None else max(int(row[1]), version - KEPT_VERSIONS)
     connection.execute(f"DELETE FROM {VERSIONS} WHERE name = $1", [name])
     connection.execute(f"INSERT INTO {VERSIONS} VALUES ($1, $2, $3)", [name, version, since])
     return version
@@ -78,7 +82,7 @@ class KeyedTables:
         name, column = checked(table), checked(key)
         query = query_of(name)
         with self._open() as connection:
-            connection.execute("SET memory_limit = '1GiB'")
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.begin()
             clear(connection, name)
             connection.execute(f"CREATE TABLE {name}{HEAP} AS {query}", dict(parameters or {})).fetchall()
@@ -86,7 +90,7 @@ class KeyedTables:
             connection.commit()
 
     def change_rows(self, table: str, key: str, gone: pl.Series, frames: Iterable[pl.DataFrame]) -> None:
-        """Of a table of :meth:`write_keyed`: take the rows away whose ``key`` is in ``gone``, add ``frames``; in one transaction.
+        """Of a table kept by key: take the rows away whose ``key`` is in ``gone``, add ``frames``; in one transaction.
 
         What this costs follows the rows that change. A row that changes is both gone and added.
         """
@@ -100,6 +104,7 @@ class KeyedTables:
                 version = _raise_version(connection, name, anew=False)
                 touched = f"SELECT {column} FROM leaving UNION SELECT {column} FROM {building}"
                 connection.execute(f"INSERT INTO {name}{LOG} SELECT {column}, {version} FROM ({touched})")
+                connection.execute(f"DELETE FROM {name}{LOG} WHERE version <= {version - KEPT_VERSIONS}")
             else:  # written by an earlier release of this code
                 _begin_log(connection, name, column)
             connection.execute(f"DELETE FROM {name}{HEAP} WHERE {column} IN (SELECT {column} FROM leaving)")
@@ -117,7 +122,7 @@ class KeyedTables:
         """The version of a table kept by key, raised by every change; None where its changes cannot be followed."""
         name = checked(table)
         with self._open() as connection:
-            if not has(connection, f"{name}{LOG}"):
+            if not (has(connection, f"{name}{LOG}") and has(connection, f"{name}{HEAP}")):
                 return None
             row = connection.execute(f"SELECT version FROM {VERSIONS} WHERE name = $1", [name]).fetchone()
         return None if row is None else int(row[0])

@@ -1,4 +1,4 @@
-"""The restricted work store: one DuckDB file, one writer, whole tables replaced in one transaction."""
+"""The restricted work store: one DuckDB file, one writer; a table is replaced, or its rows are changed, in one transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,7 +120,7 @@ class WorkStore(KeyedTables):
     def tally(self, table: str, columns: Sequence[str], sums: Sequence[str] = ()) -> pl.DataFrame:
         """Rows by the values of ``columns``: these, ``n``, and of each of ``sums`` its sum, and ``<name>_n`` of what is not null.
 
-        Sorted; a sum is that of the exact order-free method (Kahan), null where nothing is known.
+        Sorted; sums are compensated (Kahan), null where nothing is known. Their last digits may still hang on the order of rows.
         """
         picked = ", ".join(checked(c) for c in columns)
         summed = "".join(f", fsum({checked(c)}) AS {c}, count({c}) AS {c}_n" for c in sums)
@@ -178,8 +178,10 @@ class WorkStore(KeyedTables):
         return self.rows(name)
 
     def rename(self, table: str, to: str) -> None:
-        """Let a table take another name, in place of what bore it."""
+        """Let a table take another name, in place of what bore it. ValueError for one kept by key: its readers would lose it."""
         name, new = checked(table), checked(to)
+        if self.is_keyed(name):
+            raise ValueError(f"{name} is kept by key and cannot take another name; write {new} instead")
         with self._open() as connection:
             connection.begin()
             clear(connection, new)

@@ -1,13 +1,14 @@
 """The register as of tonight: the newest full extract with the nightly changes after it (GSBPM 5.1)."""
 
-import hashlib
 from calendar import monthrange
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
 from etl.assets.collect import receipt_table, table_name
 from etl.progress import step
+from etl.remember import Memory
 from etl.resources import Stores, is_full
 from warehouse.keyed import query_of
 from warehouse.write import WorkStore
@@ -36,8 +37,8 @@ def _origin(work: WorkStore, since: str) -> str:
     if not {"delivery", "sha256"} <= set(receipts.columns) or (receipts["sha256"] == "").any():
         return ""
     came = receipts.select("delivery", "sha256").unique().sort("delivery", "sha256")
-    parts = [since, came.write_csv(), query_of(CHANGED), query_of(REGISTER_CURRENT)]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+    queries, columns = [query_of(CHANGED), query_of(REGISTER_CURRENT)], work.read(CHANGED, rows=0)
+    return Memory(Path()).key("register_current", (since, came, queries, columns))
 
 
 def _follow(work: WorkStore) -> bool:
@@ -60,15 +61,12 @@ def update_register(work: WorkStore, *, full: bool = False) -> tuple[int, int]:
     if not changes:
         return work.alias(REGISTER_CURRENT, table_name("register")), 0
     origin = _origin(work, since)
-    known = (
-        origin
-        and work.seen(APPLIED, REGISTER_CURRENT, origin) is not None
-        and work.version(REGISTER_CURRENT) is not None
-    )
+    version = work.version(REGISTER_CURRENT)
+    # A night that was cut off left a version that was not noted: what it applied is not known.
+    known = origin and version is not None and work.seen(APPLIED, REGISTER_CURRENT, origin) == version
     if full or not known or not _follow(work):
         work.saw(APPLIED, REGISTER_CURRENT, None)
         work.derive_keyed(REGISTER_CURRENT, "uscc")
-    # The changes applied are noted after they were: a night that was cut off between applies them again.
     work.rename(CHANGED, APPLIED)
     work.saw(APPLIED, REGISTER_CURRENT, work.version(REGISTER_CURRENT), origin)
     return work.rows(REGISTER_CURRENT), changes

@@ -16,7 +16,7 @@ from taxonomy.classifier.judged import NONE, shown_class
 FIELDS: Final = ("name", "business_scope", "main_products", "gbt_code")
 TEXTS: Final = ("business_scope", "main_products")
 PHRASE: Final = r"[^\s;；,，。、:：()（）\[\]【】|/]{2,}"
-DECIDED: Final = ("ai_class", "segment", "route", "bundle")
+COUNTED: Final = ("ai_class", "segment", "route", "bundle")
 """Columns of a decision that are counted."""
 SPACE: Final = 1 << 64
 
@@ -158,7 +158,7 @@ def profile_of(run: Tallies, sketch: int = 2048) -> Profile:
 
 
 def build_profile(inputs: Iterable[pl.DataFrame], decisions: Iterable[pl.DataFrame], sketch: int = 2048) -> Profile:
-    """Profile of a run from its units.
+    """Profile of a run from its units, all at once; a night makes it from counts (:func:`profile_of`).
 
     Parameters
     ----------
@@ -169,13 +169,13 @@ def build_profile(inputs: Iterable[pl.DataFrame], decisions: Iterable[pl.DataFra
     """
     marked = pl.concat([marks(frame) for frame in inputs])
     known = pl.col("probability")
-    decided = pl.concat([f.select(*DECIDED, known) for f in decisions])
+    decided = pl.concat([f.select(*COUNTED, known) for f in decisions])
     return profile_of(
         Tallies(
             marked.group_by("filled", "division").agg(n=pl.len()),
             marked.select(item=pl.col("phrases").explode()).drop_nulls().group_by("item").agg(n=pl.len()),
             SPACE,
-            decided.group_by(DECIDED).agg(n=pl.len(), probability_n=known.count(), probability=known.sum()),
+            decided.group_by(COUNTED).agg(n=pl.len(), probability_n=known.count(), probability=known.sum()),
         ),
         sketch,
     )

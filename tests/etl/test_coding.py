@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from etl.coding import Pass, code_chunks, code_register, code_units, coding_input, with_leaves
+from etl.filing_text import filing_texts
 from etl.siphash import siphash128
 from taxonomy.classifier.bundle import Bundle
 from taxonomy.classifier.gold import with_text_hashes
@@ -144,6 +145,58 @@ def test_the_store_is_brought_up_to_date_and_left_alone_when_nothing_changed(tmp
     work.write(REGISTER, now.clear())
     assert code_register(work, REGISTER, CODES, bundle) == Pass(0, 0, 0, 0)
     assert work.tables() == sorted([REGISTER, CODES])
+
+
+def keyed(tmp_path: Path, units: pl.DataFrame) -> WorkStore:
+    work = WorkStore(tmp_path)
+    work.write_keyed(REGISTER, "uscc", [units])
+    return work
+
+
+def locks_of(units: pl.DataFrame, *numbers: int) -> pl.DataFrame:
+    columns = ["unit_id", "name", "business_scope", "main_products"]
+    hashes = with_text_hashes(coding_input(units).select(columns))[list(numbers)]
+    return hashes.select("unit_id", "text_hash", code=pl.lit("B22"))
+
+
+FILED = filing_texts(
+    pl.DataFrame(
+        {"company": ["深圳市第1号科技有限公司"], "product": ["大模型"], "purpose": ["对话"], "filing_no": ["1"]}
+    )
+)
+
+
+@pytest.mark.parametrize("what", ["locks", "filings"])
+def test_what_a_night_cut_off_used_and_the_next_takes_back_is_gone(
+    what: str, tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units = register(12)
+    work, brought = keyed(tmp_path, units), {"locks": locks_of(units, 1, 2), "filings": FILED}[what]
+    nothing = brought.clear()
+    code_register(work, REGISTER, CODES, bundle, **{what: nothing})
+    before, plain = work.read(CODES), WorkStore.saw
+
+    def cut(self: WorkStore, reader: str, table: str, version: int | None, basis: str = "") -> None:
+        if version is not None:
+            raise RuntimeError("cut off")
+        plain(self, reader, table, version, basis)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkStore, "saw", cut)
+        with pytest.raises(RuntimeError, match="cut off"):
+            code_register(work, REGISTER, CODES, bundle, **{what: brought})
+    assert not work.read(CODES).equals(before), "it was used"
+    code_register(work, REGISTER, CODES, bundle, **{what: nothing})
+    assert work.read(CODES).equals(before)
+
+
+def test_locks_that_go_and_come_again_are_seen(tmp_path: Path, bundle: Bundle) -> None:
+    units = register(12)
+    work, locks = keyed(tmp_path, units), locks_of(units, 1)
+    for given in (locks, None, locks, locks.clear(), locks):
+        code_register(work, REGISTER, CODES, bundle, locks=given)
+        locked = work.read(CODES).filter(route="lock")["unit_id"].to_list()
+        assert locked == ([] if given is None else given["unit_id"].to_list())
 
 
 def test_an_adjudicated_code_stands_until_the_text_changes(bundle: Bundle) -> None:

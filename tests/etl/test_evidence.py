@@ -112,6 +112,11 @@ def test_the_units_that_may_be_asked_give_the_queue_of_all(home: Path, units: pl
     assert found["some"].equals(found["all"]) and set(found["all"]["kind"]) == {"effect", "random"}
 
 
+def test_units_asked_for_are_what_they_are_among_all(home: Path, units: pl.DataFrame) -> None:
+    ids = units["unit_id"].sample(40, seed=2)
+    assert units_of(WorkStore(home), ids).equals(units.filter(pl.col("unit_id").is_in(ids.implode())))
+
+
 def test_drawn_gold_leaves_the_queue_and_enters_the_evidence(home: Path, units: pl.DataFrame) -> None:
     journal = ReviewJournal(home)
     sample = draw_sample(units, gold_plan(7)).units
@@ -121,6 +126,10 @@ def test_drawn_gold_leaves_the_queue_and_enters_the_evidence(home: Path, units: 
     )
     queue = open_queue(journal, units, "r9", queue_plan(date(2026, 3, 31)))
     assert not set(queue["unit_id"]) & set(sample["unit_id"])
+    some, whole = queue_units(WorkStore(home), journal, queue_plan(date(2026, 3, 31)))
+    assert open_queue(journal, some, "r9", queue_plan(date(2026, 3, 31)), None, whole).equals(queue), (
+        "gold and settled units are out of it there as here"
+    )
     shown = write_evidence(home, "r9", journal)
     assert shown == queue.height + sample.height
     counts = dict(status(journal).select("kind", "open").iter_rows())

@@ -116,6 +116,26 @@ def test_a_unit_that_changes_its_cell_is_a_pair_of_the_common_parent_only() -> N
     assert links.select("forward", "cell_forward", "count_forward").row(0) == (2.0, "all", 1)
 
 
+def test_of_equal_growths_the_pair_that_counts_most_is_trimmed_at_either_end() -> None:
+    pairs = [
+        (9.0, 0.0),
+        (90.0, 0.0),
+        (0.0, 8.0),
+        (0.0, 80.0),
+        *[(10.0, 10.0)] * 6,
+    ]  # now, before: x/0 largest, 0/y smallest
+    table = frame(
+        [
+            (f"u{i}", p, "a", v, 1.0)
+            for i, pair in enumerate(pairs)
+            for p, v in zip(("202402", "202401"), pair, strict=True)
+        ]
+    )
+    for order in (table, table.reverse()):
+        link = impute_ratio_of_means(order, LinkOptions(trim_lower=10, trim_upper=10)).links.filter(period="202402")
+        assert link["forward"].item() == pytest.approx((9 + 60) / (8 + 60)) and link["count_forward"].item() == 8
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_asked_for_some_units_they_get_what_they_get_among_all(seed: int) -> None:
     rng = np.random.default_rng(seed)

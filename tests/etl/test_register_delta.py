@@ -123,6 +123,38 @@ def test_another_extract_and_a_night_cut_off_are_not_followed(work: WorkStore, m
     assert names(work) == {"a": "other a", "b": "newer b", "c": "new c"}
 
 
+@pytest.mark.parametrize(
+    "brought, left",
+    [
+        ([change("b", "new b", "02"), change("c", "wrong c", "03")], {"b": "new b", "c": "old c"}),
+        ([change("b", "wrong b", "03")], {"b": "new b", "c": "old c"}),
+    ],
+)
+def test_what_a_night_cut_off_applied_and_the_next_takes_back_is_gone(
+    work: WorkStore, monkeypatch: pytest.MonkeyPatch, brought: list[dict[str, str]], left: dict[str, str]
+) -> None:
+    first = [change("b", "new b", "02")]
+    work.write(DELTA, rows("register_delta", first))
+    update_register(work)
+    work.write(DELTA, rows("register_delta", brought))
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkStore, "rename", lambda *_: (_ for _ in ()).throw(RuntimeError("cut off")))
+        with pytest.raises(RuntimeError, match="cut off"):
+            update_register(work)
+    assert names(work) != {"a": "old a", "d": "old d", **left}, "it was applied"
+    work.write(DELTA, rows("register_delta", first))
+    update_register(work)
+    assert names(work) == {"a": "old a", "d": "old d", **left}
+
+
+def test_a_column_that_only_the_changes_have_does_not_stop_the_night(work: WorkStore) -> None:
+    first = [change("b", "new b", "02")]
+    work.write(DELTA, rows("register_delta", first))
+    update_register(work)
+    work.write(DELTA, rows("register_delta", first).with_columns(source=pl.lit("x")))
+    assert update_register(work) == (4, 1) and names(work)["b"] == "new b"
+
+
 def test_the_month_of_the_extract_comes_from_its_receipt() -> None:
     receipts = pl.DataFrame({"ref_period": ["2024-02", "2024-03"], "status": ["accepted", "refused"]})
     assert full_extract_until(receipts) == "2024-02-29" and full_extract_until(receipts.clear()) == ""

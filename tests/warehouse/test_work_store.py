@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from warehouse.connect import open_writable
+from warehouse.keyed import KEPT_VERSIONS
 from warehouse.write import WorkStore
 
 
@@ -133,6 +134,29 @@ def test_a_table_without_a_log_begins_one_with_its_next_change(tmp_path: Path) -
     store.change_rows("t", "n", pl.Series([1]), [frame(1)])
     assert first == 2 and store.changed_since("t", 1) is None
     assert store.changed_since("t", first).to_list() == [1]  # type: ignore[union-attr]
+
+
+def test_changes_are_forgotten_after_a_while(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    with store.held():
+        store.write_keyed("t", "n", [frame(0)])
+        for n in range(1, KEPT_VERSIONS + 3):
+            store.change_rows("t", "n", pl.Series([], dtype=pl.Int64), [frame(n)])
+        now = store.version("t")
+        assert now is not None and store.changed_since("t", now - KEPT_VERSIONS - 1) is None
+        assert store.changed_since("t", now - KEPT_VERSIONS).len() == KEPT_VERSIONS  # type: ignore[union-attr]
+        with store._open() as connection:
+            assert connection.execute("SELECT count(*) FROM t__changed").fetchone() == (KEPT_VERSIONS,)
+
+
+def test_a_table_kept_by_key_keeps_its_name(tmp_path: Path) -> None:
+    store = WorkStore(tmp_path)
+    store.write_keyed("t", "n", [frame(1)])
+    with pytest.raises(ValueError, match="kept by key"):
+        store.rename("t", "other")
+    store.write("plain", frame(2))
+    store.rename("plain", "t")
+    assert store.read("t").equals(frame(2)) and store.version("t") is None and store.tables() == ["t"]
 
 
 def test_rows_are_counted_and_told_apart_where_they_are(tmp_path: Path) -> None:

@@ -213,8 +213,9 @@ def trimmed(pairs: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
         pl.when((pl.col("top") == 0) & (pl.col("bottom") == 0)).then(1.0).otherwise(pl.col("top") / pl.col("bottom"))
     )
     group = ["source", "step"]
-    # Equal growths of unequal pairs go by size: which of them is trimmed must not hang on the order of the rows.
-    ordered = pairs.with_columns(_growth=growth).sort(*group, "_growth", "top", "bottom")
+    # Of equal growths the pair that counts most goes first, at either end: it must not hang on the order of the rows.
+    size = pl.when(growth < 1).then(-pl.col("bottom")).otherwise("bottom")
+    ordered = pairs.with_columns(_growth=growth, _size=size).sort(*group, "_growth", "_size", "top")
     ranked = ordered.with_columns(_place=pl.int_range(1, pl.len() + 1).over(group), _count=pl.len().over(group))
     low = (pl.col("_count") * options.trim_lower / 100).floor()
     high = (pl.col("_count") * options.trim_upper / 100).floor()
