@@ -116,7 +116,7 @@ def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         work.write(table, work.read(table).with_columns(gbt_code=spoilt.otherwise("gbt_code")))
     codes = work.read(CODE_UNIT)
     hashes = pl.when(number % 20 == 0).then(pl.lit("spoilt")).otherwise("input_hash")
-    work.write(CODE_UNIT, codes.with_columns(input_hash=hashes))
+    work.write_keyed(CODE_UNIT, "unit_id", [codes.with_columns(input_hash=hashes)])
     return copy
 
 
@@ -161,15 +161,37 @@ def test_only_changed_units_are_looked_at_again_and_the_list_is_that_of_a_full_l
     one, gone = codes["unit_id"][7], codes["unit_id"][8]
     work.write(REGISTER, work.read(REGISTER).filter(pl.col("uscc") != gone).with_columns(
         gbt_code=pl.when(pl.col("uscc") == one).then(pl.lit("1351")).otherwise("gbt_code")))  # fmt: skip
-    hashes = pl.when(pl.col("unit_id") == one).then(pl.lit("new")).otherwise("input_hash")
-    work.write(CODE_UNIT, codes.filter(pl.col("unit_id") != gone).with_columns(input_hash=hashes))
-    refresh_suspects(home, work)
+    now = codes.filter(pl.col("unit_id") == one).with_columns(input_hash=pl.lit("new"))
+    work.change_rows(CODE_UNIT, "unit_id", pl.Series([one, gone]), [now])
+    assert refresh_suspects(home, work)[1]
     after, listed = work.read(LOOKED), work.read(SUSPECT)
     assert after["unit_id"].to_list() == [u for u in before["unit_id"] if u != gone]
     changed = after.join(before, on=["unit_id", "input_hash"], how="anti")
     assert changed["unit_id"].to_list() == [one]
     refresh_suspects(home, work, full=True)
     assert work.read(LOOKED).equals(after) and work.read(SUSPECT).equals(listed)
+
+
+def test_a_store_put_back_alone_does_not_keep_the_list_of_another_night(home: Path) -> None:
+    work = WorkStore(home)
+    refresh_suspects(home, work)
+    saved = home / "saved.duckdb"
+    shutil.copy(home / "work.duckdb", saved)
+    codes = work.read(CODE_UNIT)
+
+    def night(number: int) -> bool:
+        row = codes[number : number + 1]
+        work.write(REGISTER, work.read(REGISTER).with_columns(
+            gbt_code=pl.when(pl.col("uscc") == row["unit_id"][0]).then(pl.lit("1351")).otherwise("gbt_code")))  # fmt: skip
+        work.change_rows(CODE_UNIT, "unit_id", row["unit_id"], [row.with_columns(input_hash=pl.lit("other"))])
+        return refresh_suspects(home, work)[1]
+
+    assert night(31)
+    shutil.copy(saved, home / "work.duckdb")
+    assert night(33), "the number of the version is the same, the register is not"
+    listed = work.read(SUSPECT)
+    refresh_suspects(home, work, full=True)
+    assert work.read(SUSPECT).equals(listed)
 
 
 def test_people_see_their_district(home: Path) -> None:
