@@ -20,7 +20,14 @@ from tests.benchmarks.proof import measured, write  # noqa: E402
 SEED = 20221101
 AS_OF, NEXT, DAY = "2026-10-31", "2026-11-01", "2026-10-30"
 SIZES = ("city", "250000", "1000000", "4000000")
-PROVES = ("etl/remember.py", "etl/clearing.py", "etl/collect.py", "etl/collect_cache.py", "etl/assets/*.py")
+PROVES = (
+    "etl/remember.py",
+    "etl/clearing.py",
+    "etl/collect.py",
+    "etl/collect_cache.py",
+    "etl/assets/*.py",
+    "warehouse/keyed.py",
+)
 
 
 def nights(home: Path, size: str) -> dict[str, Any]:

@@ -25,6 +25,10 @@ PROVES = (
     "etl/unit_results.py",
     "etl/years.py",
     "etl/frozen_frame.py",
+    "etl/coding.py",
+    "etl/assets/register.py",
+    "etl/register_profile.py",
+    "warehouse/keyed.py",
 )
 
 
