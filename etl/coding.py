@@ -294,7 +294,7 @@ def code_register(
     filings: pl.DataFrame | None = None,
     seen: Callable[[pl.DataFrame | None, pl.DataFrame], None] | None = None,
 ) -> Pass:
-    """Bring the table ``codes`` of the work store up to the table ``register``, in constant memory.
+    """Bring the table ``codes`` of the work store up to the table ``register``, chunk by chunk (or by the units that changed, a tenth at most).
 
     Both are in the order of their unit's code. Nothing is written when nothing changed; ``full`` codes everything anew;
     ``seen`` as in :func:`code_chunks`; ``locks`` (:data:`LOCKS`) stand over the classifier; ``filings``

@@ -142,9 +142,9 @@ def list_key(work: WorkStore, version: str, known: pl.DataFrame) -> str:
     return digest((version, register, known.sort("unit_id")))[:16]
 
 
-def _stands(work: WorkStore, key: str, last: Suspects | None) -> bool:
+def _stands(work: WorkStore, key: str, last: Suspects) -> bool:
     """Whether the list in the store is that of tonight's key; the store itself must say so, it may have been put back alone."""
-    if last is None or last.key != key or not work.exists(SUSPECT):
+    if last.key != key or not work.exists(SUSPECT):
         return False
     return work.version(CODE_UNIT) is None or work.seen(SUSPECT, CODE_UNIT, key) is not None
 

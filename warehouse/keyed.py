@@ -7,7 +7,7 @@ same changes again. A reader that also compares a state of its own (what was app
 writes. Releases before this one change rows without a log: after going back to one, the first night forward is one with ``--full``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from warehouse.tables import BUILDING, HEAP, LOG, MEMORY_LIMIT, SEEN, VERSIONS, checked, clear, has, write_aside
+from warehouse.tables import BUILDING, HEAP, LOG, SEEN, VERSIONS, checked, clear, has, write_aside
 
 SQL = Path(__file__).parent / "sql"
 KEPT_VERSIONS: Final = 60
@@ -47,7 +47,7 @@ def _raise_version(connection: duckdb.DuckDBPyConnection, name: str, *, anew: bo
     return version
 
 
-def _behind_view(connection: duckdb.DuckDBPyConnection, name: str, column: str) -> None:
+def behind_view(connection: duckdb.DuckDBPyConnection, name: str, column: str) -> None:
     """Show the rows of the heap under the table's name, and begin its log."""
     connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}{HEAP} ORDER BY {column}")
     _begin_log(connection, name, column)
@@ -73,21 +73,9 @@ class KeyedTables:
             connection.begin()
             clear(connection, name)
             connection.execute(f"ALTER TABLE {building} RENAME TO {name}{HEAP}")
-            _behind_view(connection, name, column)
+            behind_view(connection, name, column)
             connection.commit()
         return rows
-
-    def derive_keyed(self, table: str, key: str, parameters: Mapping[str, object] | None = None) -> None:
-        """Make a table kept by key by the query of its name (:func:`query_of`; LookupError if there is none)."""
-        name, column = checked(table), checked(key)
-        query = query_of(name)
-        with self._open() as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            connection.begin()
-            clear(connection, name)
-            connection.execute(f"CREATE TABLE {name}{HEAP} AS {query}", dict(parameters or {})).fetchall()
-            _behind_view(connection, name, column)
-            connection.commit()
 
     def change_rows(self, table: str, key: str, gone: pl.Series, frames: Iterable[pl.DataFrame]) -> None:
         """Of a table kept by key: take the rows away whose ``key`` is in ``gone``, add ``frames``; in one transaction.

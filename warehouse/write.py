@@ -8,8 +8,8 @@ import duckdb
 import polars as pl
 
 from warehouse.connect import open_writable
-from warehouse.keyed import KeyedTables, query_of
-from warehouse.tables import BUILDING, MEMORY_LIMIT, checked, clear, count, has, is_behind, rows_of, write_aside
+from warehouse.keyed import KeyedTables, behind_view, query_of
+from warehouse.tables import BUILDING, HEAP, MEMORY_LIMIT, checked, clear, count, has, is_behind, rows_of, write_aside
 
 SLICE_ROWS = 100_000
 SLICE_BYTES = 128 << 20
@@ -159,21 +159,20 @@ class WorkStore(KeyedTables):
             row = connection.execute(query).fetchone()
         return None if row is None else row[0]
 
-    def derive(self, table: str, parameters: Mapping[str, object] | None = None) -> int:
+    def derive(self, table: str, parameters: Mapping[str, object] | None = None, *, key: str = "") -> int:
         """Make a table by the query of its name in ``warehouse/sql/<phase>/<table>.sql``; its rows.
 
-        Raises
-        ------
-        LookupError
-            If there is no such query.
+        ``key``: the table is kept by this column, as one of :meth:`write_keyed`. LookupError if there is no such query.
         """
         name = checked(table)
-        query = query_of(name)
+        query, target = query_of(name), f"{name}{HEAP}" if key else name
         with self._open() as connection:
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.begin()
             clear(connection, name)
-            connection.execute(f"CREATE TABLE {name} AS {query}", dict(parameters or {})).fetchall()
+            connection.execute(f"CREATE TABLE {target} AS {query}", dict(parameters or {})).fetchall()
+            if key:
+                behind_view(connection, name, checked(key))
             connection.commit()
         return self.rows(name)
 

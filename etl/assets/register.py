@@ -66,7 +66,7 @@ def update_register(work: WorkStore, *, full: bool = False) -> tuple[int, int]:
     known = origin and version is not None and work.seen(APPLIED, REGISTER_CURRENT, origin) == version
     if full or not known or not _follow(work):
         work.saw(APPLIED, REGISTER_CURRENT, None)
-        work.derive_keyed(REGISTER_CURRENT, "uscc")
+        work.derive(REGISTER_CURRENT, key="uscc")
     work.rename(CHANGED, APPLIED)
     work.saw(APPLIED, REGISTER_CURRENT, work.version(REGISTER_CURRENT), origin)
     return work.rows(REGISTER_CURRENT), changes

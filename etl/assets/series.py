@@ -1,6 +1,7 @@
 """Growth waterfall, demography, quarterly series with climate, process quality and revisions (GSBPM phases 6 and 7)."""
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 
@@ -68,11 +69,8 @@ SERIES = {
     "operating_revenue": ("finance_quarterly", "operating_revenue_ytd_cny"),
 }
 
-QUARTERLY = {
-    "ai_survey_quarterly": ("ai_revenue_ytd_cny", "ai_employed_persons"),
-    "finance_quarterly": ("operating_revenue_ytd_cny", "total_profit_ytd_cny"),
-}
-"""Items of the quarterly returns that the series and the climate index are made of."""
+CLIMATE_ITEMS = {"ai_survey_quarterly": "ai_employed_persons", "finance_quarterly": "total_profit_ytd_cny"}
+"""Items of the quarterly returns that the climate index is made of besides those of the series."""
 
 
 def _limits(stores: Stores) -> RuleSet:
@@ -172,9 +170,9 @@ def register_demography(stores: Stores) -> dg.MaterializeResult:  # type: ignore
         return dg.MaterializeResult(metadata={"rows": rows.height, "withheld": hidden})
 
 
-def _known(work: WorkStore, source: str, today: date) -> pl.DataFrame:
+def _known(work: WorkStore, source: str, items: Sequence[str], today: date) -> pl.DataFrame:
     """Returns of quarters that are over and that had come in by the day of the vintage."""
-    rows = work.read(rows_table(source), ["uscc", "ref_period", "submitted_on", *QUARTERLY[source]])
+    rows = work.read(rows_table(source), ["uscc", "ref_period", "submitted_on", *items])
     periods = {p: parse(p).end for p in rows["ref_period"].unique().to_list()}
     done = [p for p, end in periods.items() if end < today]
     return rows.filter(
@@ -225,7 +223,7 @@ def quarter_series(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
     with step(QUARTER) as notes:
         work, today, limits = stores.work, date.fromisoformat(as_of(context)), _limits(stores)
         contributions, cells = work.read(CONTRIBUTION), work.read(PROTECTED)
-        returns = {s: _known(work, s, today) for s, _ in SERIES.values()}
+        returns = {s: _known(work, s, (column, CLIMATE_ITEMS[s]), today) for s, column in SERIES.values()}
         make = partial(_series, contributions=contributions, cells=cells, limits=limits)
         begin("quarter")
         made = {name: make(returns[s], column, name) for name, (s, column) in SERIES.items()}

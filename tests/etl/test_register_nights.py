@@ -23,7 +23,7 @@ from warehouse.write import WorkStore
 
 NIGHTS = 14
 SCOPES = ["工业机器人的研发、生产", "餐饮服务；食品销售", "大模型应用开发", None]
-STEPS = ("change_rows", "derive_keyed", "write_keyed", "rename", "saw", "write", "derive")
+STEPS = ("change_rows", "write_keyed", "rename", "saw", "write", "derive")
 """What a night does to the store: it may be cut off before or after any of them."""
 
 
