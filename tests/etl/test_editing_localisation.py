@@ -1,7 +1,6 @@
 """Error localisation: published examples, Banff's answers, and brute force over all sets on small random problems."""
 
 import itertools
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,12 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from aistat.cli import main
 from etl.methods.editing.adjust import adjust_to_edits
 from etl.methods.editing.expressions import EditError
 from etl.methods.editing.linear import LinearEdit, linear_edits
 from etl.methods.editing.localisation import Localiser, localise_errors
-from etl.methods.editing.localisation_run import weights_from_text
 from etl.methods.editing.rules import Edit, check_edits, edits_from_lines
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "error_localisation" / "records.csv"
@@ -256,37 +253,30 @@ def test_what_is_not_linear_is_refused(line: str) -> None:
         edits(line)
 
 
-def test_weights_in_every_form() -> None:
-    names = ["a", "b"]
-    assert (
-        weights_from_text("a=2;b=0.5", names) == weights_from_text('{"a": 2, "b": 0.5}', names) == {"a": 2.0, "b": 0.5}
-    )
-    assert weights_from_text("2, 0.5", names) == {"a": 2.0, "b": 0.5} and weights_from_text(" ", names) == {}
-    for wrong in ("1", "a", "a=x", "{a", "a=1=2"):
-        with pytest.raises(EditError, match="weights"):
-            weights_from_text(wrong, names)
-    with pytest.raises(EditError, match="positive weight"):
-        Localiser(edits("a <= b"), names, {"a": 0.0})
-
-
-def test_the_runner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "in.csv").write_text(
-        "id,name,p,c,t\nu1,甲,755,125,200\nu2,乙,75,125,200\nu3,丙,,125,200\n", encoding="utf-8"
-    )
-    (tmp_path / "e.txt").write_text("# 平衡\nbalance: p + c = t\nshare: c >= 0.6*t\n\np >= 0\n", encoding="utf-8")
-    out = tmp_path / "o.json"
-    call = ["method", "run", "error_localisation", "--input", str(tmp_path / "in.csv"), "-o", str(out)]
-    assert main([*call, "--param", f"edits={tmp_path / 'e.txt'}", "--param", "weights=p=1;c=2"]) == 0
-    answer = json.loads(out.read_text(encoding="utf-8"))
-    first, second, third = answer["rows"]
-    assert (first["id"], first["variables"], first["objective"], first["status"]) == ("u1", ["p"], 1.0, "optimal")
-    assert first["failed_edits"] == ["balance"] and first["repair"][0]["value"] == pytest.approx(75)
-    assert (second["variables"], second["status"]) == ([], "consistent")
-    assert (third["variables"], third["missing"]) == (["p"], ["p"])
-    assert answer["result"]["changed"] == {"p": 2, "c": 0, "t": 0}
-    (tmp_path / "bad.txt").write_text("p + c = q\n")
-    assert main([*call, "--param", f"edits={tmp_path / 'bad.txt'}"]) == 2 and "column q" in capsys.readouterr().err
-    assert main(call) == 2 and "edits" in capsys.readouterr().err
+def test_a_variable_of_infinite_weight_keeps_its_value() -> None:
+    """The balance alone as in a test of the R package errorlocate (infinite weights: only cost may change), then more edits."""
+    only = localise_errors(
+        np.array([[755.0, 125.0, 200.0]]), edits("profit + cost == turnover"), ["profit", "cost", "turnover"],
+        {"profit": np.inf, "cost": 1.0, "turnover": np.inf},
+    )[0]  # fmt: skip
+    assert (only.variables, only.status) == (("cost",), "optimal") and only.repair["cost"] == pytest.approx(-555)
+    rules = edits("profit + cost == turnover", "cost >= 0.6*turnover", "turnover >= 0")
+    names = ["profit", "cost", "turnover"]
+    trusted = {"profit": np.inf, "cost": 1.0, "turnover": np.inf}
+    record = np.array([755.0, 125.0, 200.0])
+    for most_sets in (400, 0):
+        found = Localiser(rules, names, {"profit": np.inf, "turnover": 1.0}, most_sets=most_sets).localise(record)
+        assert (found.variables, found.status) == (("cost", "turnover"), "optimal")
+        alone = Localiser(rules, names, trusted, most_sets=most_sets).localise(np.array([75.0, 12.5, 200.0]))
+        assert (alone.variables, alone.objective, alone.status) == (("cost",), 1.0, "optimal")
+        assert alone.repair["cost"] == pytest.approx(125)
+        none = Localiser(rules, names, trusted, most_sets=most_sets).localise(record)
+        assert (none.status, none.objective) == ("infeasible", None) and set(none.held) == {"profit", "turnover"}
+        everything = Localiser(rules, names, dict.fromkeys(names, np.inf), most_sets=most_sets).localise(record)
+        assert everything.status == "infeasible" and everything.held
+    filled = Localiser(rules, names, trusted).localise(np.array([75.0, 12.5, np.nan]))
+    assert filled.variables == ("cost", "turnover") and filled.objective == 1.0
+    assert Localiser(edits("a >= 3", "a <= 2"), ["a"]).localise(np.array([1.0])).held == ()
 
 
 def test_imputed_values_move_as_little_as_needed() -> None:
