@@ -82,6 +82,21 @@ def test_tolerance_rounding_and_texts() -> None:
         ("abs(x, y) > 1", "abs takes 1 to 1"),
         ("(" * 80 + "x" + ")" * 80 + " > 1", "nested deeper"),
         ("x > 1 and 3", "comparison"),
+        ("x => 1", "write '>=' for '=>'"),
+        ("x =< 1", "write '<=' for '=<'"),
+        ("x <> 1", "write '!=' for '<>'"),
+        ("x > 1 AND y > 1", "write 'and' for 'AND'"),
+        ("x > 1 && y > 1", "write 'and' for '&&'"),
+        ("x > 1 | y > 1", "write 'or' for '\\|'"),
+        ("!(x > 1)", "write 'not' for '!'"),
+        ("2x <= 1", "write '2\\*…' for a product"),
+        ("x 收入 > 1", "letters, digits and _ only"),
+        ("x.y > 1", "letters, digits and _ only"),
+        ("收入（万元） > 1", "letters, digits and _ only"),
+        ("-" * 3000 + "x > 1", "more than 300 signs"),
+        ("x" + " + x" * 3000 + " > 1", "more than 300 signs"),
+        ("x > 1" + " and x > 1" * 3000, "more than 300 signs"),
+        ("not " * 3000 + "(x > 1)", "more than 300 signs"),
     ],
 )
 def test_what_cannot_be_read_says_where(expression: str, said: str) -> None:
@@ -131,6 +146,23 @@ def test_lines_with_and_without_identifier() -> None:
         ("balance", "T = C + P", "hard"),
         ("e2", "P <= 0.5*T", "hard"),
     ]
+
+
+def test_full_width_signs_and_comments_are_read() -> None:
+    assert parse("（a ＋ 2×b）／4 ＜＝ c") == parse("(a + 2*b)/4 <= c") and parse("a ！= 1") == parse("a != 1")
+    assert parse("a = '（＃）' # 说明") == parse("a = '（＃）'")
+    found = edits_from_lines(["平衡：a ＋ b ＝ c；", "b >= 0  # note: never below"])
+    assert [(e.id, e.expression) for e in found] == [("平衡", "a + b = c"), ("e2", "b >= 0")]
+
+
+def test_long_sums_and_doubled_signs_are_read() -> None:
+    parts = [f"x{i}" for i in range(290)]
+    table = pl.DataFrame({"id": [1, 2], **{p: [1.0, 1.0] for p in parts}, "total": [290.0, 291.0]})
+    edit = Edit("e", f"{' + '.join(parts)} = total")
+    assert check_edits(table, [edit], ["id"])["id"].to_list() == [2]
+    assert len(linear_edits([edit])[0].coefficients) == 291
+    assert parse("--a > - + -1") == parse("a > 1") and parse("not not a > 1") == parse("a > 1")
+    assert parse("- - -a > 1") == parse("-a > 1") and parse("not not not a > 1") == parse("not a > 1")
 
 
 def test_edits_that_cannot_be_are_refused() -> None:

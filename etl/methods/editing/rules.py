@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
-from etl.methods.editing.expressions import Call, EditError, Name, Node, Number, Text, is_condition, names, parse
+from etl.methods.editing.expressions import Call, EditError, Name, Node, Number, Text, is_condition, names, parse, plain
 from etl.methods.registry import method
 from etl.methods.tabular import Column, MethodResult, Parameter, table_method
 
@@ -59,7 +59,7 @@ class Edit:
 
 def edit_from_line(line: str, number: int) -> Edit:
     """An edit from ``expression`` or ``id: expression``, a final ``;`` left out; without an identifier it is ``e<number>``."""
-    text = line.strip().rstrip("; ")
+    text = plain(line).strip().rstrip("; ")
     before, colon, after = text.partition(":")
     identifier, expression = (before.strip(), after.strip()) if colon else (f"e{number}", text)
     if not identifier or not expression:
