@@ -140,6 +140,12 @@ def test_edit_check_runs_on_edits_as_data(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_texts_where_numbers_are_expected_are_told() -> None:
+    for expression in ("name >= 2", "name + a = 3", "abs(name) < 1"):
+        with pytest.raises(EditError, match="edit e: name holds texts"):
+            verdicts(expression, a=[1.0], name=["x"])
+
+
 def test_lines_with_and_without_identifier() -> None:
     found = edits_from_lines(["# 注释", "", "balance: T = C + P;", "  P <= 0.5*T ; "])
     assert [(e.id, e.expression, e.severity) for e in found] == [

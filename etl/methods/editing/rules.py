@@ -222,7 +222,7 @@ def check_edits(frame: pl.DataFrame, edits: Sequence[Edit], key: Sequence[str]) 
     Raises
     ------
     EditError
-        If an edit reads a column that is not there.
+        If an edit reads a column that is not there, or texts where numbers are expected.
     """
     for edit in edits:
         lost = [v for v in edit.variables if v not in frame.columns]
@@ -235,7 +235,14 @@ def check_edits(frame: pl.DataFrame, edits: Sequence[Edit], key: Sequence[str]) 
 
 
 def _failing(frame: pl.DataFrame, edit: Edit, order: int) -> pl.DataFrame:
-    outcome = frame.with_row_index("_row").select("_row", ok=verdict(edit))
+    try:
+        outcome = frame.with_row_index("_row").select("_row", ok=verdict(edit))
+    except pl.exceptions.PolarsError:
+        texts = [v for v in edit.variables if not frame[v].dtype.is_numeric()]
+        raise EditError(
+            f"edit {edit.id}: {', '.join(texts) or edit.expression} holds texts, and numbers are expected in "
+            f"{edit.expression!r}; correct the column, or compare it with a text: name = 'text'"
+        ) from None
     return outcome.filter(~pl.col("ok").fill_null(False)).select(
         "_row",
         _order=pl.lit(order),
