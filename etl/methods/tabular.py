@@ -16,7 +16,7 @@ from typing import Any, Literal
 import polars as pl
 
 Kind = Literal["text", "number", "integer", "flag", "period"]
-ParameterKind = Literal["text", "number", "integer", "flag", "choice", "numbers", "table", "lines"]
+ParameterKind = Literal["text", "number", "integer", "flag", "choice", "numbers", "table", "lines", "text_or_file"]
 FLAGS = {"1": True, "0": False, "true": True, "false": False, "是": True, "否": False, "yes": True, "no": False}
 PERIOD = re.compile(r"(\d{4})(?:-?(0[1-9]|1[0-2])|-?Q([1-4]))?")
 
@@ -42,7 +42,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter. ``table`` and ``lines`` are given as files: a frame of strings, a list of non-empty lines."""
+    """A parameter. ``table`` and ``lines`` are given as files: a frame of strings, a list of non-empty lines.
+
+    ``text_or_file``: a text, or a file that holds it.
+    """
 
     name: str
     kind: ParameterKind
@@ -228,6 +231,7 @@ def _instance(kind: type) -> Callable[[Any], Any]:
 
 _PARAMETER_CASTS: dict[str, Callable[[Any], Any]] = {
     "text": str,
+    "text_or_file": str,
     "choice": str,
     "number": _finite,
     "integer": int,
