@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ SAID = 20_000
 FOLDER = ROOT / "docs" / "quality" / "evidence"
 
 
-def measured(home: Path, *arguments: str) -> dict[str, float]:
-    """One ``aistat`` command in a process of its own: wall and CPU seconds, peak MiB. SystemExit where it fails."""
+def measured(home: Path, *arguments: str, read: Callable[[str], dict[str, Any]] = lambda _: {}) -> dict[str, Any]:
+    """One ``aistat`` command in a process of its own: wall and CPU seconds, peak MiB, and what is ``read`` from what it says.
+
+    SystemExit where it fails.
+    """
     started = time.perf_counter()
     command = [sys.executable, "-m", "aistat", *arguments]
     environment = {**os.environ, "AISTAT_HOME": str(home)}
@@ -26,14 +29,15 @@ def measured(home: Path, *arguments: str) -> dict[str, float]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            text = said.read().decode(errors="replace")[-SAID:]
-            raise SystemExit(f"{text}\naistat {' '.join(arguments)} ended with {process.returncode}")
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    if process.returncode:
+        raise SystemExit(f"{text[-SAID:]}\naistat {' '.join(arguments)} ended with {process.returncode}")
     return {
         "wall_s": round(time.perf_counter() - started, 1),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_mib": round(usage.ru_maxrss / 1024),
+        **read(text),
     }
 
 
