@@ -69,10 +69,37 @@ def table() -> dict[tuple[str, str, str], tuple[float | None, str]]:
 
 def test_links_make_continuations_only_near_the_dates() -> None:
     found = {r["uscc"]: r for r in lives(register(), LINKS).iter_rows(named=True)}
-    assert found["old1"]["is_continued"] and found["old1"]["ended"] is None, "its heir goes on"
+    assert found["old1"]["is_continued"] and found["old1"]["ended"] == 2023, (
+        "the unit that took it over was there before"
+    )
     assert found["new2"]["is_continuation"] and found["old2"]["ended"] is None
     assert not found["far"]["is_continued"] and found["far"]["ended"] == 2023, "the link is years away"
     assert "branch" not in found and not found["heir1"]["is_continuation"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("b", "a")])
+def test_a_unit_that_was_split_lasts_as_long_as_the_last_of_its_heirs(first: str, second: str) -> None:
+    rows = [
+        unit("y", date(2020, 1, 1), date(2021, 12, 1)), unit(first, date(2021, 12, 1), date(2022, 5, 1)),
+        unit(second, date(2021, 12, 1), date(2024, 5, 1)), unit("late", date(2023, 1, 5)), unit("x", date(2020, 1, 1), date(2021, 3, 1)),
+    ]  # fmt: skip
+    pairs = [("y", first, date(2021, 12, 1)), ("y", second, date(2021, 12, 1)), ("x", "late", date(2022, 2, 1))]
+    links = pl.DataFrame(pairs, schema=LINKS.schema, orient="row")
+    for given in (links, links.reverse()):
+        found = lives(pl.DataFrame(rows, schema=register().schema, orient="row"), given)
+        ended = dict(found.select("uscc", "ended").iter_rows())
+        assert ended["y"] == 2024 and ended["x"] == 2021, "a year without any of the two is a break"
+
+
+def test_the_rate_of_high_growth_is_of_the_units_that_could_grow() -> None:
+    """Ten units born in 2021, with ten persons then: neither among the fast ones of 2024 nor among those they are compared with."""
+    rows = register().with_columns(
+        opening_date=pl.when(pl.col("uscc").is_in([f"stay{i}" for i in range(10)])).then(pl.date(2021, 2, 1)).otherwise("opening_date")
+    )  # fmt: skip
+    counts = demography_counts(rows, rows, NO_DELTA, LINKS, frame((2021, 2022, 2023, 2024)))
+    found = demography_rows(counts, [2021, 2022, 2023, 2024], LIMITS, 1)
+    one = found.filter((pl.col("metric") == "ten_persons_before") & (pl.col("period") == "2024"))
+    assert one["value"].to_list() == [20.0]
 
 
 def test_births_deaths_and_survival_by_hand() -> None:
