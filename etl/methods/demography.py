@@ -106,9 +106,10 @@ def _heirs(events: pl.DataFrame, links: pl.DataFrame) -> Heirs:
     Only units that came with the link count: take-over by one that was there before is no survival (manual, chapter 7).
     """
     ended = events.filter(pl.col("exit") == "continued").select(pl.col("unit").alias("predecessor"), ended="year")
-    new = events.filter(pl.col("entry") == "continuation").select(pl.col("unit").alias("successor"))
+    new = events.filter(pl.col("entry") == "continuation").select(pl.col("unit").alias("successor"), came="year")
     found = _first_links(links).join(ended, on="predecessor").join(new, on="successor")
-    found = found.filter((pl.col("year") - pl.col("ended")).is_between(0, 1)).sort("predecessor", "successor", "ended")
+    near = (pl.col("year") - pl.col("ended")).is_between(0, 1) & (pl.col("came") >= pl.col("year"))
+    found = found.filter(near).sort("predecessor", "successor", "ended")
     heirs: dict[str, list[tuple[str, int]]] = {}
     for predecessor, successor, year in found.select("predecessor", "successor", "ended").iter_rows():
         heirs.setdefault(predecessor, []).append((successor, year))

@@ -182,6 +182,16 @@ def test_take_over_by_a_unit_that_was_there_is_neither_death_nor_survival() -> N
     assert run([*STEADY, *rows])[2014]["continued_by_others"] == 1 and survival(rows) == [1, 0, 0]
 
 
+def test_an_heir_is_new_to_what_it_was_set_up_for_alone() -> None:
+    rows = [
+        *spell("x", range(2010, 2013)),
+        *spell("z", range(2013, 2019), "x", only=2013),
+        *spell("y", range(2013, 2015)),
+    ]
+    taken = [(u, y, a, s, "y" if (u, y) == ("z", 2015) else p) for u, y, a, s, p in rows]
+    assert run([*STEADY, *taken])[2014]["continued_by_others"] == 1 and survival(taken) == [1, 0, 0]
+
+
 def test_survival_has_no_breaks() -> None:
     assert survival([*spell("y", range(2013, 2014)), *spell("y", range(2015, 2022))]) == [0, 0, 0]
     reborn = [*spell("y", range(2013, 2014)), *spell("z", range(2014, 2022), "y"), *spell("y", range(2017, 2018))]
