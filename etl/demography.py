@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from etl.link import LEGAL_UNIT
-from etl.methods.demography import GROWTH_YEARS, SMALLEST_HIGH_GROWTH, high_growth
+from etl.methods.demography import growth_population, high_growth
 
 ALL, AI = "legal_units", "ai_enterprises"
 LINK_DAYS: Final = 366
@@ -36,7 +36,9 @@ def lives(register: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``uscc, contributor, opened, closed`` (years; ``closed`` null while alive), ``is_continuation``, ``is_continued`` and
-        ``ended``: the year in which the business ended, that of the heir where there is one, null while it goes on.
+        ``ended``: the year in which the business ended, that of the last of its heirs where it has any, null while it goes on.
+        An heir carries a business on where it opened for it, in the year of the closing at most one later: a unit that was
+        there before takes over without being survival (as in :mod:`etl.methods.demography`).
     """
     units = register.filter(pl.col("unit_kind") == LEGAL_UNIT)
     near = pl.duration(days=LINK_DAYS)
@@ -44,32 +46,35 @@ def lives(register: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
     came = came.filter((pl.col("event_date") - pl.col("opening_date")).abs() <= near)
     went = links.join(units.select("uscc", "closing_date"), left_on="predecessor_uscc", right_on="uscc")
     went = went.filter((pl.col("event_date") - pl.col("closing_date")).abs() <= near)
-    heirs = went.sort("event_date").group_by("predecessor_uscc").agg(pl.col("successor_uscc").last())
     known = units.select(
         "uscc", contributor=pl.coalesce("group_uscc", "uscc"), opened=pl.col("opening_date").dt.year(),
         closed=pl.col("closing_date").dt.year(),
         is_continuation=pl.col("uscc").is_in(came["successor_uscc"].unique().implode()),
-        is_continued=pl.col("uscc").is_in(heirs["predecessor_uscc"].implode()),
+        is_continued=pl.col("uscc").is_in(went["predecessor_uscc"].unique().implode()),
     )  # fmt: skip
+    new = went.join(came, on=["predecessor_uscc", "successor_uscc", "event_date"])
+    new = new.filter(pl.col("opening_date").dt.year() <= pl.col("closing_date").dt.year() + 1)
+    heirs = new.group_by("predecessor_uscc").agg(pl.col("successor_uscc").unique())
     ended = _ends(known, dict(heirs.iter_rows()))
     return known.join(ended, on="uscc", how="left").with_columns(
-        ended=pl.when("is_continued").then("heir_ended").otherwise("closed")
-    ).drop("heir_ended")  # fmt: skip
+        ended=pl.when(pl.col("uscc").is_in(heirs["predecessor_uscc"].implode())).then("heirs_ended").otherwise("closed")
+    ).drop("heirs_ended")  # fmt: skip
 
 
-def _ends(known: pl.DataFrame, heirs: Mapping[str, str]) -> pl.DataFrame:
-    """``uscc, heir_ended`` of the continued units: the year the last of the chain of heirs closed (null: alive or gone away)."""
-    closed = dict(
-        known.filter(pl.col("uscc").is_in(list({*heirs, *heirs.values()}))).select("uscc", "closed").iter_rows()
-    )
+def _ends(known: pl.DataFrame, heirs: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """``uscc, heirs_ended`` of the units with heirs: the year the last of them and of theirs closed (null: one is alive)."""
+    named = {*heirs, *(unit for those in heirs.values() for unit in those)}
+    closed = dict(known.filter(pl.col("uscc").is_in(list(named))).select("uscc", "closed").iter_rows())
     rows = []
     for unit in sorted(heirs):
-        seen, at = {unit}, heirs[unit]
-        while at in heirs and at not in seen:
-            seen.add(at)
-            at = heirs[at]
-        rows.append((unit, closed.get(at)))
-    return pl.DataFrame(rows, schema={"uscc": pl.String, "heir_ended": pl.Int32}, orient="row")
+        reached, todo = {unit}, [unit]
+        while todo:
+            later = [heir for heir in heirs.get(todo.pop(), ()) if heir not in reached]
+            reached.update(later)
+            todo += later
+        years = [closed[at] for at in reached]
+        rows.append((unit, None if None in years else max(years)))
+    return pl.DataFrame(rows, schema={"uscc": pl.String, "heirs_ended": pl.Int32}, orient="row")
 
 
 def active(year: int) -> pl.Expr:
@@ -98,7 +103,7 @@ def pooled(units: pl.DataFrame, key: Sequence[str] = DATES) -> pl.DataFrame:
 
 
 def _growing(staff: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
-    """``year, contributor, n`` and :data:`GROWING`: units with ten persons or more three years before; flags of what they did.
+    """``year, contributor, n`` and :data:`GROWING`: the units of :func:`growth_population`; flags of what they did.
 
     ``staff``: ``unit, year, size`` by the labour returns.
     """
@@ -107,10 +112,7 @@ def _growing(staff: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
     )
     born = (pl.col("opened") == pl.col("year")) & ~pl.col("is_continuation")
     events = events.with_columns(entry=pl.when(born).then(pl.lit("birth")))
-    three_before = events.filter(pl.col("size") >= SMALLEST_HIGH_GROWTH).select(
-        "unit", (pl.col("year") + GROWTH_YEARS).alias("year")
-    )
-    eligible = events.join(three_before, on=["unit", "year"])
+    eligible = growth_population(events)
     for name, threshold in GROWTH.items():
         fast = high_growth(events, threshold)
         eligible = eligible.join(
@@ -168,7 +170,7 @@ def demography_counts(
     -------
     dict
         ``lives`` (:func:`pooled` by ``population``), ``moving`` (units active in a ``year`` of changes by ``population``, with ``moves``
-        and the month ``upto`` which the changes go) and ``growing`` (AI enterprises that had ten persons three years before ``year``, with :data:`GROWING`).
+        and the month ``upto`` which the changes go) and ``growing`` (AI enterprises of which high growth to ``year`` can be told, with :data:`GROWING`).
     """
     everyone = lives(register, links)
     own = everyone.filter(pl.col("uscc").is_in(ai_units(units).implode()))

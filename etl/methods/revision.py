@@ -10,7 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from etl.methods.refusals import one_spelling, refuse_duplicates, refused
 from etl.methods.registry import method
+from etl.methods.release_order import release_keys
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
@@ -108,7 +110,7 @@ def triangle(values: pl.DataFrame) -> pl.DataFrame:
     "修订分析 / revision analysis",
     [
         Column("period", "period", "参考期 / reference period"),
-        Column("vintage", "text", "发布版次，按字典序先后 / vintage, in the order of its text (ISO dates)"),
+        Column("vintage", "text", "发布版次：日期或序号，写法一致 / vintage: dates or numbers, all in one way"),
         Column("value", "number", "数值；未发布留空 / value, empty where not published", nullable=True),
     ],
     [
@@ -119,23 +121,48 @@ def triangle(values: pl.DataFrame) -> pl.DataFrame:
 )
 def run_revision(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Result: the fields of :class:`RevisionSummary`; rows: :func:`triangle`."""
-    if frame.select(pl.struct("period", "vintage").is_duplicated().any()).item():
-        raise BadInput("revision: a period stands twice in one vintage; one value a period and vintage is expected")
-    rows = triangle(frame)
-    begin, end = int(parameters["from_release"]), int(parameters["to_release"])
-    if begin < 1 or (end and end <= begin):
+    begin, end, lags = (int(parameters[name]) for name in ("from_release", "to_release", "lags"))
+    if begin < 1 or end < 0 or 0 < end <= begin:
         raise BadInput(
-            f"revision: from_release {begin} and to_release {end}: the later one must come after the earlier one"
+            f"revision: from_release {begin}, to_release {end}: from_release is 1 or more, to_release 0 (the latest) or more than "
+            "from_release: the later one must come after the earlier one"
         )
-    last = pl.col("release").max().over("period")
-    target = last if end == 0 else pl.lit(end)
-    earlier = rows.filter(pl.col("release") == begin).select("period", earlier="value")
-    later = rows.filter((pl.col("release") == target) & (pl.col("release") > begin)).select("period", later="value")
-    both = earlier.join(later, on="period").sort("period")
-    if both.height == 0:
-        raise BadInput("revision: no period has both releases; give vintages in which a period comes again")
-    lags = int(parameters["lags"])
+    if lags < -1:
+        raise BadInput(f"revision: parameter lags: {lags}; -1 (automatic), 0 or more are expected")
+    rows = _triangle(frame)
+    both = _pairs(rows, begin, end)
     if lags >= both.height:
         raise BadInput(f"revision: {lags} lags need more than {lags} periods, {both.height} are there")
     found = revision_summary(both["earlier"].to_numpy(), both["later"].to_numpy(), None if lags < 0 else lags)
     return MethodResult(found.__dict__, rows)
+
+
+def _triangle(frame: pl.DataFrame) -> pl.DataFrame:
+    """:func:`triangle` in the order of the releases, a period and a release each in one spelling."""
+    texts = frame["vintage"].unique(maintain_order=True).to_list()
+    with refused("revision"):
+        keys = dict(zip(texts, release_keys(texts), strict=True))
+    named = {key: text for text, key in reversed(keys.items())}
+    one = one_spelling("revision", frame).with_columns(
+        vintage=pl.Series([named[keys[text]] for text in frame["vintage"]], dtype=pl.String)
+    )
+    refuse_duplicates("revision", one, "period", "vintage")
+    order = pl.Enum([named[key] for key in sorted(named)])
+    return triangle(one.cast({"vintage": order})).with_columns(pl.col("vintage").cast(pl.String))
+
+
+def _pairs(rows: pl.DataFrame, begin: int, end: int) -> pl.DataFrame:
+    """``period, earlier, later`` of the periods that have both releases, in time order."""
+    if not rows.height:
+        raise BadInput("revision: column value is empty in every row; nothing was published")
+    target = pl.col("release").max().over("period") if end == 0 else pl.lit(end)
+    earlier = rows.filter(pl.col("release") == begin).select("period", earlier="value")
+    later = rows.filter((pl.col("release") == target) & (pl.col("release") > begin)).select("period", later="value")
+    both = earlier.join(later, on="period").sort("period")
+    if not both.height:
+        most = rows.sort("release", descending=True).row(0, named=True)
+        raise BadInput(
+            f"revision: no period has both releases, {begin} and {end or 'a later one'}; the most is {most['release']} (period "
+            f"{most['period']}); lower from_release or to_release, or give vintages in which a period comes again"
+        )
+    return both

@@ -17,8 +17,20 @@ import polars as pl
 
 Kind = Literal["text", "number", "integer", "flag", "period"]
 ParameterKind = Literal["text", "number", "integer", "flag", "choice", "numbers", "table", "lines", "text_or_file"]
-FLAGS = {"1": True, "0": False, "true": True, "false": False, "是": True, "否": False, "yes": True, "no": False}
+FLAGS = {
+    "1": True,
+    "0": False,
+    "1.0": True,
+    "0.0": False,
+    "true": True,
+    "false": False,
+    "是": True,
+    "否": False,
+    "yes": True,
+    "no": False,
+}
 PERIOD = re.compile(r"(\d{4})(?:-?(0[1-9]|1[0-2])|-?Q([1-4]))?")
+BETWEEN_NAMES = re.compile("[;；,，、]")
 
 
 class BadInput(ValueError):
@@ -127,7 +139,7 @@ def run_table(method: TableMethod, frame: pl.DataFrame, parameters: Mapping[str,
 
 
 def checked_frame(method: TableMethod, frame: pl.DataFrame) -> pl.DataFrame:
-    """The declared columns of ``frame``, typed; columns the method does not know are left out."""
+    """The declared columns of ``frame``, typed; columns the method does not know are left out. A table without a row is refused."""
     chosen: list[pl.Series] = []
     for column in method.columns:
         pattern = column.name if column.pattern else re.escape(column.name)
@@ -138,7 +150,14 @@ def checked_frame(method: TableMethod, frame: pl.DataFrame) -> pl.DataFrame:
                 f"'aistat method show {method.id}' lists what is expected"
             )
         chosen += [_typed(method.id, column, frame[n]) for n in names]
+    if method.input_needed and not frame.height:
+        raise BadInput(f"{method.id}: the table is empty: a header line and no row; at least one row is expected")
     return pl.DataFrame(chosen)
+
+
+def names_in(cell: str | None) -> list[str]:
+    """Names of several units in one cell, in any of the separators of :data:`BETWEEN_NAMES`; none in an empty one."""
+    return [name for part in BETWEEN_NAMES.split(cell or "") if (name := part.strip())]
 
 
 def checked_parameters(method: TableMethod, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,9 +223,12 @@ def _value(method: str, parameter: Parameter, given: Any) -> Any:
         raise BadInput(
             f"{method}: parameter {parameter.name}: {given!r} is not a {parameter.kind} ({parameter.note})"
         ) from None
-    if parameter.choices and value not in parameter.choices:
+    if not parameter.choices:
+        return value
+    spelt = {choice.lower(): choice for choice in parameter.choices}
+    if str(value).strip().lower() not in spelt:
         raise BadInput(f"{method}: parameter {parameter.name}: {value!r} is not one of {', '.join(parameter.choices)}")
-    return value
+    return spelt[str(value).strip().lower()]
 
 
 def _finite(given: Any) -> float:

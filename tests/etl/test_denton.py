@@ -130,6 +130,33 @@ def test_the_command_takes_both_series_in_one_long_table(named: bool) -> None:
     assert ahead.result["ratio_forecast"] > 10.4 and ahead.rows["value"][11] > 1051
 
 
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"ratio_forecast": "10.4"}, "for variant=enhanced alone, found variant=proportional"),
+        ({"ratio_forecast": "10.4", "variant": "additive"}, "for variant=enhanced alone, found variant=additive"),
+        ({"ratio_forecast": "-1", "variant": "enhanced"}, "ratio_forecast -1 is not above zero"),
+    ],
+)
+def test_a_forecast_of_the_ratio_counts_or_is_refused(parameters: dict[str, str], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        run_table(table_methods()["denton"], long_table(), parameters)
+
+
+def test_proportional_values_below_zero_do_not_go_without_a_word() -> None:
+    below = long_table().with_columns(
+        pl.when(pl.col("period") == "1999").then(pl.lit("-50")).otherwise("value").alias("value")
+    )
+    found = run_table(table_methods()["denton"], below, {})
+    assert found.rows["value"].min() < 0 and "the total of 1999 is not above zero" in found.result["note"]  # type: ignore[operator]
+    assert run_table(table_methods()["denton"], below, {"variant": "additive"}).result["note"] is None
+    assert run_table(table_methods()["denton"], long_table(), {}).result["note"] is None
+    steep = long_table().with_columns(
+        pl.when(pl.col("period") == "1999").then(pl.lit("100")).otherwise("value").alias("value")
+    )
+    assert "totals change too much" in run_table(table_methods()["denton"], steep, {}).result["note"]
+
+
 def test_months_to_quarters() -> None:
     rows = [("low", "2024-Q1", "30"), ("low", "2024-Q2", "60"), *(("high", f"2024-{m:02d}", "5") for m in range(1, 7))]
     frame = pl.DataFrame(rows, schema=["series", "period", "value"], orient="row")

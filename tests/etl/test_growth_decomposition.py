@@ -65,6 +65,8 @@ def test_a_merger_continues_its_predecessors() -> None:
     linked, _ = run(rows, predecessor=[None, None, "old1; old2"])
     assert (linked["continuing"], linked["entry"], linked["exit"]) == (20.0, 0.0, 0.0)
     assert linked["comparable_growth_ratio"] == pytest.approx(0.2)
+    for cell in ("old1；old2", "old1，old2", "old1,old2", "old1、old2"):
+        assert run(rows, predecessor=[None, None, cell])[0] == linked
 
 
 def test_links_join_chains_and_common_predecessors() -> None:
@@ -110,12 +112,38 @@ def test_a_table_without_classes_needs_none() -> None:
         ([("a", 1, 1, "in", "in", "x", "x"), ("a", 1, 1, "in", "in", "x", "x")], "stands more than once"),
         ([("a", None, 1, "in", "in", "x", "x")], "has no value"),
         ([("a", 1, None, "in", "in", "x", "x")], "has no value_prev"),
-        ([("a", 1, 1, "perhaps", "in", "x", "x")], "'perhaps' is not a known status"),
+        (
+            [("b", 1, 1, "in", "in", "x", "x"), ("a", 1, 1, "perhaps", "in", "x", "x")],
+            "line 3, unit a: column status: 'perhaps' is not a known",
+        ),
+        ([], "the table is empty"),
+        ([("a", 9, 4, "new", None, "x", "x")], "line 2, unit a: status says it is new, but it has a value_prev"),
+        (
+            [("a", 9, 4, "entry", "active", "x", "x")],
+            "line 2, unit a: status says it is new, status_prev that it was there",
+        ),
     ],
 )
 def test_what_cannot_be_counted_is_refused(rows: list[tuple[Any, ...]], said: str) -> None:
     with pytest.raises(BadInput, match=said):
         run(rows)
+
+
+@pytest.mark.parametrize("column", ["listed", "listed_prev"])
+def test_the_list_of_one_period_alone_says_nothing(column: str) -> None:
+    with pytest.raises(BadInput, match=f"column {column} is there without listed"):
+        run([("a", 2, 1, "in", "in", "x", "x")], **{column: ["in"]})
+
+
+@pytest.mark.parametrize("word", ["退出", "歇业"])
+def test_words_of_an_end_are_known(word: str) -> None:
+    result, _ = run([("a", 2, 1, "in", "in", "x", "x"), ("b", None, 4, word, "in", None, "x")])
+    assert result["exit"] == -4.0
+
+
+def test_a_new_unit_with_a_zero_before_is_an_entry() -> None:
+    result, _ = run([("a", 2, 1, "in", "in", "x", "x"), ("b", 4, 0, "新增", None, "x", None)])
+    assert (result["entry"], result["continuing"]) == (4.0, 1.0)
 
 
 AMOUNT = st.none() | st.floats(-1e12, 1e12, allow_nan=False)

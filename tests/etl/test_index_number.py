@@ -11,7 +11,7 @@ from etl.methods.index_number.bilateral import FORMULAS, price_index, quantity_i
 from etl.methods.index_number.chain import TECHNIQUES, chain, quarterly_volume
 from etl.methods.index_number.deflate import deflate
 from etl.methods.index_number.rebase import rebase, splice
-from etl.methods.tabular import BadInput, run_table, table_methods
+from etl.methods.tabular import BadInput, MethodResult, run_table, table_methods
 
 FloatArray = NDArray[np.float64]
 # Producer Price Index Manual (IMF and others, 2004) and Consumer Price Index Manual (ILO and others, 2004), chapter 19,
@@ -214,14 +214,115 @@ def test_periods_may_be_running_numbers_as_in_a_textbook() -> None:
     assert found.rows["index"].to_list()[1:] == pytest.approx([140.11, 131.85, 126.89, 122.26], abs=0.01)
 
 
+def quarters(count: int = 12, start: int = 0, **cells: tuple[str, str | None]) -> pl.DataFrame:
+    """Items a and b from 2020-Q1 + ``start``; ``cells``: ``a_2021_Q2=(price, quantity)`` instead, a price of None: no such row."""
+    rows = [
+        (
+            item,
+            f"{2020 + k // 4}-Q{k % 4 + 1}",
+            *cells.get(f"{item}_{2020 + k // 4}_Q{k % 4 + 1}", (str(price + k), str(20 + k))),
+        )
+        for k in range(start, start + count)
+        for item, price in (("a", 5), ("b", 8))
+    ]
+    return pl.DataFrame(
+        [r for r in rows if r[2] != "no row"], schema=["item", "period", "price", "quantity"], orient="row"
+    )
+
+
+def index_of(frame: pl.DataFrame, **parameters: str) -> MethodResult:
+    return run_table(table_methods()["chain_index"], frame, parameters)
+
+
+@pytest.mark.parametrize("linking", ["period", "fixed", *TECHNIQUES])
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [(("6", "-25"), "quantity -25 is below zero"), (("0", "25"), "price 0 is not above zero"), (("-1", "25"), "price -1 is not above zero")],
+)  # fmt: skip
+def test_signs_no_index_can_take_are_refused_by_every_linking(linking: str, cell: tuple[str, str], said: str) -> None:
+    with pytest.raises(BadInput, match=f"item a, period 2021-Q2: {said}"):
+        index_of(quarters(a_2021_Q2=cell), linking=linking)
+    with pytest.raises(BadInput, match=f"item a, period 2020-Q1: {said}"):
+        index_of(quarters(1, a_2020_Q1=cell))
+    with pytest.raises(ValueError, match="not above zero or a quantity below zero"):
+        quarterly_volume("annual_overlap", np.full((1, 4, 1), float(cell[0])), np.full((1, 4, 1), float(cell[1])))
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize("cell", [("no row", None), ("6", "")])
+@pytest.mark.parametrize(("period", "count"), [("2021_Q2", 8), ("2021_Q2", 6), ("2020_Q2", 8)])
+def test_a_hole_of_one_item_is_refused_and_named(
+    technique: str, cell: tuple[str, str], period: str, count: int
+) -> None:
+    with pytest.raises(BadInput, match=f"item a has no price or quantity in {period.replace('_', '-')}; every item"):
+        index_of(quarters(count, **{f"a_{period}": cell}), linking=technique)
+
+
+def test_an_end_without_any_item_is_empty_in_every_index() -> None:
+    ahead = {f"{item}_2021_Q4": ("", "") for item in "ab"}
+    rows = index_of(quarters(8, **ahead), linking="annual_overlap").rows
+    assert [rows[c][-1] for c in ("index", "quantity_index", "value_index")] == [None, None, None]
+    assert rows["value_index"][-2] == pytest.approx(100 * (11 + 14) * 26 / (13 * 20))
+
+
+def test_each_reason_why_quarters_cannot_be_linked_is_its_own() -> None:
+    never = {f"b_2020_Q{q}": ("8", "0") for q in range(1, 5)}
+    for frame, parameters, said in (
+        (quarters(3), {}, "whole first year, 2020 has values of 3 of 4"),
+        (quarters(8, start=1), {}, "begins with 2020-Q2"),
+        (quarters(), {"formula": "fisher"}, "found formula=fisher"),
+        (table(), {}, "needs quarters or months, found 2021"),
+        (quarters(**never), {}, "item b has no quantity in the whole of 2020"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            index_of(frame, linking="annual_overlap", **parameters)
+    ended = {f"b_2022_Q{q}": ("9", "0") for q in range(1, 5)}
+    assert index_of(quarters(**ended), linking="annual_overlap").rows["index"].null_count() == 0, (
+        "no later year hangs on 2022"
+    )
+
+
+def test_links_that_cannot_be_made_name_their_periods() -> None:
+    apart = pl.DataFrame(
+        [("a", "2020", "1", "1"), ("b", "2021", "1", "1")], schema=["item", "period", "price", "quantity"], orient="row"
+    )
+    with pytest.raises(BadInput, match="2020 to 2021: no item is priced in both periods"):
+        index_of(apart)
+    idle = quarters(3, a_2020_Q2=("6", "0"), b_2020_Q2=("9", "0"))
+    with pytest.raises(BadInput, match="2020-Q2 to 2020-Q3: the weights of the items add up to zero"):
+        index_of(idle)
+
+
+def test_tornqvists_price_index_stands_where_a_quantity_is_zero() -> None:
+    frame = quarters(4, a_2020_Q3=("7", "0"))
+    found = index_of(frame, formula="Tornqvist")
+    assert found.result["formula"] == "tornqvist" and found.rows["quantity_index"].to_list()[2:] == [None, None]
+    assert found.rows["index"].null_count() == 0 and found.rows["quantity_index"][1] == pytest.approx(105)
+    assert "item a has quantity 0 in the link to 2020-Q3" in found.result["note"]
+    direct = index_of(frame, formula="tornqvist", linking="fixed").rows["quantity_index"]
+    assert direct[2] is None and direct[3] is not None
+    assert index_of(frame, formula="tornqvist", base="2020-Q4").rows["quantity_index"].null_count() == 4
+    assert index_of(frame, formula="fisher").result["note"] is None
+
+
+def test_running_numbers_have_no_gaps_and_periods_any_spelling() -> None:
+    numbered = table().with_columns((pl.col("period").cast(pl.Int64) - 2020).cast(pl.String))
+    with pytest.raises(BadInput, match="period 2 has no row"):
+        index_of(numbered.filter(pl.col("period") != "2"))
+    mixed = quarters(8).with_columns(
+        period=pl.when(pl.col("item") == "a").then(pl.col("period").str.replace("-", "")).otherwise("period")
+    )
+    assert index_of(mixed).rows.equals(index_of(quarters(8)).rows)
+
+
 @pytest.mark.parametrize(
     ("change", "parameters", "said"),
     [
         (pl.col("period").str.replace("2023", "2030"), {}, "2023 has no row"),
-        (pl.lit("2021").alias("period"), {}, "twice"),
+        (pl.lit("2021").alias("period"), {}, "item item0, period 2021 is there 5 times"),
         (pl.col("period"), {"base": "2019"}, "2019 is not among"),
         (pl.col("period"), {"linking": "annual_overlap"}, "needs quarters"),
-        (pl.lit("0").alias("price"), {}, "no value in the first period|not above zero"),
+        (pl.lit("0").alias("price"), {}, "line 2, item item0, period 2025: price 0 is not above zero"),
         (pl.col("period").str.replace("2023", "soon"), {}, "is not a period"),
     ],
 )

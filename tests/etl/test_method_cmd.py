@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from aistat.cli import main
-from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, TableMethod, run_table
+from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, TableMethod, names_in, run_table
 
 TABLE = "id,value,value_prev\na,105.4,100\nb,3,0\nc,,5\n"
 
@@ -74,6 +74,17 @@ TOY = TableMethod(
 )  # fmt: skip
 
 
+def test_a_choice_is_known_in_any_case_and_a_flag_as_spreadsheets_write_it() -> None:
+    frame = pl.DataFrame({"x1": ["1", "2"], "t": ["2025", "2026"], "on": ["1.0", "0.0"]})
+    found = run_table(TOY, frame, {"c": "B"})
+    assert found.result["parameters"]["c"] == "b" and found.rows["on"].to_list() == [True, False]
+
+
+@pytest.mark.parametrize("cell", ["old1;old2", "old1；old2", "old1, old2", "old1，old2,", " old1、 old2"])
+def test_names_in_one_cell_may_stand_apart_in_any_punctuation(cell: str) -> None:
+    assert names_in(cell) == ["old1", "old2"] and names_in(None) == []
+
+
 def test_columns_and_parameters_are_cast_as_declared() -> None:
     frame = pl.DataFrame({"x2": ["1"], "other": ["?"], "on": ["是"], "t": ["2025-Q3"], "x10": ["2e3"]})
     found = run_table(TOY, frame, {"l": "1,2.5", "c": "b", "f": pl.DataFrame({"k": ["v"]})})
@@ -88,6 +99,7 @@ def test_columns_and_parameters_are_cast_as_declared() -> None:
         ({"x1": ["1"], "t": ["2025-13"]}, {}, "is not a period"),
         ({"x1": ["1"], "t": ["2025"], "on": ["maybe"]}, {}, "1/0"),
         ({"t": ["2025"]}, {}, "is missing"),
+        ({"x1": [], "t": []}, {}, "the table is empty"),
         ({"x1": ["1"], "t": ["2025"]}, {"n": "x"}, "not a integer"),
         ({"x1": ["1"], "t": ["2025"]}, {"c": "z"}, "not one of a, b"),
         ({"x1": ["1"], "t": ["2025"]}, {"f": "z"}, "not a table"),

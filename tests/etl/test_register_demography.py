@@ -5,9 +5,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from etl.demography import AI, ALL, ai_units, demography_counts, lives, moves, pooled
 from etl.demography_release import cleared_counts, demography_place, demography_rows
+from etl.methods.demography import demography
 from etl.methods.disclosure import RuleSet
 from etl.release_ledger import ReleaseLedger, keeping
 
@@ -69,10 +72,88 @@ def table() -> dict[tuple[str, str, str], tuple[float | None, str]]:
 
 def test_links_make_continuations_only_near_the_dates() -> None:
     found = {r["uscc"]: r for r in lives(register(), LINKS).iter_rows(named=True)}
-    assert found["old1"]["is_continued"] and found["old1"]["ended"] is None, "its heir goes on"
+    assert found["old1"]["is_continued"] and found["old1"]["ended"] == 2023, (
+        "the unit that took it over was there before"
+    )
     assert found["new2"]["is_continuation"] and found["old2"]["ended"] is None
     assert not found["far"]["is_continued"] and found["far"]["ended"] == 2023, "the link is years away"
     assert "branch" not in found and not found["heir1"]["is_continuation"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("b", "a")])
+def test_a_unit_that_was_split_lasts_as_long_as_the_last_of_its_heirs(first: str, second: str) -> None:
+    rows = [
+        unit("y", date(2020, 1, 1), date(2021, 12, 1)), unit(first, date(2021, 12, 1), date(2022, 5, 1)),
+        unit(second, date(2021, 12, 1), date(2024, 5, 1)), unit("late", date(2023, 1, 5)), unit("x", date(2020, 1, 1), date(2021, 3, 1)),
+    ]  # fmt: skip
+    pairs = [("y", first, date(2021, 12, 1)), ("y", second, date(2021, 12, 1)), ("x", "late", date(2022, 2, 1))]
+    links = pl.DataFrame(pairs, schema=LINKS.schema, orient="row")
+    for ordered in (links, links.reverse()):
+        found = lives(pl.DataFrame(rows, schema=register().schema, orient="row"), ordered)
+        ended = dict(found.select("uscc", "ended").iter_rows())
+        assert ended["y"] == 2024 and ended["x"] == 2021, "a year without any of the two is a break"
+
+
+def test_the_rate_of_high_growth_is_of_the_units_that_could_grow() -> None:
+    """Ten units born in 2021, with ten persons then: neither among the fast ones of 2024 nor among those they are compared with."""
+    rows = register().with_columns(
+        opening_date=pl.when(pl.col("uscc").is_in([f"stay{i}" for i in range(10)])).then(pl.date(2021, 2, 1)).otherwise("opening_date")
+    )  # fmt: skip
+    counts = demography_counts(rows, rows, NO_DELTA, LINKS, frame((2021, 2022, 2023, 2024)))
+    found = demography_rows(counts, [2021, 2022, 2023, 2024], LIMITS, 1)
+    one = found.filter((pl.col("metric") == "ten_persons_before") & (pl.col("period") == "2024"))
+    assert one["value"].to_list() == [20.0]
+
+
+FIRST, LAST = 2010, 2024
+SPELLS = st.lists(st.tuples(st.integers(FIRST + 2, LAST), st.integers(0, 7)), min_size=2, max_size=7)
+
+
+def by_the_register(lived: dict[str, tuple[int, int]], links: list[tuple[str, str, int]]) -> dict[int, list[int]]:
+    """Births, continuations, deaths, units continued and survivors after one to five years, of units that open and close on 1 July."""
+    rows = [unit(u, date(o, 7, 1), date(c, 7, 1) if c < LAST else None) for u, (o, c) in lived.items()]
+    dated = [(p, h, date(y, 7, 1)) for p, h, y in links]
+    found = lives(
+        pl.DataFrame(rows, schema=register().schema, orient="row"),
+        pl.DataFrame(dated, schema=LINKS.schema, orient="row"),
+    )
+    own = found.rows(named=True)
+    counts = {}
+    for year in range(FIRST + 2, LAST):
+        born = [r for r in own if r["opened"] == year and not r["is_continuation"]]
+        gone = [r for r in own if r["closed"] == year]
+        counts[year] = [
+            len(born), sum(r["opened"] == year for r in own) - len(born), sum(not r["is_continued"] for r in gone),
+            sum(r["is_continued"] for r in gone),
+            *(sum(r["ended"] is None or r["ended"] >= year + n for r in born) for n in range(1, 6) if year + n <= LAST),
+        ]  # fmt: skip
+    return counts
+
+
+def by_the_method(lived: dict[str, tuple[int, int]], links: list[tuple[str, str, int]]) -> dict[int, list[int]]:
+    """The same from one row a unit and year."""
+    active = [(u, y, None) for u, (o, c) in lived.items() for y in range(o, min(c, LAST) + 1)]
+    table = pl.DataFrame(active, schema={"unit": pl.String, "year": pl.Int64, "size": pl.Float64}, orient="row")
+    schema = {"predecessor": pl.String, "successor": pl.String, "year": pl.Int64}
+    found = demography(table, pl.DataFrame(links, schema=schema, orient="row"), observed=(FIRST, LAST)).years
+    metrics = ("births", "continuations", "deaths", "continued_by_others", *(f"survivors_{n}" for n in range(1, 6)))
+    return {
+        r["year"]: [r[m] for m in metrics if r[m] is not None]
+        for r in found.filter(pl.col("year").is_between(FIRST + 2, LAST - 1)).rows(named=True)
+    }
+
+
+@settings(max_examples=80, deadline=None)
+@given(SPELLS, st.data())
+def test_the_register_counts_as_the_method_does(spells: list[tuple[int, int]], data: st.DataObject) -> None:
+    """Any links on the day of closing, or of the heir's opening in the year after; an heir of the year before is new by dates alone."""
+    lived = {f"u{i}": (opened, opened + length) for i, (opened, length) in enumerate(spells)}
+    able = [
+        (p, h, max(lived[h][0], lived[p][1])) for p in lived for h in lived
+        if p != h and lived[p][1] < LAST and lived[h][0] <= lived[p][1] + 1 <= lived[h][1] + 1 and lived[h][0] != lived[p][1] - 1
+    ]  # fmt: skip
+    links = data.draw(st.lists(st.sampled_from(able), unique=True)) if able else []
+    assert by_the_register(lived, links) == by_the_method(lived, links)
 
 
 def test_births_deaths_and_survival_by_hand() -> None:

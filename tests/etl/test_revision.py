@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.methods.revision import hac_standard_error, newey_west_lags, revision_summary, triangle
-from etl.methods.tabular import BadInput, run_table, table_methods
+from etl.methods.tabular import BadInput, MethodResult, run_table, table_methods
 
 P, L = np.array([2.0, 3.0, 1.0, 4.0]), np.array([2.4, 2.8, 1.5, 4.1])
 
@@ -83,9 +83,59 @@ def test_the_triangle_counts_releases_from_the_first_value() -> None:
     assert triangle(TABLE.with_columns(pl.col("value").cast(pl.Float64))).height == 6
 
 
+def revisions(rows: list[tuple[str, str, str | None]], **parameters: str) -> MethodResult:
+    frame = pl.DataFrame(rows, schema=["period", "vintage", "value"], orient="row", infer_schema_length=None)
+    return run_table(table_methods()["revision"], frame.cast(pl.String), parameters)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("9", "10"), ("9.0", "10.0"), ("2024-9", "2024-10"), ("30.09.2024", "01.10.2024"), ("T+30", "T+100"), ("2024-9-30", "2024-10-1"),
+        ("2024/9/30", "2024/10/01"), ("2024年9月", "2024年10月"), ("第9次", "第10次"), ("v9", "V10"), ("2024-Q3", "2024-Q4"),
+        ("20240930", "20241001"), ("2024-09-30T08:00", "2024-09-30T10:00"),
+    ],
+)  # fmt: skip
+def test_releases_are_in_the_order_of_their_numbers_and_dates(earlier: str, later: str) -> None:
+    for rows in ([("2023", earlier, "5"), ("2023", later, "7")], [("2023", later, "7"), ("2023", earlier, "5")]):
+        found = revisions(rows)
+        assert found.result["mean_revision"] == 2.0
+        assert found.rows["vintage"].to_list() == [earlier, later] and found.rows["revision"].to_list() == [None, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("preliminary", "final"), ("2024-09", "2024-10-31"), ("09/30/2024", "10/01/2024"), ("30.09.2024", "09.30.2024"), ("1.9", "1.10"),
+        ("202409", "20240930"), ("T-30", "T-10"), ("Sep 2024", "Oct 2024"),
+    ],
+)  # fmt: skip
+def test_releases_without_an_order_are_refused(one: str, two: str) -> None:
+    with pytest.raises(BadInput, match=r"'.*' and '.*' cannot be put in order; write when each was published"):
+        revisions([("2023", one, "5"), ("2023", two, "7")])
+
+
+def test_two_spellings_are_one_period_and_one_release() -> None:
+    found = revisions([("202201", "2024-9", "5"), ("2022-01", "2024-10", "7"), ("2022-02", "2024-09", "1")])
+    assert found.result["periods"] == 1 and found.rows["period"].to_list() == ["2022-01", "2022-01", "2022-02"]
+    with pytest.raises(BadInput, match="period 2022-01, vintage 2024-9 is there 2 times"):
+        revisions([("202201", "2024-9", "5"), ("2022-01", "2024-09", "7"), ("2022-01", "2024-10", "7")])
+
+
+def test_years_and_quarters_are_not_averaged() -> None:
+    with pytest.raises(BadInput, match="line 3, period 2023-Q1: is of another length than 2023"):
+        revisions([("2023", "1", "5"), ("2023-Q1", "1", "2"), ("2023", "2", "6"), ("2023-Q1", "2", "1")])
+
+
+def test_a_table_without_a_value_is_refused() -> None:
+    with pytest.raises(BadInput, match="column value is empty in every row"):
+        revisions([("2023", "1", None), ("2023", "2", "")])
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
-    [({"from_release": "0"}, "from_release"), ({"to_release": "1"}, "must come after"), ({"from_release": "3"}, "both releases"), ({"lags": "9"}, "lags need")],
+    [({"from_release": "0"}, "from_release"), ({"to_release": "1"}, "must come after"), ({"from_release": "3"}, r"the most is 3 \(period 2024-Q2\)"),
+     ({"lags": "9"}, "lags need"), ({"lags": "-5"}, "-1 .automatic."), ({"from_release": "0"}, "is 1 or more"), ({"to_release": "-2"}, "is 1 or more")],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_refused(parameters: dict[str, str], said: str) -> None:
     with pytest.raises(BadInput, match=said):

@@ -79,13 +79,22 @@ def denton(
     Raises
     ------
     ValueError
-        If lengths differ, a value is missing, no benchmark is given, a proportional indicator is not above zero, or
-        ``enhanced`` has no current year, or only one benchmark and no forecast.
+        If lengths differ, a value is missing, no benchmark is given, a proportional indicator is not above zero,
+        ``enhanced`` has no current year, or only one benchmark and no forecast, or ``ratio_forecast`` is not above zero or given
+        for another variant.
 
     Source: F. Denton (1971), JASA 66, 99-102; P. Cholette (1984); IMF, *Quarterly National Accounts Manual* (2017), ch. 6.
     """
     proportional = not variant.startswith("additive")
     _check(indicator, blocks, benchmarks, proportional=proportional)
+    if ratio_forecast is not None and variant != "enhanced":
+        raise ValueError(
+            f"ratio_forecast is for variant=enhanced alone, found variant={variant}; leave it out or choose enhanced"
+        )
+    if ratio_forecast is not None and ratio_forecast <= 0:
+        raise ValueError(
+            f"ratio_forecast {ratio_forecast:g} is not above zero; the ratio of a total to its indicator is expected"
+        )
     rows = np.zeros((len(blocks), indicator.size))
     for k, (start, stop) in enumerate(blocks):
         rows[k, start:stop] = _weights(stop - start, aggregation)

@@ -62,7 +62,20 @@ def run_denton(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
     ).with_columns(pl.col("ratio").fill_nan(None))
     said = {k: parameters[k] for k in ("variant", "aggregation")}
     result = {**said, "benchmarks": len(years), "largest_error": found.error, "ratio_forecast": found.ratio_forecast}
-    return MethodResult(result, rows)
+    return MethodResult({**result, "note": _note(rows, totals, parameters["variant"])}, rows)
+
+
+def _note(rows: pl.DataFrame, totals: Mapping[Period, float], variant: str) -> str | None:
+    """What a reader of proportional values that are not above zero must know; else None."""
+    low = rows.filter(pl.col("value") <= 0)
+    if variant.startswith("additive") or not low.height:
+        return None
+    first = next((year for year in sorted(totals) if totals[year] <= 0), None)
+    cause = "totals change too much for the indicator" if first is None else f"the total of {first} is not above zero"
+    return (
+        f"{low.height} values are not above zero, the first in {low['period'][0]}: {cause}; ratios to an indicator above zero have no "
+        "meaning there, variant=additive does without them"
+    )
 
 
 def _two_series(frame: pl.DataFrame) -> tuple[dict[Period, float], dict[Period, float]]:

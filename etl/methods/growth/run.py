@@ -11,7 +11,8 @@ from etl.methods.growth.decomposition import COMPONENTS, Component, Waterfall, d
 from etl.methods.growth.rates import Rate, RateRow, growth_rates
 from etl.methods.index_number.deflate import deflate
 from etl.methods.periods import gaps, series
-from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
+from etl.methods.refusals import refuse_row
+from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, names_in, table_method
 
 LIST: tuple[Component, ...] = ("listed", "delisted")
 LIST_COLUMNS = ("listed", "listed_prev")
@@ -22,11 +23,11 @@ ACTIVE = (
 )  # fmt: skip
 GONE = (
     "out", "inactive", "0", "false", "no", "n", "dead", "death", "closed", "exit", "exited", "left", "ceased", "absent", "none", "-",
-    "否", "退库", "规下", "注销", "吊销", "停业", "below",
+    "否", "退库", "规下", "注销", "吊销", "停业", "歇业", "退出", "below",
 )  # fmt: skip
 
 
-def membership(status: pl.Series, value: pl.Series) -> pl.Series:
+def membership(frame: pl.DataFrame, status: str, value: str) -> pl.Series:
     """Boolean: the unit belongs to the population; an empty status means it does where it has a value.
 
     Raises
@@ -34,20 +35,41 @@ def membership(status: pl.Series, value: pl.Series) -> pl.Series:
     BadInput
         If a word of the column is in neither list.
     """
-    said = _words(status)
-    return pl.select(pl.when(said.is_null()).then(value.is_not_null()).otherwise(said)).to_series()
+    said = _words(frame, status)
+    return pl.select(pl.when(said.is_null()).then(frame[value].is_not_null()).otherwise(said)).to_series()
 
 
-def _words(status: pl.Series) -> pl.Series:
+def _words(frame: pl.DataFrame, column: str) -> pl.Series:
     """True, False or, where nothing is said, null."""
-    words = status.str.to_lowercase()
-    known = words.is_in([*ACTIVE, *GONE]).fill_null(True)
-    if not known.all():
-        raise BadInput(
-            f"growth_decomposition: column {status.name}: {status.filter(~known)[0]!r} is not a known status; in the "
-            f"population: {', '.join(ACTIVE)}; not: {', '.join(GONE)}; empty: as the value says"
+    words = frame[column].str.to_lowercase()
+    bad = ~words.is_in([*ACTIVE, *GONE]).fill_null(True)
+    if bad.any():
+        said = (
+            f"column {column}: {frame[column].filter(bad)[0]!r} is not a known status; in the population: {', '.join(ACTIVE)}; "
+            f"not: {', '.join(GONE)}; empty: as the value says"
         )
+        refuse_row("growth_decomposition", frame, bad, said, "unit")
     return words.is_in(ACTIVE)
+
+
+def _refuse_conflicts(frame: pl.DataFrame, new: pl.Series) -> None:
+    """A unit that is new in this period has no place, and no value, in the earlier one."""
+    for bad, said in (
+        (new & _words(frame, "status_prev"), "status says it is new, status_prev that it was there before"),
+        (
+            new & frame["status_prev"].is_null() & (frame["value_prev"] != 0),
+            "status says it is new, but it has a value_prev and no status_prev",
+        ),
+    ):
+        refuse_row(
+            "growth_decomposition", frame, bad, f"{said}; give status=in if it was there, or correct the other", "unit"
+        )
+    one = [c for c in LIST_COLUMNS if c in frame.columns]
+    if len(one) == 1:
+        raise BadInput(
+            f"growth_decomposition: column {one[0]} is there without {next(c for c in LIST_COLUMNS if c not in one)}; who came onto the "
+            "list and who left it needs both, give both or neither"
+        )
 
 
 @table_method(
@@ -88,10 +110,10 @@ def run_decomposition(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
 
 
 def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
-    active = membership(frame["status"], frame["value"])
-    active_prev = membership(frame["status_prev"], frame["value_prev"])
-    new = frame["status"].str.to_lowercase().is_in(NEW).fill_null(False) & frame["status_prev"].is_null()
-    active_prev = active_prev & ~new
+    active = membership(frame, "status", "value")
+    new = frame["status"].str.to_lowercase().is_in(NEW).fill_null(False)
+    _refuse_conflicts(frame, new)
+    active_prev = membership(frame, "status_prev", "value_prev") & ~new
     classed = frame["class"].is_not_null().any() or frame["class_prev"].is_not_null().any()
     columns = frame["class"], frame["class_prev"]
     to, fro = columns if classed else tuple(pl.repeat("—", frame.height, eager=True) for _ in columns)
@@ -102,9 +124,9 @@ def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
     )
     group = frame["unit"]
     if "predecessor" in frame.columns:
-        links = [[p.strip() for p in (text or "").split(";") if p.strip()] for text in frame["predecessor"]]
+        links = [names_in(text) for text in frame["predecessor"]]
         group = pl.Series(link_groups(frame["unit"].to_list(), links), dtype=pl.String)
-    listed = {c: _words(frame[c]) for c in LIST_COLUMNS if c in frame.columns}
+    listed = {c: _words(frame, c) for c in LIST_COLUMNS if c in frame.columns}
     return pl.DataFrame(
         {
             **listed,

@@ -52,9 +52,14 @@ def quantity_index(formula: Formula, p0: FloatArray, q0: FloatArray, p1: FloatAr
     above zero, the others take a zero. Parameters and errors as :func:`price_index`.
     """
     _check(p0, q0, p1, q1)
-    if formula == "tornqvist" and not ((q0 > 0).all() and (q1 > 0).all()):
+    if not has_quantity_index(formula, q0, q1):
         raise ValueError("a quantity is zero; Törnqvist's quantity index needs quantities above zero, choose another")
     return _index(formula, q0, p0, q1, p1)
+
+
+def has_quantity_index(formula: Formula, q0: FloatArray, q1: FloatArray) -> bool:
+    """Whether the quantity index of these quantities exists: a zero has no logarithm for Törnqvist's."""
+    return formula != "tornqvist" or bool((q0 > 0).all() and (q1 > 0).all())
 
 
 def _index(formula: Formula, p0: FloatArray, q0: FloatArray, p1: FloatArray, q1: FloatArray) -> float:

@@ -1,13 +1,14 @@
 """Chained indices: period on period over matched items, direct on one period, and quarterly volumes at annual prices."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.methods.index_number.bilateral import Formula, price_index, quantity_index
+from etl.methods.index_number.bilateral import Formula, has_quantity_index, price_index, quantity_index
 from etl.methods.registry import method
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +34,9 @@ class Chain:
 
 
 @method("index_number.chain")
-def chain(formula: Formula, prices: FloatArray, quantities: FloatArray, *, fixed: bool = False) -> Chain:
+def chain(
+    formula: Formula, prices: FloatArray, quantities: FloatArray, *, fixed: bool = False, labels: Sequence[str] = ()
+) -> Chain:
     """Chain the bilateral indices of neighbouring periods; with ``fixed`` compare every period with the first instead.
 
     Parameters
@@ -41,12 +44,20 @@ def chain(formula: Formula, prices: FloatArray, quantities: FloatArray, *, fixed
     prices, quantities
         Shape ``(t, n)``; ``nan`` where an item is not there. Each link uses the items that have a price and a quantity
         in both of its periods (matched model); new and lost items move neither.
+    labels
+        Names of the periods for errors; left out: their positions.
+
+    Returns
+    -------
+    Chain
+        ``quantity_link`` is ``nan`` where Törnqvist's does not exist (a quantity of zero), and ``quantity`` from there on.
 
     Raises
     ------
     ValueError
-        If no item is matched, or as :func:`price_index` says; names the position of the period.
+        If no item is matched, or as :func:`price_index` says; names the two periods.
     """
+    names = labels or [f"period {k}" for k in range(prices.shape[0])]
     t = prices.shape[0]
     price, quantity, share = np.ones(t), np.ones(t), np.ones(t)
     links = np.full((2, t), np.nan)
@@ -57,7 +68,12 @@ def chain(formula: Formula, prices: FloatArray, quantities: FloatArray, *, fixed
         earlier = 0 if fixed else k - 1
         both = have[earlier] & have[k]
         arrays = prices[earlier, both], quantities[earlier, both], prices[k, both], quantities[k, both]
-        links[0, k], links[1, k] = price_index(formula, *arrays), quantity_index(formula, *arrays)
+        try:
+            links[0, k] = price_index(formula, *arrays)
+            if has_quantity_index(formula, arrays[1], arrays[3]):
+                links[1, k] = quantity_index(formula, *arrays)
+        except ValueError as error:
+            raise ValueError(f"{names[earlier]} to {names[k]}: {error}") from None
         price[k], quantity[k] = price[earlier] * links[0, k], quantity[earlier] * links[1, k]
         matched[k] = int(both.sum())
         whole = math.fsum((prices[earlier] * quantities[earlier])[have[earlier]])
@@ -87,15 +103,20 @@ def quarterly_volume(technique: Technique, prices: FloatArray, quantities: Float
     Raises
     ------
     ValueError
-        If a value other than at the end of the last year is missing, or an item has no quantity in a year that is a base.
+        If a value other than at the end of the last year is missing (an end is one of all items), a price is not above zero or a
+        quantity below zero, or an item has no quantity in a year that is a base.
 
     Source: IMF, *Quarterly National Accounts Manual* (2017), chapter 8, chain-linking techniques.
     """
-    years, within, _ = prices.shape
-    complete = np.isfinite(prices).all(axis=(1, 2)) & np.isfinite(quantities).all(axis=(1, 2))
-    if not np.atleast_1d(complete)[: max(years - 1, 1)].all():
+    years, within, items = prices.shape
+    if (prices <= 0).any() or (quantities < 0).any():
+        raise ValueError("a price is not above zero or a quantity below zero; correct it or leave the item out")
+    have = (np.isfinite(prices) & np.isfinite(quantities)).reshape(years * within, items)
+    whole = np.asarray(have.all(axis=1), dtype=np.bool_)
+    ends = not (np.diff(whole.astype(int)) > 0).any() and bool(whole[: max(years - 1, 1) * within].all())
+    if not ends or (have.any(axis=1) & ~whole).any():
         raise ValueError(
-            "a price or quantity is missing inside a year that later years hang on; complete the years first"
+            "a price or quantity is missing other than at the end of the last year; complete the years first"
         )
     index = np.full((years, within), np.nan)
     index[0] = _valued(_average(prices[0], quantities[0]), quantities[0])

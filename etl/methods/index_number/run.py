@@ -1,6 +1,5 @@
 """Index numbers run on a table of any user."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +11,12 @@ from etl.methods.index_number.bilateral import FORMULAS
 from etl.methods.index_number.chain import TECHNIQUES, chain, quarterly_volume
 from etl.methods.index_number.deflate import deflate
 from etl.methods.index_number.rebase import rebase
-from etl.methods.periods import Period, gaps, parse, series
+from etl.methods.index_number.table import Cube, item_cube, refuse_for_volumes
+from etl.methods.periods import parse, series
+from etl.methods.refusals import refused
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
-RUNNING = re.compile(r"\d{1,3}")
 
 
 def _base_positions(method: str, labels: Sequence[str], base: str | None) -> list[int]:
@@ -35,44 +35,6 @@ def _same(label: str, text: str) -> bool:
         return parse(label) == parse(text)
     except ValueError:
         return False
-
-
-def _in_order(texts: Sequence[str]) -> tuple[list[Period] | None, dict[str, str]]:
-    """Periods in time order (None: running numbers), and the label of each text given, in that order.
-
-    Raises
-    ------
-    BadInput
-        If the texts are neither periods of one frequency nor whole numbers, or one is missing between first and last.
-    """
-    if all(RUNNING.fullmatch(t) for t in texts):
-        return None, {t: t for t in sorted(texts, key=int)}
-    try:
-        periods = series(texts)
-    except ValueError as error:
-        raise BadInput(f"chain_index: column period: {error}") from None
-    holes = gaps(periods)
-    if holes:
-        raise BadInput(f"chain_index: period {holes[0]} has no row; a chain needs every period from first to last")
-    pairs = sorted(zip(periods, texts, strict=True))
-    return [p for p, _ in pairs], {t: str(p) for p, t in pairs}
-
-
-def _cube(frame: pl.DataFrame) -> tuple[list[Period] | None, list[str], int, FloatArray, FloatArray]:
-    """Periods, their labels in order, number of items, prices and quantities ``(t, n)``, ``nan`` where a pair is missing."""
-    twice = frame.filter(pl.struct("item", "period").is_duplicated())
-    if twice.height:
-        raise BadInput(f"chain_index: item {twice['item'][0]} has period {twice['period'][0]} twice; one row each")
-    if not frame.height:
-        raise BadInput("chain_index: the table has no row; rows with item, period, price and quantity are expected")
-    periods, labels = _in_order(frame["period"].unique(maintain_order=True).to_list())
-    items = {name: i for i, name in enumerate(sorted(set(frame["item"].to_list())))}
-    rows = {text: i for i, text in enumerate(labels)}
-    cube = np.full((2, len(rows), len(items)), np.nan)
-    for item, period, price, quantity in frame.select("item", "period", "price", "quantity").iter_rows():
-        if price is not None and quantity is not None:
-            cube[:, rows[period], items[item]] = price, quantity
-    return periods, list(labels.values()), len(items), cube[0], cube[1]
 
 
 @table_method(
@@ -95,58 +57,69 @@ def _cube(frame: pl.DataFrame) -> tuple[list[Period] | None, list[str], int, Flo
 )  # fmt: skip
 def run_chain(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """One row a period; all indices are 100 in the reference period."""
-    periods, labels, items, prices, quantities = _cube(frame)
-    base = _base_positions("chain_index", labels, parameters["base"])
-    try:
-        if parameters["linking"] in TECHNIQUES:
-            rows = _volumes(parameters, periods, prices, quantities)
-        else:
-            rows = _chained(parameters, prices, quantities)
-        for name in ("index", "quantity_index", "value_index"):
+    cube = item_cube(frame)
+    base = _base_positions("chain_index", cube.labels, parameters["base"])
+    with refused("chain_index"):
+        made = _volumes if parameters["linking"] in TECHNIQUES else _chained
+        rows, note = made(parameters, cube)
+        for name in ("index", "value_index"):
             rows[name] = rebase(rows[name], base)
-    except ValueError as error:
-        raise BadInput(f"chain_index: {error}") from None
-    table = pl.DataFrame({"period": labels, **rows}).with_columns(pl.col(pl.Float64).fill_nan(None))
+        volume = rows["quantity_index"]
+        rows["quantity_index"] = rebase(volume, base) if np.isfinite(volume[base]).all() else volume * np.nan
+    table = pl.DataFrame({"period": cube.labels, **rows}).with_columns(pl.col(pl.Float64).fill_nan(None))
     said = {k: parameters[k] for k in ("formula", "linking")}
-    return MethodResult({**said, "base": [labels[i] for i in base], "items": items}, table)
+    result = {**said, "base": [cube.labels[i] for i in base], "items": len(cube.items), "note": note}
+    return MethodResult(result, table)
 
 
-def _values(prices: FloatArray, quantities: FloatArray) -> FloatArray:
-    whole = np.nansum(prices * quantities, axis=1)
-    if whole[0] <= 0:
-        raise ValueError("the items have no value in the first period; start where they have")
+def _values(cube: Cube) -> FloatArray:
+    """Value of all items by that of the first period; ``nan`` where no item is there."""
+    worth = cube.prices * cube.quantities
+    whole = np.where(np.isfinite(worth).any(axis=1), np.nansum(worth, axis=1), np.nan)
+    if not whole[0] > 0:
+        raise ValueError(f"the items have no value in the first period, {cube.labels[0]}; start where they have")
     return np.asarray(whole / whole[0], dtype=np.float64)
 
 
-def _chained(parameters: Mapping[str, Any], prices: FloatArray, quantities: FloatArray) -> dict[str, Any]:
-    found = chain(parameters["formula"], prices, quantities, fixed=parameters["linking"] == "fixed")
-    return {
+def _chained(parameters: Mapping[str, Any], cube: Cube) -> tuple[dict[str, Any], str | None]:
+    fixed = parameters["linking"] == "fixed"
+    found = chain(parameters["formula"], cube.prices, cube.quantities, fixed=fixed, labels=cube.labels)
+    rows = {
         "index": found.price,
         "quantity_index": found.quantity,
-        "value_index": _values(prices, quantities),
+        "value_index": _values(cube),
         "link": found.price_link,
         "quantity_link": found.quantity_link,
         "matched": found.matched,
         "matched_share": found.matched_share,
     }
+    return rows, _undefined(cube, found.quantity_link, fixed=fixed)
 
 
-def _volumes(
-    parameters: Mapping[str, Any], periods: Sequence[Period] | None, prices: FloatArray, quantities: FloatArray
-) -> dict[str, Any]:
+def _undefined(cube: Cube, links: FloatArray, *, fixed: bool) -> str | None:
+    """Why there is no quantity index; None where there is one for every period."""
+    broken = np.flatnonzero(np.isnan(links[1:])) + 1
+    if not broken.size:
+        return None
+    at = int(broken[0])
+    pair = cube.quantities[[0 if fixed else at - 1, at]]
+    item = int(np.flatnonzero(np.isfinite(pair).all(axis=0) & (pair == 0).any(axis=0))[0])
+    return (
+        f"item {cube.items[item]} has quantity 0 in the link to {cube.labels[at]}, of which Törnqvist's quantity index cannot be made: "
+        f"quantity_index is empty {'there' if fixed else 'from there on'} (throughout where the base is); formula=fisher takes a zero"
+    )
+
+
+def _volumes(parameters: Mapping[str, Any], cube: Cube) -> tuple[dict[str, Any], str | None]:
     """Volume by the technique, and the price index that with it gives the value."""
-    within = periods[0].frequency if periods else 1
-    if periods is None or within == 1 or parameters["formula"] != "laspeyres" or periods[0].within != 1:
-        raise ValueError(
-            f"linking={parameters['linking']} needs quarters or months from the first of a year, and formula=laspeyres"
-        )
-    years = -(-len(periods) // within)
-    shape = (years * within, prices.shape[1])
-    padded = [np.vstack([a, np.full((shape[0] - len(periods), shape[1]), np.nan)]) for a in (prices, quantities)]
-    volume = quarterly_volume(parameters["linking"], *(a.reshape(years, within, -1) for a in padded))
-    flat = volume.reshape(-1)[: len(periods)]
-    value = _values(prices, quantities)
-    return {"index": value / flat, "quantity_index": flat, "value_index": value}
+    within = refuse_for_volumes(cube, parameters["linking"], parameters["formula"])
+    count, items = cube.prices.shape
+    years = -(-count // within)
+    blank = np.full((years * within - count, items), np.nan)
+    padded = (np.vstack([a, blank]).reshape(years, within, -1) for a in (cube.prices, cube.quantities))
+    flat = quarterly_volume(parameters["linking"], *padded).reshape(-1)[:count]
+    value = _values(cube)
+    return {"index": value / flat, "quantity_index": flat, "value_index": value}, None
 
 
 @table_method(
