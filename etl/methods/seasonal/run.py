@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from etl.methods.seasonal.x13 import WINDOWS, Adjusted, Refused, adjust, factors
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
-WINDOW = re.compile(r"(?:([a-z]\w*)=)?([+-]?\d+):([+-]?\d+)")
+WINDOW = re.compile(r"(?:([a-z][a-z0-9_]*)=)?([+-]?\d+):([+-]?\d+)", re.A)
 COLUMNS = [
     Column("period", "period", "月或季 / month or quarter"),
     Column("value", "number", "数值 / value", nullable=True),
@@ -47,7 +47,9 @@ def _series(method: str, frame: pl.DataFrame) -> tuple[list[Period], FloatArray]
         Parameter("spec_overrides", "text", "X-13 设定，; 分隔 / x11.seasonalma=s3x5;arima.model=(0 1 1)(0 1 1)", ""),
         Parameter("spec_file", "lines", "同上，一行一项 / the same as a file, one a line"),
         Parameter("fallback", "choice", "X-13 不能运行时 / when X-13 cannot run", "stl", ("stl", "none")),
-        Parameter("seconds", "number", "时限 / time limit", 60.0),
+        Parameter(
+            "seconds", "number", "每次运行的时限，秒 / time limit of one run of the program, seconds", 60.0, least=1
+        ),
     ],
 )
 def run_x13(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -69,8 +71,18 @@ def run_x13(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     except X13Error as error:
         if parameters["fallback"] == "none" or inline or parameters["spec_file"]:
             raise BadInput(f"seasonal_x13: {error}") from None
-        return _by_stl("seasonal_x13", periods, values, {"transform": parameters["transform"]}, reason=str(error))
+        return _fallen_back(periods, values, parameters, str(error))
     return MethodResult(_said(found), _rows(periods, values, factors(found)))
+
+
+def _fallen_back(
+    periods: Sequence[Period], values: FloatArray, parameters: Mapping[str, Any], reason: str
+) -> MethodResult:
+    found = _by_stl("seasonal_x13", periods, values, {"transform": parameters["transform"]}, reason=reason)
+    if parameters["holiday"] == "none":
+        return found
+    lost = "the effect of the New Year (holiday=cny) is still in the adjusted series: STL has no regressors"
+    return replace(found, result={**found.result, "notes": [*found.result["notes"], lost]})
 
 
 def _windows(text: str) -> list[tuple[str, int, int]]:
@@ -78,7 +90,10 @@ def _windows(text: str) -> list[tuple[str, int, int]]:
     parts = [p.strip() for p in text.split(",") if p.strip()]
     found = [WINDOW.fullmatch(p) for p in parts]
     if not found or not all(found):
-        raise BadInput(f"seasonal_x13: parameter windows: {text!r}; expected windows of days such as -20:-1,0:6,7:20")
+        raise BadInput(
+            f"seasonal_x13: parameter windows: {text!r}; expected windows of days such as -20:-1,0:6,7:20, "
+            "or with names in lower-case ASCII letters, digits and _ (pre=-20:-1)"
+        )
     plain = (
         [name for name, _, _ in WINDOWS] if len(found) == len(WINDOWS) else [f"cny{k + 1}" for k in range(len(found))]
     )
