@@ -11,7 +11,7 @@ from etl.methods.periods import Period, gaps, of
 from etl.methods.registry import method
 from etl.methods.seasonal.attempts import attempt
 from etl.methods.seasonal.diagnostics import Diagnostics, summary
-from etl.methods.seasonal.genhol import chinese_new_year, genhol
+from etl.methods.seasonal.genhol import YEARS, chinese_new_year, genhol
 from etl.methods.seasonal.program import Output
 from etl.methods.seasonal.spec import FORCED, Job, Regressors, defaults, overrides
 
@@ -187,10 +187,11 @@ def _holiday(
     frequency = periods[0].frequency
     first, last = periods[0], periods[-1].shift(MARGIN * frequency)
     dates = chinese_new_year()
-    over = of(frequency, dates[0].year), of(frequency, dates[-1].year, frequency)
-    if first.year <= dates[0].year or last.year >= dates[-1].year:
+    over = of(frequency, YEARS[0]), of(frequency, YEARS[1], frequency)
+    if first.year < YEARS[0] or last.year > YEARS[1]:
         raise Refused(
-            f"the dates of the New Year are known for {dates[0].year} to {dates[-1].year}; the series lies outside"
+            f"the dates of the New Year are known for {YEARS[0]} to {YEARS[1]}; the series, with {MARGIN} years of "
+            "forecasts, lies outside"
         )
     kept: list[tuple[str, int, int]] = []
     columns, notes = [], []
