@@ -199,6 +199,8 @@ def test_where_there_are_no_spans_or_history_a_note_says_why() -> None:
         assert "no revision history: X-13 starts it after 5 years" in result["notes"][-1]
     given, _ = run(frame(AIRLINE[:72], MONTHS[:72]), spec_overrides="slidingspans.length=66;history=none")
     assert given["sliding_spans"] == {} and "no sliding spans: Not enough data" in given["notes"][-1]
+    trend, _ = run(frame(AIRLINE), spec_overrides="slidingspans=none;history.estimates=trend")
+    assert trend["notes"] == ["no revision history: X-13 gave none with these settings"]
 
 
 @pytest.mark.parametrize("quarters", [22, 28, 32])

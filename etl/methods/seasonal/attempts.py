@@ -128,4 +128,4 @@ def _missing(job: Job, found: Output) -> list[str]:
 
 
 def _reason(remarks: Sequence[str], subject: str) -> str:
-    return next((r for r in reversed(remarks) if subject in r), "") or "X-13 gave none; more years are needed"
+    return next((r for r in reversed(remarks) if subject in r), "") or "X-13 gave none with these settings"
