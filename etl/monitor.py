@@ -238,7 +238,7 @@ def climate_rows(values: Mapping[str, Mapping[str, float]], settings: Mapping[st
     base = np.array([settings["base"]["from"] <= p <= settings["base"]["to"] for p in periods], dtype=bool)
     index: FloatArray = np.full(len(periods), np.nan)
     try:
-        scores = standardise(matrix, settings["standard"], base, directions)
+        scores = standardise(matrix, settings["standard"], base, directions, names)
     except ValueError as error:
         zh = "分量数据不足，不编制指数"
         rows.append(("_T", "refused", "", None, zh, f"no index: {error}"))

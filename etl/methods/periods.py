@@ -9,7 +9,7 @@ from typing import Literal
 Frequency = Literal[1, 4, 12]
 _FORMS: tuple[tuple[Frequency, re.Pattern[str]], ...] = (
     (1, re.compile(r"(\d{4})")),
-    (4, re.compile(r"(\d{4})-?Q([1-4])", re.I)),
+    (4, re.compile(r"(\d{4})-?Q([1-4])")),
     (12, re.compile(r"(\d{4})-?(0[1-9]|1[0-2])")),
 )
 
@@ -62,6 +62,27 @@ def parse(text: str) -> Period:
             position = int(found[2]) - 1 if frequency > 1 else 0
             return Period(frequency, int(found[1]) * frequency + position)
     raise ValueError(f"{text!r} is not a period (2025, 2025-Q3, 2025-09, 202509)")
+
+
+def edge(text: str, frequency: Frequency, *, last: bool) -> Period:
+    """A year, quarter, month or date as the first (``last``: the last) period of a range of the frequency.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these, or a day that no month has.
+    """
+    day = re.fullmatch(r"(\d{4}-\d{2})-\d{2}", text.strip())
+    if day:
+        try:
+            date.fromisoformat(text.strip())
+        except ValueError:
+            raise ValueError(f"{text!r} is not a day of the calendar; give one, or a month such as 2020-02") from None
+    given = parse(day[1] if day else text)
+    if given.frequency == frequency:
+        return given
+    steps = frequency / given.frequency
+    return Period(frequency, int((given.ordinal + last) * steps) - last if steps > 1 else int(given.ordinal * steps))
 
 
 def of(frequency: Frequency, year: int, within: int = 1) -> Period:

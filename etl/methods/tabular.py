@@ -56,7 +56,7 @@ class Column:
 class Parameter:
     """A parameter. ``table`` and ``lines`` are given as files: a frame of strings, a list of non-empty lines.
 
-    ``text_or_file``: a text, or a file that holds it.
+    ``text_or_file``: a text, or a file that holds it. ``least``: the smallest number taken.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Parameter:
     default: Any = None
     choices: tuple[str, ...] = ()
     required: bool = False
+    least: int | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,10 @@ def _value(method: str, parameter: Parameter, given: Any) -> Any:
         raise BadInput(
             f"{method}: parameter {parameter.name}: {given!r} is not a {parameter.kind} ({parameter.note})"
         ) from None
+    if parameter.least is not None and value < parameter.least:
+        raise BadInput(
+            f"{method}: parameter {parameter.name}: {given} is below {parameter.least}, the least ({parameter.note})"
+        )
     if not parameter.choices:
         return value
     spelt = {choice.lower(): choice for choice in parameter.choices}

@@ -1,6 +1,7 @@
 """Climate index and lamps: by hand, by properties, and against a past that is known."""
 
 import math
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -131,3 +132,94 @@ def test_the_runners() -> None:
     assert lit.rows["lamp"].to_list()[-1] is None
     with pytest.raises(BadInput, match="no scheme for b"):
         run_table(table_methods()["warning_lamps"], frame, {"scheme": scheme.head(1)})
+
+
+QUARTERS = [f"{y}-Q{q}" for y in (2019, 2020, 2021) for q in (1, 2, 3, 4)]
+WEIGHTS = pl.DataFrame({"indicator": ["a", "b"], "weight": ["3", "1"]})
+
+
+def series(periods: list[str]) -> pl.DataFrame:
+    """Two indicators that grow, over the periods as they are spelt."""
+    values = [str(k * k) for k in range(len(periods))]
+    return pl.DataFrame(
+        {"period": periods * 2, "indicator": ["a"] * len(periods) + ["b"] * len(periods), "value": values * 2}
+    )
+
+
+def index(frame: pl.DataFrame, weights: pl.DataFrame = WEIGHTS, **parameters: str) -> pl.DataFrame:
+    return run_table(table_methods()["climate_index"], frame, {"weights": weights, "draws": "20", **parameters}).rows
+
+
+def test_the_base_is_the_same_however_periods_are_spelt() -> None:
+    months = [f"{y}{m:02d}" for y in (2020, 2021) for m in range(1, 13)]
+    dashed = [f"{m[:4]}-{m[4:]}" for m in months]
+    limits = {"base_from": "2020-10", "base_to": "2021-03"}
+    expected = index(series(dashed), **limits)
+    assert index(series(months), **limits).equals(expected) and expected["period"].to_list() == dashed
+    assert not expected["index"].equals(index(series(dashed))["index"])
+    assert index(series(dashed), base_from="2020-Q4", base_to="2021Q1").equals(expected)
+    year = index(series(QUARTERS), base_from="2020", base_to="2020")
+    assert year.equals(index(series([q.replace("-", "") for q in QUARTERS]), base_from="2020-Q1", base_to="2020-Q4"))
+    assert year["index"].to_numpy()[4:8].mean() == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("frame", "parameters", "said"),
+    [
+        (series(["2020-01", "202001", "2020-02", "2020-03"]), {}, "period 2020-01, indicator a is there 2 times"),
+        (series(["2020-01", "2020-Q2", "2020-03"]), {}, "years, quarters and months do not go together"),
+        (series(QUARTERS).with_columns(indicator=pl.Series(["a"] * 12 + ["c"] * 12)), {}, "indicator c: has no weight"),
+        (series(QUARTERS).head(0), {}, "empty"),
+        (series(QUARTERS), {"base_from": "2030"}, "no period lies in the base 2030-Q1"),
+        (series(QUARTERS), {"base_from": "next"}, "is not a period"),
+        (series(QUARTERS), {"draws": "0"}, "draws: 0 is below 1"),
+        (series(QUARTERS), {"concentration": "0"}, "concentration: 0 is below 1"),
+        (series(QUARTERS), {"seed": "-1"}, "seed: -1 is below 0"),
+        (series(QUARTERS).with_columns(value=pl.lit("5")), {}, "component a: its 12 values in the base are all the same"),
+        (series(QUARTERS).head(12), {}, "component b: at least 3 values in the base are needed, got 0"),
+        (series(QUARTERS), {"weights": WEIGHTS.with_columns(weight=pl.lit("0"))}, "line 2, indicator a: the weight"),
+        (series(QUARTERS), {"weights": pl.concat([WEIGHTS, WEIGHTS])}, "indicator a is there 2 times"),
+    ],
+)  # fmt: skip
+def test_tables_and_settings_of_the_index_that_are_refused(frame: pl.DataFrame, parameters: Any, said: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        index(frame, **parameters)
+    assert str(refused.value).startswith("climate_index: ") and said in str(refused.value)
+
+
+def test_a_blank_direction_is_1() -> None:
+    blank = WEIGHTS.with_columns(direction=pl.Series([None, ""], dtype=pl.String))
+    assert index(series(QUARTERS), blank).equals(index(series(QUARTERS)))
+
+
+def lit(frame: pl.DataFrame, scheme: pl.DataFrame, **parameters: str) -> pl.DataFrame:
+    return run_table(table_methods()["warning_lamps"], frame, {"scheme": scheme, **parameters}).rows
+
+
+SCHEME = pl.DataFrame({
+    "indicator": ["a", "b"], "kind": ["quantile"] * 2, "b1": ["0.1"] * 2, "b2": ["0.3"] * 2, "b3": ["0.7"] * 2,
+    "b4": ["0.9"] * 2,
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frame", "scheme", "parameters", "said"),
+    [
+        (series(["2020-01", "202001"]), SCHEME, {}, "period 2020-01, indicator a is there 2 times"),
+        (series(["2020-01", "2020"]), SCHEME, {}, "years, quarters and months do not go together"),
+        (series(QUARTERS), SCHEME, {"min_history": "0"}, "min_history: 0 is below 1"),
+        (series(QUARTERS), SCHEME, {"min_history": "-1"}, "min_history: -1 is below 1"),
+        (series(QUARTERS), SCHEME, {"horizon": "0"}, "horizon: 0 is below 1"),
+        (series(QUARTERS), pl.concat([SCHEME, SCHEME.head(1)]), {}, "scheme: indicator a is there 2 times"),
+        (series(QUARTERS), SCHEME.drop("b3"), {}, "scheme: column b3 is missing"),
+        (series(QUARTERS), SCHEME.with_columns(b2=pl.lit(None, pl.String)), {}, "indicator a: b2 is empty"),
+        (series(QUARTERS), SCHEME.with_columns(b2=pl.lit("x")), {}, "indicator a: b2 is 'x'; a number is expected"),
+        (series(QUARTERS), SCHEME.with_columns(direction=pl.lit("2")), {}, "direction is 1 or -1, got 2"),
+    ],
+)  # fmt: skip
+def test_tables_and_schemes_of_lamps_that_are_refused(
+    frame: pl.DataFrame, scheme: pl.DataFrame, parameters: Any, said: str
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        lit(frame, scheme, **parameters)
+    assert str(refused.value).startswith("warning_lamps: ") and said in str(refused.value)

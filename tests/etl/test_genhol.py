@@ -20,7 +20,7 @@ KNOWN = [
 
 def test_every_date_of_the_table_follows_from_sun_and_moon() -> None:
     dates = chinese_new_year()
-    assert [d.year for d in dates] == list(range(1900, 2101))
+    assert [d.year for d in dates] == list(range(1899, 2102))
     assert {date.fromisoformat(d) for d in KNOWN} <= set(dates)
     assert [d for d in dates if lunar_astronomy.chinese_new_year(d.year) != d] == []
 
@@ -44,6 +44,12 @@ def test_shares_by_hand() -> None:
     assert run(from_="2023-12", to="2024-02", start="0", end="0") == {"2023-12": 0.0, "2024-01": 0.0, "2024-02": 1.0}
     # A window across the turn of the year: 2023-01-22 less 30 days is 23 December, of the year before.
     assert run(from_="2022-12", to="2022-12", start="-30", end="-21") == {"2022-12": 0.9}
+
+
+def test_windows_reach_from_the_new_years_outside_the_periods() -> None:
+    """New Year 2101 is 29 January: days -40 … -1 are 20 December 2100 to 28 January; 1899: 10 February, day 330 is 6 January."""
+    assert run(from_="2100-12", to="2100-12", start="-40", end="-1") == {"2100-12": 12 / 40}
+    assert run(from_="1900-01", to="1900-01", start="330", end="330") == {"1900-01": 1.0}
 
 
 def test_quarters_hold_the_sum_of_their_months() -> None:
@@ -73,7 +79,7 @@ def test_centring_by_hand() -> None:
 
 def test_means_over_the_years_of_the_dates_are_those_of_the_r_package() -> None:
     """Its genhol takes the means over the series it returns, which spans the years of the dates."""
-    dates = chinese_new_year()[31:]
+    dates = [d for d in chinese_new_year() if 1931 <= d.year <= 2100]
     values = genhol(dates, of(12, 1931), of(12, 2100, 12), start=-7, end=6, centre="calendar").reshape(170, 12)
     raw = genhol(dates, of(12, 1931), of(12, 2100, 12), start=-7, end=6).reshape(170, 12)
     assert values == pytest.approx(raw - raw.mean(axis=0)) and np.abs(values.mean(axis=0)).max() < 1e-12
@@ -92,6 +98,13 @@ def test_means_over_the_years_of_the_dates_are_those_of_the_r_package() -> None:
         ({"centre": "median"}, "not one of none, mean, calendar"),
         ({"centre_over": "all"}, "neither window"),
         ({"from_": "next year"}, "is not a period"),
+        ({"centre": "calendar", "centre_over": "1850-1900"}, "parameter centre_over: the dates are known for 1900-01"),
+        ({"centre": "calendar", "centre_over": "1800-2000"}, "parameter centre_over: the dates are known for 1900-01"),
+        ({"centre": "calendar", "centre_over": "9990-9999"}, "parameter centre_over: the dates are known for 1900-01"),
+        ({"from_": "2020-01-99"}, "'2020-01-99' is not a day"),
+        ({"from_": "2020-02-30"}, "'2020-02-30' is not a day"),
+        ({"from_": "2020q1"}, "is not a period"),
+        ({"start": "-1000000", "end": "-999990"}, "at most 366 days"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(parameters: dict[str, str], said: str) -> None:

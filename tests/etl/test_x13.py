@@ -12,7 +12,7 @@ from etl.methods.periods import Period, of
 from etl.methods.seasonal import program
 from etl.methods.seasonal.diagnostics import summary
 from etl.methods.seasonal.genhol import chinese_new_year, genhol
-from etl.methods.seasonal.program import X13Error, execute, messages
+from etl.methods.seasonal.program import X13Error, execute, messages, refusals
 from etl.methods.seasonal.spec import Job, Regressors, defaults, overrides, text
 from etl.methods.seasonal.stl import stl
 from etl.methods.seasonal.x13 import Refused, adjust
@@ -31,6 +31,8 @@ AIRLINE = np.fromstring(
     """, sep=" ",
 )  # fmt: skip
 MONTHS = [of(12, 1949).shift(k) for k in range(144)]
+QUARTERLY = AIRLINE.reshape(-1, 3).sum(axis=1)
+QUARTERS = [of(4, 1949).shift(k) for k in range(48)]
 
 
 def frame(values: FloatArray, periods: list[Period] = MONTHS) -> pl.DataFrame:
@@ -180,6 +182,85 @@ def test_a_series_that_is_not_above_zero_is_adjusted_by_sums() -> None:
     assert (rows["seasonally_adjusted"] + rows["combined"]).to_list() == pytest.approx(values.tolist(), abs=1e-6)
 
 
+@pytest.mark.parametrize("months", [62, 66, 72, 84, 96, 108])
+def test_spans_and_history_from_five_years_on(months: int) -> None:
+    """The program's own span length and start of history need about nine years."""
+    result, _ = run(frame(AIRLINE[:months], MONTHS[:months]))
+    assert set(result["sliding_spans"]) == {"seasonal_factors", "month_to_month", "year_to_year"}
+    assert 0 < result["mean_absolute_revision"] < 5
+    assert any("length" in n for n in result["notes"]) == (months < 108)
+
+
+def test_where_there_are_no_spans_or_history_a_note_says_why() -> None:
+    """At five years no history can start; one first figure that is also the last has no revision."""
+    for months in (60, 61):
+        result, _ = run(frame(AIRLINE[:months], MONTHS[:months]))
+        assert result["sliding_spans"] and result["mean_absolute_revision"] is None
+        assert "no revision history: X-13 starts it after 5 years" in result["notes"][-1]
+    given, _ = run(frame(AIRLINE[:72], MONTHS[:72]), spec_overrides="slidingspans.length=66;history=none")
+    assert given["sliding_spans"] == {} and "no sliding spans: Not enough data" in given["notes"][-1]
+    trend, _ = run(frame(AIRLINE), spec_overrides="slidingspans=none;history.estimates=trend")
+    assert trend["notes"] == ["no revision history: X-13 gave none with these settings"]
+
+
+@pytest.mark.parametrize("quarters", [22, 28, 32])
+def test_quarters_have_spans_and_history_too(quarters: int) -> None:
+    result, _ = run(frame(QUARTERLY[:quarters], QUARTERS[:quarters]))
+    assert result["sliding_spans"] and result["mean_absolute_revision"] > 0 and result["method"] == "x13_x11"
+
+
+@pytest.mark.parametrize("quarters", [12, 14, 15, 18])
+def test_quarters_too_short_for_trading_days_are_adjusted_without(quarters: int) -> None:
+    result, rows = run(frame(QUARTERLY[:quarters], QUARTERS[:quarters]), fallback="none")
+    assert result["method"] == "x13_x11" and rows.height == quarters
+    assert any("trading days; they are left out" in n for n in result["notes"]) == (quarters < 18)
+
+
+def test_starts_of_spans_history_and_forced_years_may_be_set() -> None:
+    later, _ = run(frame(AIRLINE), spec_overrides="history.start=1958.1; slidingspans.start=1953.jan")
+    assert later["mean_absolute_revision"] != run(frame(AIRLINE))[0]["mean_absolute_revision"]
+    assert "start = 1953.jan" in later["spec"] and later["sliding_spans"]
+
+
+def test_an_additive_adjustment_has_spans_of_its_adjusted_values() -> None:
+    one_zero = AIRLINE.copy()
+    one_zero[20] = 0
+    result, _ = run(frame(one_zero), spec_overrides="history=none")
+    assert set(result["sliding_spans"]) == {"seasonally_adjusted", "month_to_month", "year_to_year"}
+    below, _ = run(frame(AIRLINE - 300))
+    assert below["sliding_spans"] == {}
+    assert "no sliding spans" in below["notes"][1] and "units of the series" in below["notes"][2]
+
+
+def test_outliers_that_were_not_taken_are_no_coefficients() -> None:
+    changes = f"{FAST}; regression.variables=(AO1955.Sep AO1957.Jan AO1957.Feb); arima.model=(0 1 1)(0 1 0)"
+    result, _ = run(frame(AIRLINE), transform="log", holiday="cny", windows="-6:-1,0:6", spec_overrides=changes)
+    assert "LS1952.Mar" not in {c["name"] for c in result["coefficients"]}
+    assert {c["group"] for c in result["coefficients"]} >= {"Outlier", "MA", "User-defined Holiday"}
+
+
+def test_forced_years_come_out() -> None:
+    """Denton: the adjusted years sum to the years of the series."""
+    result, rows = run(frame(AIRLINE), spec_overrides=f"{FAST}; force.type=denton")
+    years = rows.group_by(pl.col("period").str.slice(0, 4)).agg(pl.col("value", "seasonally_adjusted").sum())
+    assert years["seasonally_adjusted"].to_list() == pytest.approx(years["value"].to_list())
+    assert any("years are forced" in n for n in result["notes"])
+    rounded = run(frame(AIRLINE), spec_overrides=f"{FAST}; force.type=denton; force.round=yes")[1]
+    assert (rounded["seasonally_adjusted"] == rounded["seasonally_adjusted"].round()).all()
+
+
+def test_the_fallback_says_what_the_program_said_and_what_is_lost() -> None:
+    result, _ = run(frame(AIRLINE), holiday="cny", windows="a=-7:-1,b=-7:-1")
+    assert result["method"] == "stl" and "matrix singular because of b" in result["fallback_reason"]
+    assert "New Year (holiday=cny) is still in" in result["notes"][-1]
+
+
+def test_long_lists_are_broken_into_lines_that_the_program_reads() -> None:
+    windows = ",".join(f"days_{3 * k}_to_{3 * k + 2}_after_it={3 * k}:{3 * k + 2}" for k in range(10))
+    result, _ = run(frame(AIRLINE), holiday="cny", windows=windows, spec_overrides=FAST)
+    assert len(result["holiday"]) == 10 and max(len(line) for line in result["spec"].splitlines()) <= 132
+
+
 def test_a_short_series_says_so_and_one_without_season_too() -> None:
     result, _ = run(frame(AIRLINE[:48], MONTHS[:48]))
     assert "fewer than 5 years" in result["notes"][0] and result["sliding_spans"] == {}
@@ -209,6 +290,14 @@ def test_a_short_series_says_so_and_one_without_season_too() -> None:
         (frame(AIRLINE), {"spec_overrides": "regression.file=a"}, "cannot be set"),
         (frame(AIRLINE), {"spec_overrides": "x11.mode=mult} seats{"}, "letters, digits"),
         (frame(AIRLINE), {"spec_overrides": "regression.variables=(foo)"}, 'variable name "foo" not found'),
+        (frame(AIRLINE), {"seconds": "0"}, "parameter seconds: 0 is below 1"),
+        (frame(AIRLINE), {"seconds": "-1"}, "parameter seconds: -1 is below 1"),
+        (frame(AIRLINE), {"spec_overrides": "regression.start=1950.1"}, "cannot be set"),
+        (frame(AIRLINE), {"spec_overrides": "x11.appendfcst=yes"}, "x11.appendfcst cannot be set"),
+        (frame(AIRLINE), {"spec_overrides": "x11=none"}, "x11 cannot be taken out"),
+        (frame(AIRLINE), {"spec_overrides": "x11.seasonalma=春"}, "ASCII letters"),
+        (frame(AIRLINE), {"holiday": "cny", "windows": "a春=0:6"}, "lower-case ASCII letters"),
+        (frame(AIRLINE), {"holiday": "cny", "windows": "Pre=0:6"}, "lower-case ASCII letters"),
         (frame(AIRLINE), {"holiday": "cny", "windows": "0-6"}, "expected windows of days"),
         (frame(AIRLINE), {"holiday": "cny", "windows": "a=0:6,a=7:9"}, "twice"),
         (frame(AIRLINE), {"holiday": "cny", "windows": "6:0"}, "window cny1"),
@@ -273,3 +362,8 @@ def test_the_programs_words_are_read() -> None:
         " WARNING: Two lines\n          of it.\n\n  ERROR:  Bad.\n  **Correct**\n WARNING: Two lines\n          of it."
     )
     assert messages(said, "WARNING") == ("Two lines of it.",) and messages(said, "ERROR") == ("Bad.",)
+    page = (
+        "<style>p {}</style><h1>Errors</h1><pre>\n Line 3: x\n</pre><p><strong>NOTE:</strong> &nbsp; No.</p>"
+        "<p><strong>ERROR:</strong> &nbsp; Matrix\n   singular.\n  <p>\n Check it.</p></body></html>"
+    )
+    assert refusals(page) == ("Matrix singular.", "Check it.")

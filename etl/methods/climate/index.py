@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.methods.periods import edge, parse
+from etl.methods.refusals import one_spelling, refuse_duplicates, refuse_row, refused
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
 Standard = Literal["zscore", "minmax", "rank"]
+LEAST: Final = 3  # values of a component in the base
 BASE: Final = 100.0
 SPREAD: Final = 10.0
 """A z-score index has 100 as its mean over the base periods and 10 as the standard deviation of each component."""
@@ -30,7 +33,13 @@ class Composite:
 
 
 @method("climate.standardise")
-def standardise(values: FloatArray, kind: Standard, base: NDArray[np.bool_], directions: FloatArray) -> FloatArray:
+def standardise(
+    values: FloatArray,
+    kind: Standard,
+    base: NDArray[np.bool_],
+    directions: FloatArray,
+    names: Sequence[str] = (),
+) -> FloatArray:
     """Bring components to one scale, larger meaning better.
 
     Parameters
@@ -44,6 +53,8 @@ def standardise(values: FloatArray, kind: Standard, base: NDArray[np.bool_], dir
         Shape ``(periods,)``: the periods that set the scale (fixed, so that new data do not change old figures).
     directions
         Shape ``(components,)``: 1 where more is better, -1 where less is.
+    names
+        Names of the components, for errors; left out, their numbers from 0.
 
     Raises
     ------
@@ -55,8 +66,13 @@ def standardise(values: FloatArray, kind: Standard, base: NDArray[np.bool_], dir
     for k in range(turned.shape[1]):
         known = turned[base, k]
         known = known[~np.isnan(known)]
-        if known.size < 3 or np.ptp(known) == 0:
-            raise ValueError(f"component {k}: at least 3 different values in the base are needed, got {known.size}")
+        name = names[k] if names else k
+        if known.size < LEAST:
+            raise ValueError(f"component {name}: at least {LEAST} values in the base are needed, got {known.size}")
+        if np.ptp(known) == 0:
+            raise ValueError(
+                f"component {name}: its {known.size} values in the base are all the same; lengthen the base"
+            )
         column = turned[:, k]
         if kind == "zscore":
             result[:, k] = BASE + SPREAD * (column - known.mean()) / known.std(ddof=1)
@@ -88,9 +104,12 @@ def composite(
     Raises
     ------
     ValueError
-        If weights are not positive, or a geometric mean meets a value that is not positive.
+        If weights are not positive, there is no draw or no concentration, or a geometric mean meets a value that is not
+        positive.
     """
-    if np.any(weights <= 0) or weights.shape != (standardised.shape[1],):
+    if draws < 1 or concentration <= 0:
+        raise ValueError(f"at least one draw and a concentration above 0 are needed, got {draws} and {concentration:g}")
+    if not np.all((weights > 0) & np.isfinite(weights)) or weights.shape != (standardised.shape[1],):
         raise ValueError(f"{standardised.shape[1]} positive weights are needed, got {weights.tolist()}")
     w = weights / weights.sum()
     if geometric and np.any(standardised <= 0):
@@ -151,29 +170,29 @@ def wide(frame: pl.DataFrame, order: Sequence[str]) -> tuple[list[str], FloatArr
         Parameter("base_from", "text", "基期起 / first base period; empty: all", ""),
         Parameter("base_to", "text", "基期止 / last base period; empty: all", ""),
         Parameter("geometric", "flag", "几何平均 / geometric mean", False),
-        Parameter("draws", "integer", "敏感性模拟次数 / draws of other weights", 1000),
+        Parameter("draws", "integer", "敏感性模拟次数 / draws of other weights", 1000, least=1),
         Parameter(
             "concentration",
             "number",
             "权数集中度，越大越接近给定权数 / closeness of other weights to the stated ones",
             50.0,
+            least=1,
         ),
-        Parameter("seed", "integer", "随机种子 / seed", 20260101),
+        Parameter("seed", "integer", "随机种子 / seed", 20260101, least=0),
     ],
 )
 def run_climate_index(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``period, index, low, high, diffusion, contributions``; result: weights used, periods without an index."""
     names, weights, directions = _weights(parameters["weights"])
-    periods, values = wide(_once(frame), names)
-    base = np.array([_within(p, parameters["base_from"], parameters["base_to"]) for p in periods])
-    try:
-        scores = standardise(values, parameters["standard"], base, directions)
+    frame = _checked(frame, names)
+    periods, values = wide(frame, names)
+    with refused("climate_index"):
+        base = _base(periods, parameters["base_from"], parameters["base_to"])
+        scores = standardise(values, parameters["standard"], base, directions, names)
         found = composite(
             scores, weights, geometric=bool(parameters["geometric"]), draws=int(parameters["draws"]),
             concentration=float(parameters["concentration"]), seed=int(parameters["seed"]),
         )  # fmt: skip
-    except ValueError as error:
-        raise BadInput(f"climate_index: {error}; components in order: {', '.join(names)}") from None
     spread = diffusion(values, directions)
     rows = pl.DataFrame({
         "period": periods, "index": found.index, "low": found.low, "high": found.high, "diffusion": spread,
@@ -184,21 +203,34 @@ def run_climate_index(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
     return MethodResult({"weights": used, "periods_without_index": rows["index"].null_count()}, rows)
 
 
-def _once(frame: pl.DataFrame) -> pl.DataFrame:
-    if frame.select(pl.struct("period", "indicator").is_duplicated().any()).item():
-        raise BadInput("an indicator stands twice in one period; one value a period and indicator is expected")
+def _checked(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Periods in one spelling, no indicator twice in one, and none without a weight."""
+    frame = one_spelling("climate_index", frame)
+    refuse_duplicates("climate_index", frame, "period", "indicator")
+    said = "has no weight; add it to the file of weights, or take its rows out"
+    refuse_row("climate_index", frame, ~frame["indicator"].is_in(list(names)), said, "indicator")
     return frame
 
 
-def _within(period: str, first: str, last: str) -> bool:
-    return (not first or period >= first) and (not last or period <= last)
+def _base(periods: Sequence[str], first: str, last: str) -> NDArray[np.bool_]:
+    """The periods from ``first`` to ``last`` (years, quarters, months or days, both included); empty: no limit."""
+    found = [parse(p) for p in periods]
+    start = edge(first, found[0].frequency, last=False) if first else found[0]
+    stop = edge(last, found[0].frequency, last=True) if last else found[-1]
+    base = np.array([start <= p <= stop for p in found], dtype=bool)
+    if not base.any():
+        raise ValueError(f"no period lies in the base {start} to {stop}; the table has {found[0]} to {found[-1]}")
+    return base
 
 
 def _weights(table: pl.DataFrame) -> tuple[list[str], FloatArray, FloatArray]:
     if not {"indicator", "weight"} <= set(table.columns) or table.height == 0:
         raise BadInput("climate_index: parameter weights: a file with columns indicator, weight, direction is expected")
-    weights = table["weight"].cast(pl.Float64, strict=False)
-    turned = table["direction"] if "direction" in table.columns else pl.Series(["1"] * table.height)
-    if weights.is_null().any() or not turned.is_in(["1", "-1"]).all() or table["indicator"].is_duplicated().any():
-        raise BadInput("climate_index: parameter weights: each indicator once, weight a number, direction 1 or -1")
-    return table["indicator"].to_list(), weights.to_numpy(), turned.cast(pl.Float64).to_numpy()
+    where = "climate_index: parameter weights"
+    refuse_duplicates(where, table, "indicator")
+    weights = table["weight"].cast(pl.Float64, strict=False).fill_null(np.nan)
+    refuse_row(where, table, ~(weights.is_finite() & (weights > 0)), "the weight is not a number above 0", "indicator")
+    given = table["direction"] if "direction" in table.columns else pl.Series([None] * table.height, dtype=pl.String)
+    turned = given.cast(pl.String).str.strip_chars().replace("", "1").fill_null("1").cast(pl.Float64, strict=False)
+    refuse_row(where, table, ~turned.is_in([1.0, -1.0]).fill_null(False), "direction is neither 1 nor -1", "indicator")
+    return table["indicator"].to_list(), weights.to_numpy(), turned.to_numpy()

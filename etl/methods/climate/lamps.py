@@ -8,11 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.methods.refusals import one_spelling, refuse_duplicates
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["fixed", "quantile", "target"]
+BOUNDS: Final = ("b1", "b2", "b3", "b4")
 LAMPS: Final = ("blue", "light_blue", "green", "yellow", "red")
 """过冷、偏冷、正常、偏热、过热: the five states of China's business-climate signal system, coldest first."""
 
@@ -47,7 +49,14 @@ def lamps(values: FloatArray, scheme: Scheme, *, min_history: int = 8) -> list[s
     """State of every period, in time order; None where the value or enough history is missing.
 
     ``quantile`` looks only at periods before the one it judges (what was known then), at least ``min_history`` of them.
+
+    Raises
+    ------
+    ValueError
+        If ``min_history`` is below 1.
     """
+    if min_history < 1:
+        raise ValueError(f"min_history is {min_history}; a quantile needs at least one period before")
     turned = values * scheme.direction
     states: list[str | None] = []
     for t, value in enumerate(turned):
@@ -137,8 +146,8 @@ def backtest(signals: Sequence[bool], events: Sequence[bool], horizon: int) -> B
         Parameter(
             "scheme", "table", "文件：indicator, kind, b1…b4, target, direction / file of schemes", required=True
         ),
-        Parameter("min_history", "integer", "分位数所需历史期数 / periods a quantile needs", 8),
-        Parameter("horizon", "integer", "回测提前期 / periods ahead for the back-test", 4),
+        Parameter("min_history", "integer", "分位数所需历史期数 / periods a quantile needs", 8, least=1),
+        Parameter("horizon", "integer", "回测提前期 / periods ahead for the back-test", 4, least=1),
     ],
 )
 def run_warning_lamps(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -147,8 +156,8 @@ def run_warning_lamps(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
     unknown = sorted(set(frame["indicator"]) - set(schemes))
     if unknown:
         raise BadInput(f"warning_lamps: no scheme for {', '.join(unknown)}; add a row to the scheme file")
-    if frame.select(pl.struct("period", "indicator").is_duplicated().any()).item():
-        raise BadInput("warning_lamps: an indicator stands twice in one period; one value is expected")
+    frame = one_spelling("warning_lamps", frame)
+    refuse_duplicates("warning_lamps", frame, "period", "indicator")
     parts, tests = [], {}
     for (name,), rows in frame.sort("indicator", "period").group_by("indicator", maintain_order=True):
         states = lamps(
@@ -169,15 +178,38 @@ def run_warning_lamps(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
 
 
 def _schemes(table: pl.DataFrame) -> dict[str, Scheme]:
+    where = "warning_lamps: parameter scheme"
+    lost = [c for c in ("indicator", "kind", *BOUNDS) if c not in table.columns]
+    if lost:
+        raise BadInput(f"{where}: column {lost[0]} is missing; found: {', '.join(table.columns)}; expected indicator, "
+                       "kind, b1, b2, b3, b4, and target and direction where needed")  # fmt: skip
+    refuse_duplicates(where, table, "indicator")
     found: dict[str, Scheme] = {}
     for row in table.iter_rows(named=True):
         try:
-            kind: Any = row["kind"]
-            if kind not in ("fixed", "quantile", "target"):
-                raise ValueError(f"kind is fixed, quantile or target, got {kind}")
-            bounds: Any = tuple(float(row[f"b{i}"]) for i in range(1, 5))
-            target = float(row["target"]) if row.get("target") else None
-            found[row["indicator"]] = Scheme(kind, bounds, target, int(row.get("direction") or 1))
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"warning_lamps: parameter scheme, indicator {row.get('indicator')}: {error}") from None
+            found[row["indicator"]] = _scheme(row)
+        except ValueError as error:
+            raise BadInput(f"{where}, indicator {row['indicator']}: {error}") from None
     return found
+
+
+def _scheme(row: Mapping[str, Any]) -> Scheme:
+    kind: Any = row["kind"]
+    if kind not in ("fixed", "quantile", "target"):
+        raise ValueError(f"kind is fixed, quantile or target, got {kind}")
+    b1, b2, b3, b4 = (_number(row, name) for name in BOUNDS)
+    target = _number(row, "target") if row.get("target") else None
+    direction = _number(row, "direction") if row.get("direction") else 1
+    if direction not in (1, -1):
+        raise ValueError(f"direction is 1 or -1, got {row['direction']}")
+    return Scheme(kind, (b1, b2, b3, b4), target, int(direction))
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    try:
+        number = float(row[name])
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(f"{name} is {'empty' if row[name] in (None, '') else repr(row[name])}; a number is expected")
+    return number

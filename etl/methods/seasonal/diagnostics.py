@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 # Thresholds: Lothian and Morry (1978) for M and Q; Findley et al. (1990, 1998) for sliding spans; QS at 1 %.
 M_LIMIT = 1.0
 QS_LEVEL = 0.01
-SPAN_LIMITS = {"seasonal_factors": 25.0, "month_to_month": 40.0, "year_to_year": 10.0}
+SPAN_LIMITS = {"seasonal_factors": 25.0, "seasonally_adjusted": 25.0, "month_to_month": 40.0, "year_to_year": 10.0}
 SPAN_KEYS = {"seasonal_factors": "s2.a.per", "month_to_month": "s2.d.per", "year_to_year": "s2.e.per"}
+# Sums have no factors to compare in per cent: the program compares the adjusted values.
+ADDITIVE_SPAN_KEYS = {**SPAN_KEYS, "seasonally_adjusted": "s2.c.per"}
+REVISION = "r01.lag00.aar.all"
+NOT_COMPUTED = -999.0
+# Not coefficients of the model, though written like them; almostoutlier: candidates that were not taken.
+OTHER_GROUPS = ("lbq", "bpq", "acf", "sigacf", "sigpacf", "ftest", "chi", "almostoutlier")
 QS_KEYS = {
     "original": "qsori",
     "original_extremes_adjusted": "qsorievadj",
@@ -34,7 +40,8 @@ class Coefficient:
 class Diagnostics:
     """``m`` by name (m1 … m11); ``qs`` by series: statistic and p-value; ``sliding_spans``: per cent of unstable months.
 
-    Missing where X-13 did not compute it (M8 to M11 of a short series, spans of a series under about six years).
+    Missing where X-13 did not compute it (M8 to M11 of a short series, spans of one under five years).
+    Of an additive adjustment the spans compare adjusted values (``seasonally_adjusted``) in place of factors.
     ``revision``: mean absolute revision of the adjusted series from the first figure to the last, per cent (or units,
     additive). ``identifiable``: X-13's own verdict whether there is seasonality to take out.
     """
@@ -61,10 +68,11 @@ class Diagnostics:
 
 def summary(lines: Mapping[str, str]) -> Diagnostics:
     """Read the diagnostics file of X-13 (``key: value``)."""
-    m = {f"m{k}": v for k in range(1, 12) if (v := _number(lines.get(f"f3.m{k:02d}"))) is not None}
+    m = {f"m{k}": v for k in range(1, 12) if (v := number(lines.get(f"f3.m{k:02d}"))) is not None}
     qs = {name: pair for name, key in QS_KEYS.items() if (pair := _pair(lines.get(key))) is not None}
-    spans = {name: _floats(lines[key])[2] for name, key in SPAN_KEYS.items() if len(_floats(lines.get(key, ""))) == 3}
-    q, q2 = _number(lines.get("f3.q")), _number(lines.get("f3.qm2"))
+    keys = SPAN_KEYS if "s2.a.per" in lines else ADDITIVE_SPAN_KEYS
+    spans = {name: _floats(lines[key])[2] for name, key in keys.items() if len(_floats(lines.get(key, ""))) == 3}
+    q, q2 = number(lines.get("f3.q")), number(lines.get("f3.qm2"))
     identifiable = {"yes": True, "no": False}.get(lines.get("f2.idseasonal", ""))
     chosen = lines.get("aictrans", lines.get("transform", ""))
     return Diagnostics(
@@ -73,15 +81,15 @@ def summary(lines: Mapping[str, str]) -> Diagnostics:
         mode=lines.get("finmode", lines.get("samode", "?").split(" ")[0]),
         model=lines.get("arimamdl", ""),
         coefficients=coefficients(lines),
-        aicc=_number(lines.get("aicc")),
-        aic=_number(lines.get("aic")),
-        bic=_number(lines.get("bic")),
+        aicc=number(lines.get("aicc")),
+        aic=number(lines.get("aic")),
+        bic=number(lines.get("bic")),
         m=m,
         q=q,
         q2=q2,
         qs=qs,
         sliding_spans=spans,
-        revision=_number(lines.get("r01.lag00.aar.all")),
+        revision=number(lines.get(REVISION)),
         identifiable=identifiable,
         seasonal_filter=lines.get("sfmsr"),
         trend_filter=lines.get("finaltrendma"),
@@ -95,11 +103,7 @@ def coefficients(lines: Mapping[str, str]) -> tuple[Coefficient, ...]:
     for key, value in lines.items():
         numbers = _floats(value)
         group, dollar, name = key.partition("$")
-        if (
-            dollar
-            and len(numbers) == 3
-            and not key.startswith(("lbq", "bpq", "acf", "sigacf", "sigpacf", "ftest", "chi"))
-        ):
+        if dollar and len(numbers) == 3 and not key.startswith(OTHER_GROUPS):
             found.append(Coefficient(group, name.replace("$", " "), *numbers))
     return tuple(found)
 
@@ -134,9 +138,10 @@ def _floats(text: str) -> list[float]:
         return []
 
 
-def _number(text: str | None) -> float | None:
+def number(text: str | None) -> float | None:
+    """The first number of a line of the diagnostics file; None where there is none or the program's sign for that."""
     found = _floats(text or "")
-    return found[0] if found else None
+    return found[0] if found and found[0] != NOT_COMPUTED else None
 
 
 def _pair(text: str | None) -> tuple[float, float] | None:

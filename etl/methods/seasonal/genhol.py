@@ -17,15 +17,18 @@ FloatArray = NDArray[np.float64]
 Centre = Literal["none", "mean", "calendar"]
 CENTRES: tuple[Centre, ...] = ("none", "mean", "calendar")
 LONGEST = 150
+FARTHEST = 366
+YEARS = (1900, 2100)  # periods whose every New Year within FARTHEST days is in the table
 TABLE = Path(__file__).with_name("cny.csv")
 
 
 @cache
 def chinese_new_year() -> tuple[date, ...]:
-    """Dates of the Chinese New Year (春节) of 1900 to 2100, in order.
+    """Dates of the Chinese New Year (春节) of 1899 to 2101, in order.
 
     ``cny.csv``: the calendar of GB/T 33661-2017 as the conversion tables of the Hong Kong Observatory give it; a test
-    computes every date again from the new moons and the winter solstice.
+    computes every date again from the new moons and the winter solstice. The first and last are there for windows that
+    reach from them into 1900 and 2100.
     """
     with TABLE.open(encoding="utf-8", newline="") as file:
         return tuple(date.fromisoformat(row["new_year"]) for row in csv.DictReader(file))
@@ -72,7 +75,8 @@ def genhol(
     Raises
     ------
     ValueError
-        If ``end`` is before ``start``, the holiday is longer than 150 days, or ``last`` before ``first``.
+        If ``end`` is before ``start``, the holiday is longer than 151 days or more than 366 days away from its date, or
+        ``last`` before ``first``.
 
     Source: the program genhol of the U.S. Census Bureau and its notes on centring; the function of the same name of
     the R package seasonal gives the same series (its means are over the years of the dates it is given).
@@ -81,6 +85,8 @@ def genhol(
         raise ValueError(f"the holiday ends (day {end}) before it starts (day {start}); exchange start and end")
     if end - start > LONGEST:
         raise ValueError(f"the holiday has {end - start + 1} days; at most {LONGEST + 1}, for windows must not meet")
+    if max(abs(start), abs(end)) > FARTHEST:
+        raise ValueError(f"days {start} to {end} lie far from the holiday; at most {FARTHEST} days before or after it")
     if last < first:
         raise ValueError(f"the series ends ({last}) before it starts ({first})")
     shares = _shares(dates, first, last, start, end)

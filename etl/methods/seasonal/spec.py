@@ -1,6 +1,7 @@
 """Spec files of X-13ARIMA-SEATS: defaults, the user's changes, text."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,10 +18,16 @@ OPEN = (
     "history", "force",
 )  # fmt: skip
 ORDER = ("series", *OPEN)
-CLOSED = ("file", "save", "data", "start", "user", "usertype", "savelog", "print", "name", "title", "format")
-ARGUMENT = re.compile(r"([a-z0-9]+)(?:\.([a-z0-9]+))?\s*=\s*(.*)", re.I)
-HARMLESS = re.compile(r"[\w\s.,+\-()\[\]*/]*")
+CLOSED = (
+    "file", "save", "data", "user", "usertype", "savelog", "print", "name", "title", "format",
+    "appendfcst", "appendbcst",
+)  # fmt: skip
+# The start of data that a user cannot give; of spans, history and forced years it is his choice.
+STARTS = ("transform", "regression")
+ARGUMENT = re.compile(r"([a-z0-9]+)(?:\.([a-z0-9]+))?\s*=\s*(.*)", re.I | re.A)
+HARMLESS = re.compile(r"[\w\s.,+\-()\[\]*/]*", re.A)
 LONGEST_LINE = 120
+FORCED = ("rnd", "saa")  # the adjusted series with forced years: rounded, and not
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ def defaults(period: Period, transform: str, *, spans: bool, history: bool) -> S
         "check": {},
     }
     if spans:
-        specs["slidingspans"] = {}
+        # Of an additive adjustment the program gives differences, which no limit goes with, unless told so.
+        specs["slidingspans"] = {"additivesa": "percent"}
     if history:
         specs["history"] = {"estimates": "sadj"}
     return specs
@@ -78,12 +86,9 @@ def overrides(specs: Specs, changes: Sequence[str]) -> Specs:
         if match is None:
             raise ValueError(f"{change!r} is not spec.argument=value (x11.seasonalma=s3x5) or spec=none")
         spec, argument, value = match[1].lower(), (match[2] or "").lower(), match[3].strip()
-        if spec not in OPEN or argument in CLOSED:
-            raise ValueError(
-                f"{match[1]}{'.' + argument if argument else ''} cannot be set; open are: {', '.join(OPEN)}"
-            )
+        _refuse_closed(spec, argument, value)
         if not HARMLESS.fullmatch(value):
-            raise ValueError(f"{change!r}: the value may hold letters, digits, brackets and . , + - * / only")
+            raise ValueError(f"{change!r}: the value may hold ASCII letters, digits, brackets and . , + - * / only")
         if argument:
             arguments = found.setdefault(spec, {})
             arguments.pop(argument, None)
@@ -96,6 +101,18 @@ def overrides(specs: Specs, changes: Sequence[str]) -> Specs:
         if spec == "arima":
             found.pop("automdl", None)
     return found
+
+
+def _refuse_closed(spec: str, argument: str, value: str) -> None:
+    if spec not in OPEN:
+        raise ValueError(f"{spec} cannot be set; open are: {', '.join(OPEN)}")
+    if argument in CLOSED or (argument == "start" and spec in STARTS):
+        raise ValueError(
+            f"{spec}.{argument} cannot be set, as the series, its regressors and what is saved are given by the input; "
+            f"not open are: {', '.join(CLOSED)}, and start of {' and '.join(STARTS)}"
+        )
+    if (spec, argument, value.lower()) == ("x11", "", "none"):
+        raise ValueError("x11 cannot be taken out, as it makes the adjusted series; take x11=none away")
 
 
 def text(job: Job, tables: Sequence[str]) -> str:
@@ -113,13 +130,22 @@ def text(job: Job, tables: Sequence[str]) -> str:
         regression["start"] = _when(job.holiday.first)
         regression["data"] = _numbers(job.holiday.values.reshape(-1).tolist())
     specs.setdefault("x11", {})["save"] = f"({' '.join(tables)})"
+    if "force" in specs:
+        specs["force"]["save"] = f"({' '.join(FORCED)})"
     specs["series"] = series
     return "\n".join(_block(name, specs[name]) for name in ORDER if name in specs) + "\n"
 
 
 def _block(name: str, arguments: Mapping[str, str]) -> str:
-    lines = [f"  {key} = {value}" for key, value in arguments.items()]
+    lines = [line for key, value in arguments.items() for line in _lines(f"  {key} = {value}")]
     return "\n".join([f"{name}{{", *lines, "}"])
+
+
+def _lines(argument: str) -> list[str]:
+    # The program reads no line of more than 132 signs.
+    return textwrap.wrap(
+        argument, LONGEST_LINE, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _when(period: Period) -> str:
@@ -127,11 +153,4 @@ def _when(period: Period) -> str:
 
 
 def _numbers(values: Sequence[float]) -> str:
-    lines, line = [], "("
-    for value in values:
-        word = repr(float(value))
-        if len(line) + len(word) + 1 > LONGEST_LINE:
-            lines.append(line)
-            line = "   "
-        line += f" {word}"
-    return "\n".join([*lines, f"{line} )"])
+    return f"( {' '.join(repr(float(v)) for v in values)} )"

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from etl.methods.periods import Period, gaps, of
 from etl.methods.registry import method
+from etl.methods.seasonal.attempts import attempt
 from etl.methods.seasonal.diagnostics import Diagnostics, summary
-from etl.methods.seasonal.genhol import chinese_new_year, genhol
-from etl.methods.seasonal.program import execute
-from etl.methods.seasonal.spec import Job, Regressors, defaults, overrides, text
+from etl.methods.seasonal.genhol import YEARS, chinese_new_year, genhol
+from etl.methods.seasonal.program import Output
+from etl.methods.seasonal.spec import FORCED, Job, Regressors, defaults, overrides
 
 FloatArray = NDArray[np.float64]
 Transform = Literal["auto", "log", "none"]
@@ -34,7 +35,7 @@ class Refused(ValueError):
 class Adjusted:
     """All arrays shape ``(t,)``; multiplicative: factors around 1, additive: in units of the series.
 
-    ``adjusted`` d11, ``trend`` d12, ``seasonal`` d10, ``irregular`` d13, ``combined`` d16 (seasonal, trading days and
+    ``adjusted`` d11 (with ``force``: the series with forced years), ``trend`` d12, ``seasonal`` d10, ``irregular`` d13, ``combined`` d16 (seasonal, trading days and
     holidays: value / adjusted). ``holiday``: windows used; ``notes``: what was decided for the user; ``warnings``: the
     program's own.
     """
@@ -108,25 +109,32 @@ def adjust(
     except ValueError as error:
         raise Refused(str(error)) from None
     regressors, used, more = _holiday(periods, windows) if holiday == "cny" else (None, (), [])
-    job = Job(first, values, specs, regressors)
-    spec = text(job, TABLES)
-    out = execute(spec, TABLES, seconds=seconds)
-    diagnostics = summary(out.diagnostics)
+    done = attempt(Job(first, values, specs, regressors), TABLES, seconds=seconds)
+    out, diagnostics = done.output, summary(done.output.diagnostics)
+    adjusted, forced = _adjusted(out)
     tests = [c.t for c in diagnostics.coefficients if c.name in {name for name, _, _ in used}]
     if used and all(abs(t) < SIGNIFICANT for t in tests):
         more.append("no window of the New Year has an effect (|t| < 2): prefer holiday=none, or other windows")
     return Adjusted(
-        adjusted=out.tables["d11"],
+        adjusted=adjusted,
         trend=out.tables["d12"],
         seasonal=out.tables["d10"],
         irregular=out.tables["d13"],
         combined=out.tables["d16"],
         diagnostics=diagnostics,
         holiday=used,
-        notes=(*notes, *more),
+        notes=(*notes, *more, *done.notes, *forced),
         warnings=out.warnings,
-        spec=spec,
+        spec=done.spec,
     )
+
+
+def _adjusted(out: Output) -> tuple[FloatArray, list[str]]:
+    """The series to publish: with forced years where that was asked for, and what is to be known of it."""
+    forced = next((out.tables[t] for t in FORCED if t in out.tables), None)
+    if forced is None:
+        return out.tables["d11"], []
+    return forced, ["years are forced: seasonally_adjusted is not value less (by) combined, nor trend with irregular"]
 
 
 def check(periods: Sequence[Period], values: FloatArray, transform: str) -> list[str]:
@@ -179,10 +187,11 @@ def _holiday(
     frequency = periods[0].frequency
     first, last = periods[0], periods[-1].shift(MARGIN * frequency)
     dates = chinese_new_year()
-    over = of(frequency, dates[0].year), of(frequency, dates[-1].year, frequency)
-    if first.year <= dates[0].year or last.year >= dates[-1].year:
+    over = of(frequency, YEARS[0]), of(frequency, YEARS[1], frequency)
+    if first.year < YEARS[0] or last.year > YEARS[1]:
         raise Refused(
-            f"the dates of the New Year are known for {dates[0].year} to {dates[-1].year}; the series lies outside"
+            f"the dates of the New Year are known for {YEARS[0]} to {YEARS[1]}; the series, with {MARGIN} years of "
+            "forecasts, lies outside"
         )
     kept: list[tuple[str, int, int]] = []
     columns, notes = [], []
