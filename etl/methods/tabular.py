@@ -54,7 +54,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter. ``table`` and ``lines`` are given as files: a frame of strings, a list of non-empty lines."""
+    """A parameter. ``table`` and ``lines`` are given as files: a frame of strings, a list of non-empty lines.
+
+    ``least``: the smallest number taken.
+    """
 
     name: str
     kind: ParameterKind
@@ -62,6 +65,7 @@ class Parameter:
     default: Any = None
     choices: tuple[str, ...] = ()
     required: bool = False
+    least: int | None = None
 
 
 @dataclass(frozen=True)
@@ -137,19 +141,50 @@ def run_table(method: TableMethod, frame: pl.DataFrame, parameters: Mapping[str,
 
 def checked_frame(method: TableMethod, frame: pl.DataFrame) -> pl.DataFrame:
     """The declared columns of ``frame``, typed; columns the method does not know are left out. A table without a row is refused."""
-    chosen: list[pl.Series] = []
-    for column in method.columns:
-        pattern = column.name if column.pattern else re.escape(column.name)
-        names = [n for n in frame.columns if re.fullmatch(pattern, n)]
-        if not names and column.required and method.input_needed:
-            raise BadInput(
-                f"{method.id}: column {column.name} ({column.note}) is missing; found: {', '.join(frame.columns) or 'none'}; "
-                f"'aistat method show {method.id}' lists what is expected"
-            )
-        chosen += [_typed(method.id, column, frame[n]) for n in names]
+    help_ = f"'aistat method show {method.id}' lists what is expected"
+    typed = typed_columns(method.id, method.columns, frame, help_, absent=not method.input_needed)
     if method.input_needed and not frame.height:
         raise BadInput(f"{method.id}: the table is empty: a header line and no row; at least one row is expected")
+    return typed
+
+
+def typed_columns(
+    where: str, columns: Sequence[Column], frame: pl.DataFrame, help_: str, *, absent: bool = False
+) -> pl.DataFrame:
+    """The declared columns of a table of strings, typed; others are left out. ``absent``: required ones may be absent.
+
+    Raises
+    ------
+    BadInput
+        If a column is missing or its name differs from a declared one by upper case or blanks alone, or a cell is empty
+        or of the wrong kind; says ``where``, the line of a file with one header line, and ``help_``.
+    """
+    refuse_near_names(where, columns, frame.columns)
+    chosen: list[pl.Series] = []
+    for column in columns:
+        names = [n for n in frame.columns if re.fullmatch(_pattern(column), n)]
+        if not names and column.required and not absent:
+            what = f"a column of {column.note}" if column.pattern else f"column {column.name} ({column.note})"
+            raise BadInput(f"{where}: {what} is missing; found: {', '.join(frame.columns) or 'none'}; {help_}")
+        chosen += [_typed(where, column, frame[n]) for n in names]
     return pl.DataFrame(chosen)
+
+
+def refuse_near_names(where: str, columns: Sequence[Column], names: Sequence[str]) -> None:
+    """BadInput for a column that would be left out, or taken for another, for the case of its letters or a blank alone."""
+    exact = {c.name.casefold(): c.name for c in columns if not c.pattern}
+    patterns = [_pattern(c) for c in columns if c.pattern]
+    for name in names:
+        loose = name.strip().casefold()
+        meant = exact.get(loose)
+        if meant is None and not any(re.fullmatch(p, name) for p in patterns):
+            meant = next((loose for p in patterns if re.fullmatch(p, loose)), None)
+        if meant not in (None, name):
+            raise BadInput(f"{where}: column {name!r} is not known; {meant!r} is: rename the column")
+
+
+def _pattern(column: Column) -> str:
+    return column.name if column.pattern else re.escape(column.name)
 
 
 def names_in(cell: str | None) -> list[str]:
@@ -218,8 +253,12 @@ def _value(method: str, parameter: Parameter, given: Any) -> Any:
         value = _PARAMETER_CASTS[parameter.kind](given)
     except (TypeError, ValueError, KeyError):
         raise BadInput(
-            f"{method}: parameter {parameter.name}: {given!r} is not a {parameter.kind} ({parameter.note})"
+            f"{method}: parameter {parameter.name}: {given!r} is not {_EXPECTED[parameter.kind]} ({parameter.note})"
         ) from None
+    if parameter.least is not None and value < parameter.least:
+        raise BadInput(
+            f"{method}: parameter {parameter.name}: {given} is below {parameter.least}, the least ({parameter.note})"
+        )
     if not parameter.choices:
         return value
     spelt = {choice.lower(): choice for choice in parameter.choices}
@@ -257,4 +296,15 @@ _PARAMETER_CASTS: dict[str, Callable[[Any], Any]] = {
     "numbers": _list,
     "table": _instance(pl.DataFrame),
     "lines": _instance(list),
+}
+
+_EXPECTED: dict[str, str] = {
+    "text": "a text",
+    "choice": "one of the choices",
+    "number": "a number, such as 0.5",
+    "integer": "a whole number, such as 3",
+    "flag": "1/0, true/false or 是/否",
+    "numbers": "a list of numbers with commas between them, such as 0.5,2",
+    "table": "a table; give a CSV file",
+    "lines": "a list of lines; give a text file",
 }
