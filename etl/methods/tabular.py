@@ -159,7 +159,8 @@ def typed_columns(
         If a column is missing or its name differs from a declared one by upper case or blanks alone, or a cell is empty
         or of the wrong kind; says ``where``, the line of a file with one header line, and ``help_``.
     """
-    refuse_near_names(where, columns, frame.columns)
+    known, patterns = ([c.name for c in columns if c.pattern is wanted] for wanted in (False, True))
+    refuse_near_names(where, frame.columns, known, patterns)
     chosen: list[pl.Series] = []
     for column in columns:
         names = [n for n in frame.columns if re.fullmatch(_pattern(column), n)]
@@ -170,10 +171,9 @@ def typed_columns(
     return pl.DataFrame(chosen)
 
 
-def refuse_near_names(where: str, columns: Sequence[Column], names: Sequence[str]) -> None:
+def refuse_near_names(where: str, names: Sequence[str], known: Sequence[str], patterns: Sequence[str] = ()) -> None:
     """BadInput for a column that would be left out, or taken for another, for the case of its letters or a blank alone."""
-    exact = {c.name.casefold(): c.name for c in columns if not c.pattern}
-    patterns = [_pattern(c) for c in columns if c.pattern]
+    exact = {k.casefold(): k for k in known}
     for name in names:
         loose = name.strip().casefold()
         meant = exact.get(loose)

@@ -142,6 +142,8 @@ def test_edits_that_cannot_be_are_refused() -> None:
         Edit("e", "a > 1", "hart")  # type: ignore[arg-type]
     with pytest.raises(EditError, match="column expression"):
         edits_from_table(pl.DataFrame({"id": ["a"]}))
+    with pytest.raises(BadInput, match="column 'Severity' is not known; 'severity' is"):
+        edits_from_table(pl.DataFrame({"id": ["a"], "expression": ["x > 0"], "Severity": ["soft"]}))
     with pytest.raises(EditError, match="column b"):
         check_edits(pl.DataFrame({"a": [1]}), [Edit("e", "a > b")], ["a"])
 

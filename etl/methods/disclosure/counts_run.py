@@ -99,7 +99,7 @@ def _enter(
     ],
     [
         Parameter("base", "integer", "舍入基数 / rounding base", default=3),
-        Parameter("seed", "integer", "同优时的随机种子 / seed among equals", default=1),
+        Parameter("seed", "integer", "同优时的随机种子 / seed among equals", default=1, least=0),
         Parameter(
             "determined", "flag", "可推算的小计数也舍入 / round small counts that follow from others", default=True
         ),
