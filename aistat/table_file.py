@@ -45,6 +45,8 @@ def _header(path: Path, text: str) -> list[str]:
     """Names of the columns; every line below is seen to have a cell for each."""
     if not text.strip(" \t\r\n,"):
         raise UserError(f"{path} is empty; a header line and rows are expected")
+    if text.lstrip().startswith("{"):
+        raise UserError(f"{path} is JSON; a CSV is expected: a header line with the names of the columns, then rows")
     lines = csv.reader(io.StringIO(text, newline=""))
     names = [name.strip() for name in next(lines)]
     _refuse_header(path, names)

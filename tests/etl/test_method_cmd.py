@@ -62,6 +62,7 @@ def test_blank_lines_below_and_blanks_in_the_header_do_not_matter(tmp_path: Path
         ("id,value,value_prev,\na,1,2,3\n", [], "column 4 has values but no name"),
         ("id;value;value_prev\na;1;2\n", [], "separated by semicolons; commas are expected"),
         ("id\tvalue\tvalue_prev\na\t1\t2\n", [], "separated by tabs; commas are expected"),
+        ('{"id": ["a"]}', [], "is JSON; a CSV is expected"),
         (b"PK\x03\x04\x14\x00", [], "is an Excel workbook (xlsx), not a CSV; save it as CSV UTF-8"),
         ("ID,value,value_prev\na,1,2\n", [], "column 'ID' is not known; 'id' is: rename the column"),
     ],
