@@ -49,7 +49,7 @@ def test_winsorised_value_by_hand_and_a_zero_return() -> None:
         ({"a": [0.5, 4, 4, 4]}, "smaller than 1"),
         ({"g": [0.0, 1, 1, 1]}, "not positive"),
         ({"level": [-1.0, 3, 3, 3]}, "negative"),
-        ({"level": [1.0, 3, 3, 3]}, "more than one l_value"),
+        ({"level": [1.0, 3, 3, 3]}, r"more than one l_value \(1 and 3\)"),
         ({"y": [np.nan, 1, 1, 1]}, "missing"),
     ],
 )
@@ -63,6 +63,28 @@ def test_winsorise_table_refuses_a_unit_that_stands_twice() -> None:
     table = pl.read_csv(GOLDEN / "winsorise" / "ons_ratio.csv", infer_schema=False).drop("period")
     with pytest.raises(BadInput, match="unit 123456 is there 4 times"):
         run_table(table_methods()["winsorise"], table, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"design_weight": ["4", "0.5", "0.2"]}, "line 3, unit b, design_weight 0.5: .* smaller than 1 .2 such rows"),
+        ({"calibration_weight": ["1", "1", "0"]}, "line 4, unit c, calibration_weight 0.0: .* not positive"),
+        ({"l_value": ["-3", "3", "3"]}, "line 2, unit a, l_value -3.0: .* negative"),
+        ({k: [] for k in ("unit", "stratum", "value", "design_weight", "calibration_weight", "l_value")}, "the table is empty"),
+    ],
+)  # fmt: skip
+def test_winsorise_table_names_unit_and_line(change: dict[str, list[str]], said: str) -> None:
+    cells = {"unit": list("abc"), "stratum": ["h"] * 3, "value": ["1", "2", "9"], "design_weight": ["4"] * 3}
+    cells |= {"calibration_weight": ["1"] * 3, "l_value": ["3"] * 3} | change
+    with pytest.raises(BadInput, match=said):
+        run_table(table_methods()["winsorise"], pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String)), {})
+
+
+def test_a_negative_value_above_the_threshold_gets_a_higher_weight_as_the_formula_has_it() -> None:
+    # mean -15, L 0: k = -15; -5 -> -5/4 + 3/4 * -15 = -12.5, o = 2.5
+    found = winsorise(np.array([-30.0, -5, -10]), np.full(3, 4.0), np.ones(3), np.zeros(3), list("hhh"))
+    assert found.outlier_weight.tolist() == pytest.approx([1, 2.5, 1.375])
 
 
 def test_optimal_l_solves_its_equation_and_lowers_the_error() -> None:
