@@ -14,7 +14,7 @@ from aistat.table_file import SAVE_AS, csv_table
 if TYPE_CHECKING:
     import polars as pl
 
-    from etl.methods.tabular import TableMethod
+    from etl.methods.tabular import Parameter, TableMethod
 
 #: First bytes of files that are no CSV though people take them for one.
 SIGNATURES: Final = {
@@ -103,7 +103,7 @@ def run_one(args: argparse.Namespace) -> int:
 
 
 def _parameters(method: "TableMethod", given: Sequence[str]) -> dict[str, Any]:
-    kinds = {p.name: p.kind for p in method.parameters}
+    known = {p.name: p for p in method.parameters}
     values: dict[str, Any] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
@@ -111,9 +111,29 @@ def _parameters(method: "TableMethod", given: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"--param {pair}: expected NAME=VALUE")
         if name in values:
             raise UserError(f"--param {name} is given twice; give it once")
-        kind = kinds.get(name)
-        values[name] = read_table(Path(value)) if kind == "table" else _lines(Path(value)) if kind == "lines" else value
+        values[name] = _given(known[name], value) if name in known else value
     return values
+
+
+def _given(parameter: "Parameter", value: str) -> Any:
+    """What the method gets for a value of the command line: the content of a file where one is expected or named."""
+    try:
+        if parameter.kind == "table":
+            return read_table(Path(value))
+        if parameter.kind == "lines":
+            return _lines(Path(value))
+        if parameter.kind == "text_or_file" and (value.startswith("@") or _is_file(value)):
+            return _readable(Path(value.removeprefix("@")))
+    except UserError as error:
+        raise UserError(f"--param {parameter.name} ({parameter.note}): {error}") from None
+    return value
+
+
+def _is_file(value: str) -> bool:
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):  # a text too long for a path, or one that cannot be a path
+        return False
 
 
 def read_table(path: Path) -> "pl.DataFrame":
@@ -142,12 +162,15 @@ def _text(path: Path) -> str:
     raise UserError(f"{path} is neither UTF-8 nor GB18030 text; {SAVE_AS}")
 
 
-def _lines(path: Path) -> list[str]:
+def _readable(path: Path) -> str:
     try:
-        text = _text(path)
+        return _text(path)
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    stripped = (line.strip() for line in text.splitlines())
+        raise UserError(f"cannot read {path}: {error.strerror}; the path of a file is expected") from None
+
+
+def _lines(path: Path) -> list[str]:
+    stripped = (line.strip() for line in _readable(path).splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
 
 

@@ -56,7 +56,7 @@ def _errors(server: Flask) -> None:
         code = error.code or 500
         if request.path.startswith(("/api/", "/_dash")):
             return {"error": error.description or error.name}, code  # type: ignore[return-value]
-        known = {403: ("forbidden", "forbidden_text"), 404: ("not_found", "not_found")}
+        known = {403: ("forbidden", "forbidden_text"), 404: ("not_found", "not_found_text")}
         if isinstance(error, CSRFError):
             return _page(400, "error", "session_expired")
         return _page(code, *known.get(code, ("error", "error_text")))

@@ -1,6 +1,7 @@
 """The frame around every page: navigation, release, language, user; and the one callback that draws a page."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -15,10 +16,17 @@ from warehouse.access import Forbidden, User, require
 from warehouse.export.words import release_text
 from warehouse.read import NoRelease, open_current
 
+TITLE: Final = "data-title"
+
 
 def base_layout() -> Any:
     """What never changes while the reader moves about; everything else hangs on the address."""
     return html.Div([dcc.Location(id="url", refresh="callback-nav"), html.Div(id="page")])
+
+
+def _titled(known: Mapping[str, str], title: str) -> dict[str, str]:
+    """What the browser calls a page: its own name first, so that tabs can be told apart (WCAG 2.4.2)."""
+    return {TITLE: f"{known[title]} · {known['app']}"}
 
 
 def _navigation(context: Context) -> html.Nav:
@@ -88,11 +96,15 @@ def frame(context: Context, content: Any, *, real: bool = False) -> html.Div:
         ],
         className="shell",
         lang="zh-CN" if context.lang == "zh" else "en",
+        **_titled(words(context.lang), BY_PATH[context.path].key),
     )
 
 
 def _message(lang: str, title: str, text: str) -> html.Div:
-    return html.Div([html.H1(words(lang)[title]), html.P(words(lang)[text])], className="message")
+    known = words(lang)
+    home = dcc.Link(known["page_overview"], href="/" if lang == "zh" else f"/?lang={lang}", refresh=False)
+    parts = [html.H1(known[title]), html.P(known[text]), html.P(home)]
+    return html.Div(parts, className="message", **_titled(known, title))
 
 
 def draw(user: User | None, path: str, search: str | None) -> Any:
@@ -108,7 +120,7 @@ def draw(user: User | None, path: str, search: str | None) -> Any:
     lang = lang if lang in LANGUAGES else "zh"
     page = BY_PATH.get(path.rstrip("/") or "/")
     if page is None:
-        return _message(lang, "not_found", "not_found")
+        return _message(lang, "not_found", "not_found_text")
     allowed = require(user, page.permission)
     try:
         release = open_current(current_app.config["AISTAT_HOME"])
@@ -119,7 +131,11 @@ def draw(user: User | None, path: str, search: str | None) -> Any:
 
 
 def register_callbacks(app: Dash) -> None:
-    """Two callbacks: the address draws the page, controls change the address."""
+    """The address draws the page, the page names the window, controls change the address."""
+    app.clientside_callback(
+        f"page => {{ if (page?.props?.['{TITLE}']) document.title = page.props['{TITLE}']; }}",
+        Input("page", "children"),
+    )
 
     @app.callback(Output("page", "children"), Input("url", "pathname"), Input("url", "search"))  # type: ignore[untyped-decorator]
     def _draw(path: str | None, search: str | None) -> Any:

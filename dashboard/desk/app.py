@@ -214,7 +214,7 @@ def _errors(server: Flask) -> None:
     def http_error(error: HTTPException) -> tuple[str, int]:
         if isinstance(error, CSRFError):
             return _message(400, "error", "session_expired")
-        known = {403: ("forbidden", "desk_forbidden"), 404: ("not_found", "not_found")}
+        known = {403: ("forbidden", "desk_forbidden"), 404: ("not_found", "not_found_text")}
         return _message(error.code or 500, *known.get(error.code or 500, ("error", "error_text")))
 
     @server.errorhandler(Exception)

@@ -18,6 +18,8 @@ from warehouse.cube import table_model
 
 DATASET = "core_quarter"
 SERIES = ("ai_revenue", "operating_revenue")
+BREAK = "\u200b"
+"""Where a quarter's name may be broken in the head of a table."""
 LAMPS = {1: "blue", 2: "light_blue", 3: "green", 4: "yellow", 5: "red"}
 
 
@@ -94,7 +96,8 @@ def _lamps(ctx: Context, frame: pl.DataFrame) -> html.Section:
         scheme = f"{ctx.t('scheme_' + kind)} {limits}"
         key = card["component"]
         rows.append([name, scheme, *[_lamp(ctx, states.get((key, p)), values.get((key, p))) for p in periods]])
-    heads = [ctx.t("indicator"), ctx.t("col_scheme"), *[fmt.period_text(p, ctx.lang) for p in periods]]
+    quarters = [fmt.period_text(p, ctx.lang).replace("年", "年" + BREAK) for p in periods]
+    heads = [ctx.t("indicator"), ctx.t("col_scheme"), *quarters]
     body = [html.P(ctx.t("lamps_hint"), className="lead"), plain_table(heads, rows)]
     return plain_block(ctx.t("lamps_title"), body, extra=badge(ctx, synthetic=ctx.release.info.is_synthetic), wide=True)
 

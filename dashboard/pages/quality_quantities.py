@@ -14,6 +14,7 @@ from warehouse.read import UnknownName
 
 TABLE = "meta_quantity_quality"
 Row = dict[str, Any]
+Words = Callable[[Row], str | html.Span]
 YI = 1e8
 """Yuan in one 亿元."""
 
@@ -22,23 +23,27 @@ def _percent(row: Row) -> str:
     return f"{fmt.percent(row['value'])}%"
 
 
-def _count(row: Row) -> str:
-    return f"{row['value']:,.0f} [{row['lower']:,.0f}, {row['upper']:,.0f}]"
+def _interval(row: Row, unit: float, digits: int) -> html.Span:
+    """A figure over its interval: side by side, those of seven years are wider than a page."""
+    value, lower, upper = (f"{row[k] / unit:,.{digits}f}" for k in ("value", "lower", "upper"))
+    return html.Span([value, " ", html.Br(), f"[{lower}, {upper}]"])
 
 
-def _money(row: Row) -> str:
-    return f"{row['value'] / YI:,.2f} [{row['lower'] / YI:,.2f}, {row['upper'] / YI:,.2f}]"
+def _count(row: Row) -> html.Span:
+    return _interval(row, 1.0, 0)
 
 
-def _cell(row: Row | None, words: Callable[[Row], str]) -> str:
+def _money(row: Row) -> html.Span:
+    return _interval(row, YI, 2)
+
+
+def _cell(row: Row | None, words: Words) -> str | html.Span:
     if row is None:
         return fmt.MISSING
     return fmt.WITHHELD if row["value"] is None else words(row)
 
 
-def _table(
-    ctx: Context, frame: pl.DataFrame, metrics: tuple[str, ...], head: str, words: Callable[[Row], str]
-) -> list[Any]:
+def _table(ctx: Context, frame: pl.DataFrame, metrics: tuple[str, ...], head: str, words: Words) -> list[Any]:
     """Scopes by year; a sentence where something is withheld."""
     own = frame.filter(pl.col("metric").is_in(metrics))
     found = {(r["metric"], r["scope"], r["period"]): r for r in own.iter_rows(named=True)}

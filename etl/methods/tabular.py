@@ -16,7 +16,7 @@ from typing import Any, Literal
 import polars as pl
 
 Kind = Literal["text", "number", "integer", "flag", "period"]
-ParameterKind = Literal["text", "number", "integer", "flag", "choice", "numbers", "table", "lines"]
+ParameterKind = Literal["text", "number", "integer", "flag", "choice", "numbers", "table", "lines", "text_or_file"]
 FLAGS = {
     "1": True,
     "0": False,
@@ -56,7 +56,7 @@ class Column:
 class Parameter:
     """A parameter. ``table`` and ``lines`` are given as files: a frame of strings, a list of non-empty lines.
 
-    ``least``: the smallest number taken.
+    ``text_or_file``: a text, or a file that holds it. ``least``: the smallest number taken.
     """
 
     name: str
@@ -289,6 +289,7 @@ def _instance(kind: type) -> Callable[[Any], Any]:
 
 _PARAMETER_CASTS: dict[str, Callable[[Any], Any]] = {
     "text": str,
+    "text_or_file": str,
     "choice": str,
     "number": _finite,
     "integer": int,
@@ -300,6 +301,7 @@ _PARAMETER_CASTS: dict[str, Callable[[Any], Any]] = {
 
 _EXPECTED: dict[str, str] = {
     "text": "a text",
+    "text_or_file": "a text or a file",
     "choice": "one of the choices",
     "number": "a number, such as 0.5",
     "integer": "a whole number, such as 3",

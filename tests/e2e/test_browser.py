@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.registry import PAGES
+from dashboard.text import words
 from tests.e2e.browser import MARKS, Visit, chromium, served, shots
 from warehouse.access import User, may
 from warehouse.journal import Journal
@@ -62,6 +63,7 @@ def test_each_page_in_both_languages(browser, site: Site, role: str, tmp_path: P
             visit.open(page.path + ("?lang=en" if lang == "en" else ""))
             title = visit.page.inner_text("h1")
             assert (title.isascii()) == (lang == "en"), (page.path, title)
+            assert visit.page.title().split(" · ")[0] == words(lang)[page.key], page.path
             visit.page.screenshot(path=folder / f"{role}-{page.key}-{lang}.png", full_page=True)
             assert visit.page.locator("table.data, .tree, .link-row").count() > 0, page.path
             seen += 1
@@ -104,6 +106,16 @@ def test_a_page_a_role_may_not_see_says_so(browser, site: Site) -> None:  # type
     assert visit.page.goto(site.address + "/").status == 200
     visit.page.wait_for_selector("nav.side")
     assert "数据质量" not in visit.page.inner_text("nav.side")
+
+
+def test_an_unknown_address_says_what_to_do(browser, site: Site) -> None:  # type: ignore[no-untyped-def]
+    visit = enter(browser, site, "analyst")
+    visit.page.goto(site.address + "/nosuch?lang=en")
+    visit.page.wait_for_selector(".message a")
+    assert visit.page.title().startswith("No such page")
+    visit.page.click(".message a")
+    visit.page.wait_for_selector("nav.side")
+    assert visit.page.url.endswith("/?lang=en") and visit.page.inner_text("h1") == words("en")["page_overview"]
 
 
 def test_log_out_ends_the_session(browser, site: Site) -> None:  # type: ignore[no-untyped-def]

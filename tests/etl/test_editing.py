@@ -82,6 +82,21 @@ def test_tolerance_rounding_and_texts() -> None:
         ("abs(x, y) > 1", "abs takes 1 to 1"),
         ("(" * 80 + "x" + ")" * 80 + " > 1", "nested deeper"),
         ("x > 1 and 3", "comparison"),
+        ("x => 1", "write '>=' for '=>'"),
+        ("x =< 1", "write '<=' for '=<'"),
+        ("x <> 1", "write '!=' for '<>'"),
+        ("x > 1 AND y > 1", "write 'and' for 'AND'"),
+        ("x > 1 && y > 1", "write 'and' for '&&'"),
+        ("x > 1 | y > 1", "write 'or' for '\\|'"),
+        ("!(x > 1)", "write 'not' for '!'"),
+        ("2x <= 1", "write '2\\*…' for a product"),
+        ("x 收入 > 1", "letters, digits and _ only"),
+        ("x.y > 1", "letters, digits and _ only"),
+        ("收入（万元） > 1", "letters, digits and _ only"),
+        ("-" * 3000 + "x > 1", "more than 300 signs"),
+        ("x" + " + x" * 3000 + " > 1", "more than 300 signs"),
+        ("x > 1" + " and x > 1" * 3000, "more than 300 signs"),
+        ("not " * 3000 + "(x > 1)", "more than 300 signs"),
     ],
 )
 def test_what_cannot_be_read_says_where(expression: str, said: str) -> None:
@@ -125,12 +140,35 @@ def test_edit_check_runs_on_edits_as_data(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_texts_where_numbers_are_expected_are_told() -> None:
+    for expression in ("name >= 2", "name + a = 3", "abs(name) < 1"):
+        with pytest.raises(EditError, match="edit e: name holds texts"):
+            verdicts(expression, a=[1.0], name=["x"])
+
+
 def test_lines_with_and_without_identifier() -> None:
     found = edits_from_lines(["# 注释", "", "balance: T = C + P;", "  P <= 0.5*T ; "])
     assert [(e.id, e.expression, e.severity) for e in found] == [
         ("balance", "T = C + P", "hard"),
         ("e2", "P <= 0.5*T", "hard"),
     ]
+
+
+def test_full_width_signs_and_comments_are_read() -> None:
+    assert parse("（a ＋ 2×b）／4 ＜＝ c") == parse("(a + 2*b)/4 <= c") and parse("a ！= 1") == parse("a != 1")
+    assert parse("a = '（＃）' # 说明") == parse("a = '（＃）'")
+    found = edits_from_lines(["平衡：a ＋ b ＝ c；", "b >= 0  # note: never below"])
+    assert [(e.id, e.expression) for e in found] == [("平衡", "a + b = c"), ("e2", "b >= 0")]
+
+
+def test_long_sums_and_doubled_signs_are_read() -> None:
+    parts = [f"x{i}" for i in range(290)]
+    table = pl.DataFrame({"id": [1, 2], **{p: [1.0, 1.0] for p in parts}, "total": [290.0, 291.0]})
+    edit = Edit("e", f"{' + '.join(parts)} = total")
+    assert check_edits(table, [edit], ["id"])["id"].to_list() == [2]
+    assert len(linear_edits([edit])[0].coefficients) == 291
+    assert parse("--a > - + -1") == parse("a > 1") and parse("not not a > 1") == parse("a > 1")
+    assert parse("- - -a > 1") == parse("-a > 1") and parse("not not not a > 1") == parse("not a > 1")
 
 
 def test_edits_that_cannot_be_are_refused() -> None:

@@ -1,7 +1,7 @@
 """Error localisation: published examples, Banff's answers, and brute force over all sets on small random problems."""
 
 import itertools
-import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from aistat.cli import main
 from etl.methods.editing.adjust import adjust_to_edits
 from etl.methods.editing.expressions import EditError
 from etl.methods.editing.linear import LinearEdit, linear_edits
 from etl.methods.editing.localisation import Localiser, localise_errors
-from etl.methods.editing.localisation_run import weights_from_text
-from etl.methods.editing.rules import edits_from_lines
+from etl.methods.editing.rules import Edit, check_edits, edits_from_lines
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "error_localisation" / "records.csv"
 TEXTBOOK = ["T = C + P", "P <= 0.5*T", "T <= 550*N"]
@@ -135,6 +133,76 @@ def test_amounts_of_very_different_size_are_told_apart() -> None:
     assert one_yuan.status == "optimal" and len(one_yuan.variables) == 1
 
 
+@pytest.mark.parametrize(
+    ("rules", "record", "changed"),
+    [
+        (["x > 0"], [0.0005, 9, 9], ()),
+        (["x > 0"], [0.0, 9, 9], ("x",)),
+        (["x < y"], [0.0003, 0.0004, 9], ()),
+        (["x < y"], [0.0004, 0.0004, 9], ("x",)),
+        (["0.5 > x"], [0.4995, 9, 9], ()),
+        # what satisfies a strict edit by less than the gap is not changed because of another edit
+        (["x > 0", "x + y = z", "y <= 1"], [0.0005, 5, 1], ("y",)),
+        (["x > 0", "x = y"], [0.0005, 7, 0], ("x",)),
+        # one yuan of thousands of millions
+        (["x + y == z"], [1e9, 2e9, 3000000001], ("x",)),
+        (["x + y == z"], [1e9, 2e9, 3000000000], ()),
+        (["x + y == z", "x <= 1000000000"], [1e9, 2e9, 3000000001], ("y",)),
+        (["x + y == z", "x <= 1000000000000"], [1e12, 9e12, 1e13 + 1], ("y",)),
+        (["x + y == z", "x <= 1000000000000", "y = 9000000000000"], [1e12, 9e12, 1e13 + 1], ("z",)),
+        (["x + y == z"], [123456789.01, 0.02, 123456789.03], ()),
+    ],
+)
+def test_records_are_judged_as_written(rules: list[str], record: list[float], changed: tuple[str, ...]) -> None:
+    names = ["x", "y", "z"]
+    localiser = Localiser(edits(*rules), names)
+    found = localiser.localise(np.array(record))
+    assert found.variables == changed
+    repaired = np.array([found.repair.get(n, v) for n, v in zip(names, record, strict=True)])
+    assert not localiser.fails(repaired).any()
+    programme = Localiser(edits(*rules), names, most_sets=0).localise(np.array(record))
+    assert programme.objective == found.objective
+
+
+def test_a_strict_edit_is_mended_with_room_to_see() -> None:
+    assert Localiser(edits("x > 0"), ["x"]).localise(np.array([-1.0])).repair["x"] == pytest.approx(0.001)
+
+
+@given(
+    st.sampled_from(
+        ["x + y == z", "x - z == -y", "x + y <= z", "x < y", "x + y > z", "0.1*x = y - 0.2*z", "x + y != z"]
+    ),
+    st.integers(0, 13),
+    st.lists(st.integers(-30, 30), min_size=3, max_size=3),
+    st.sampled_from([1.0, 0.01, 0.1]),
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_edits_are_checked_and_localised_by_the_same_tolerance(
+    rule: str, power: int, units: list[int], step: float
+) -> None:
+    """Amounts near 10^power that satisfy the edit exactly, or miss it by a few steps; exact arithmetic decides."""
+    base = [3 * 10**power, 4 * 10**power, 7 * 10**power]
+    exact = [Fraction(b) + Fraction(str(step)) * u for b, u in zip(base, units, strict=True)]
+    record = [float(x) for x in exact]
+    x, y, z = exact
+    tenth = Fraction(1, 10)
+    truth = {
+        "x + y == z": x + y == z, "x - z == -y": x + y == z, "x + y <= z": x + y <= z, "x < y": x < y,
+        "x + y > z": x + y > z, "0.1*x = y - 0.2*z": tenth * x == y - 2 * tenth * z, "x + y != z": x + y != z,
+    }[rule]  # fmt: skip
+    if step < 1 and power > 11:  # cents of such amounts are beyond double precision
+        return
+    table = pl.DataFrame({"id": [1], **dict(zip("xyz", [[v] for v in record], strict=True))})
+    assert check_edits(table, [Edit("e", rule)], ["id"]).is_empty() == truth
+    if "!=" not in rule:
+        assert Localiser(edits(rule), list("xyz")).fails(np.array(record)).any() != truth
+
+
+def test_an_edit_without_the_missing_value_is_judged() -> None:
+    fails = Localiser(edits("x + y = z", "x <= 3"), ["x", "y", "z"]).fails(np.array([4.0, np.nan, 9.0]))
+    assert fails.tolist() == [False, True]
+
+
 def many() -> tuple[tuple[LinearEdit, ...], list[str], np.ndarray]:
     """Four negative parts of thirty, a total of 700 that may be 100 at most, the other parts 130: six more must change."""
     names = [f"p{j:02d}" for j in range(30)] + ["total"]
@@ -171,7 +239,9 @@ def test_linear_forms() -> None:
         ({"a": 1.0, "b": -1.5}, -np.inf, 0.0),
         ({"b": 1.0}, 0.0, np.inf),
     ]
-    assert edits("a < 5")[0].upper == pytest.approx(4.999) and edits("a >= 1 and a <= 2")[1].upper == 2.0
+    assert (edits("a < 5")[0].upper, edits("a < 5")[0].gap) == (5.0, 0.001) and edits("a >= 1 and a <= 2")[
+        1
+    ].upper == 2.0
     assert edits("0.5 <= a / (b + c)")[0].coefficients == {"b": 0.5, "c": 0.5, "a": -1.0}
 
 
@@ -183,37 +253,30 @@ def test_what_is_not_linear_is_refused(line: str) -> None:
         edits(line)
 
 
-def test_weights_in_every_form() -> None:
-    names = ["a", "b"]
-    assert (
-        weights_from_text("a=2;b=0.5", names) == weights_from_text('{"a": 2, "b": 0.5}', names) == {"a": 2.0, "b": 0.5}
-    )
-    assert weights_from_text("2, 0.5", names) == {"a": 2.0, "b": 0.5} and weights_from_text(" ", names) == {}
-    for wrong in ("1", "a", "a=x", "{a", "a=1=2"):
-        with pytest.raises(EditError, match="weights"):
-            weights_from_text(wrong, names)
-    with pytest.raises(EditError, match="positive weight"):
-        Localiser(edits("a <= b"), names, {"a": 0.0})
-
-
-def test_the_runner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "in.csv").write_text(
-        "id,name,p,c,t\nu1,甲,755,125,200\nu2,乙,75,125,200\nu3,丙,,125,200\n", encoding="utf-8"
-    )
-    (tmp_path / "e.txt").write_text("# 平衡\nbalance: p + c = t\nshare: c >= 0.6*t\n\np >= 0\n", encoding="utf-8")
-    out = tmp_path / "o.json"
-    call = ["method", "run", "error_localisation", "--input", str(tmp_path / "in.csv"), "-o", str(out)]
-    assert main([*call, "--param", f"edits={tmp_path / 'e.txt'}", "--param", "weights=p=1;c=2"]) == 0
-    answer = json.loads(out.read_text(encoding="utf-8"))
-    first, second, third = answer["rows"]
-    assert (first["id"], first["variables"], first["objective"], first["status"]) == ("u1", ["p"], 1.0, "optimal")
-    assert first["failed_edits"] == ["balance"] and first["repair"][0]["value"] == pytest.approx(75)
-    assert (second["variables"], second["status"]) == ([], "consistent")
-    assert (third["variables"], third["missing"]) == (["p"], ["p"])
-    assert answer["result"]["changed"] == {"p": 2, "c": 0, "t": 0}
-    (tmp_path / "bad.txt").write_text("p + c = q\n")
-    assert main([*call, "--param", f"edits={tmp_path / 'bad.txt'}"]) == 2 and "column q" in capsys.readouterr().err
-    assert main(call) == 2 and "edits" in capsys.readouterr().err
+def test_a_variable_of_infinite_weight_keeps_its_value() -> None:
+    """The balance alone as in a test of the R package errorlocate (infinite weights: only cost may change), then more edits."""
+    only = localise_errors(
+        np.array([[755.0, 125.0, 200.0]]), edits("profit + cost == turnover"), ["profit", "cost", "turnover"],
+        {"profit": np.inf, "cost": 1.0, "turnover": np.inf},
+    )[0]  # fmt: skip
+    assert (only.variables, only.status) == (("cost",), "optimal") and only.repair["cost"] == pytest.approx(-555)
+    rules = edits("profit + cost == turnover", "cost >= 0.6*turnover", "turnover >= 0")
+    names = ["profit", "cost", "turnover"]
+    trusted = {"profit": np.inf, "cost": 1.0, "turnover": np.inf}
+    record = np.array([755.0, 125.0, 200.0])
+    for most_sets in (400, 0):
+        found = Localiser(rules, names, {"profit": np.inf, "turnover": 1.0}, most_sets=most_sets).localise(record)
+        assert (found.variables, found.status) == (("cost", "turnover"), "optimal")
+        alone = Localiser(rules, names, trusted, most_sets=most_sets).localise(np.array([75.0, 12.5, 200.0]))
+        assert (alone.variables, alone.objective, alone.status) == (("cost",), 1.0, "optimal")
+        assert alone.repair["cost"] == pytest.approx(125)
+        none = Localiser(rules, names, trusted, most_sets=most_sets).localise(record)
+        assert (none.status, none.objective) == ("infeasible", None) and set(none.held) == {"profit", "turnover"}
+        everything = Localiser(rules, names, dict.fromkeys(names, np.inf), most_sets=most_sets).localise(record)
+        assert everything.status == "infeasible" and everything.held
+    filled = Localiser(rules, names, trusted).localise(np.array([75.0, 12.5, np.nan]))
+    assert filled.variables == ("cost", "turnover") and filled.objective == 1.0
+    assert Localiser(edits("a >= 3", "a <= 2"), ["a"]).localise(np.array([1.0])).held == ()
 
 
 def test_imputed_values_move_as_little_as_needed() -> None:
@@ -223,6 +286,8 @@ def test_imputed_values_move_as_little_as_needed() -> None:
     assert moved is not None and moved.tolist() == pytest.approx([7.0, 3.0, 10.0])
     fine = np.array([7.0, 3.0, 10.0])
     assert adjust_to_edits(fine, free, rules, ["a", "b", "c"]) is fine
+    a_yuan_short = adjust_to_edits(np.array([1e9, 0.0, 1e9 + 1]), free, rules, ["a", "b", "c"])
+    assert a_yuan_short is not None and a_yuan_short.sum() == pytest.approx(2e9 + 2, abs=0.01)
     assert adjust_to_edits(np.array([5.0, 4.0, 10.0]), np.array([False] * 3), rules, ["a", "b", "c"]) is None
     assert (
         adjust_to_edits(np.array([-5.0, 4.0, -10.0]), free, edits("a + b = c", "a >= 0", "b >= 0"), ["a", "b", "c"])

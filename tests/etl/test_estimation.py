@@ -230,6 +230,8 @@ def test_domains_add_up_and_a_domain_that_is_a_stratum_keeps_its_error() -> None
         (lambda y, x, s: ratio_total(y, x, s, {"a": 1.0, "b": 1.0}), "no known total"),
         (lambda y, x, s: ratio_total(y, x, s, {"g": 1.0, "h": 1.0}, ["g"] * 10 + ["h"] * 45), "two groups"),
         (lambda y, x, s: ratio_total(y, 0 * x, s, {"a": 1.0, "b": 1.0, "c": 1.0}), "not positive"),
+        (lambda y, x, s: ratio_total(y, x, s, {"a": 1.0, "b": -3.0, "c": 1.0}), "group b: the known total .* is -3"),
+        (lambda y, x, s: ratio_total(y, x, s, {"a": 1.0, "b": 0.0, "c": 1.0}), "group b: the known total"),
         (lambda y, x, s: stratified_sample(["a"], {"a": 3, "b": 4}), "none in the sample"),
         (lambda y, x, s: stratified_sample(["a", "a"], {"a": 1}), "population of 1"),
         (lambda y, x, s: stratified_sample(["a", "b"], {"a": 1}), "no population size"),
@@ -466,6 +468,22 @@ def test_estimate_total_table() -> None:
         )
     with pytest.raises(BadInput, match="no column units"):
         run_table(method, frame, {"population": pl.DataFrame({"stratum": ["a"], "size": ["1"]})})
+
+
+@pytest.mark.parametrize(
+    ("weights", "units", "value", "interval", "said"),
+    [
+        (["5", "-5"], "10", "3", "t", "unit 1: weight -5; 0 or more"),
+        (["5", "5"], "10.5", "3", "t", "stratum a has 10.5 units; a whole number"),
+        (["5", "5"], "-10", "3", "t", "stratum a has -10 units"),
+        (["5", "5"], "10", "-3", "log", "choose interval t, normal or skewness"),
+    ],
+)
+def test_estimate_total_refuses(weights: list[str], units: str, value: str, interval: str, said: str) -> None:
+    frame = pl.DataFrame({"unit": ["0", "1"], "stratum": ["a", "a"], "value": ["1", value], "weight": weights})
+    population = pl.DataFrame({"stratum": ["a"], "units": [units]})
+    with pytest.raises(BadInput, match=f"estimate_total: .*{said}"):
+        run_table(table_methods()["estimate_total"], frame, {"population": population, "interval": interval})
 
 
 def test_ratio_estimate_table() -> None:

@@ -251,3 +251,36 @@ def test_tables_allocate_and_select() -> None:
             frame,
             {"sizes": pl.DataFrame({"stratum": ["large", "small"], "sample_size": ["17", "2"]}), "seed": "3"},
         )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"start": "2"}, "start 2; a number from 0 to 1"),
+        ({"start": "-.1"}, "start -0.1; a number from 0 to 1"),
+        ({"round": "-1", "max_times": "3"}, "round -1; 0 or more"),
+        ({"round": "2"}, "round has no effect without rotation; add --param max_times"),
+    ],
+)
+def test_a_selection_that_begins_nowhere_is_refused(parameters: dict[str, str], said: str) -> None:
+    frame = pl.DataFrame({"unit": ["u", "v"], "stratum": ["a", "a"]})
+    sizes = pl.DataFrame({"stratum": ["a"], "sample_size": ["1"]})
+    method = table_methods()["sample_select"]
+    assert run_table(method, frame, {"sizes": sizes, "seed": "1", "round": "0", "start": "1"}).result["selected"] == 1
+    with pytest.raises(BadInput, match=f"sample_select: {said}"):
+        run_table(method, frame, {"sizes": sizes, "seed": "1", **parameters})
+
+
+@pytest.mark.parametrize(
+    ("units", "deviation", "minimum", "said"),
+    [
+        ("10", "1", "0", "minimum 0; 1 or more"),
+        ("10", "1", "-1", "minimum -1; 1 or more"),
+        ("-10", "1", "2", "stratum b: units -10; 0 or more"),
+        ("10", "-1", "2", "stratum b: deviation -1; 0 or more"),
+    ],
+)
+def test_an_allocation_of_what_cannot_be_is_refused(units: str, deviation: str, minimum: str, said: str) -> None:
+    frame = pl.DataFrame({"stratum": ["a", "b"], "units": ["10", units], "deviation": ["1", deviation]})
+    with pytest.raises(BadInput, match=f"sample_allocation: {said}"):
+        run_table(table_methods()["sample_allocation"], frame, {"total": "8", "minimum": minimum})

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from etl.methods.editing.linear import LinearEdit
+from etl.methods.editing.linear import LinearEdit, linear_system
 from etl.methods.editing.rules import numeric
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
@@ -54,8 +54,7 @@ def deterministic_values(record: Mapping[str, float | None], edits: Sequence[Lin
 
 def _allowed(variable: str, value: float, edits: Sequence[LinearEdit]) -> bool:
     alone = [e for e in edits if set(e.coefficients) == {variable}]
-    sums = [(e, e.coefficients[variable] * value) for e in alone]
-    return all(e.lower - SAME * abs(s) <= s <= e.upper + SAME * abs(s) for e, s in sums)
+    return not linear_system(alone, [variable]).fails(np.array([value])).any()
 
 
 @method("editing.prorate")

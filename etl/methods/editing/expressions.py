@@ -5,14 +5,15 @@ Grammar (loosest first)::
     rule       := 'if' rule 'then' rule | disjunction
     disjunction:= conjunction ('or' conjunction)*
     conjunction:= negation ('and' negation)*
-    negation   := 'not' negation | comparison
+    negation   := 'not'* comparison
     comparison := sum (('<=' | '<' | '>=' | '>' | '==' | '=' | '!=') sum)?
     sum        := product (('+' | '-') product)*
     product    := sign (('*' | '/') sign)*
-    sign       := '-' sign | '+' sign | atom
+    sign       := ('-' | '+')* atom
     atom       := number | 'text' | name | function '(' rule (',' rule)* ')' | '(' rule ')'
 
-Names may hold Chinese letters. Functions: ``abs``, ``min``, ``max``, ``log``, ``sqrt``, ``is_missing``.
+Names may hold Chinese letters. Functions: ``abs``, ``min``, ``max``, ``log``, ``sqrt``, ``is_missing``. Full-width signs
+(``＋ ＝ ＜ （``) are read as the plain ones; what follows ``#`` is a comment.
 """
 
 import re
@@ -26,10 +27,21 @@ FUNCTIONS: Final = {"abs": (1, 1), "log": (1, 1), "sqrt": (1, 1), "is_missing": 
 KEYWORDS: Final = ("if", "then", "and", "or", "not")
 COMPARISONS: Final = ("<=", ">=", "==", "!=", "<", ">", "=")
 DEEPEST: Final = 60
+#: Signs (``+ - * / and or not``) of one expression: a tree may grow as deep, and what reads it goes down level by level.
+MOST_SIGNS: Final = 300
+_COUNTED: Final = ("+", "-", "*", "/", "and", "or", "not")
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<text>'[^']*'|\"[^\"]*\")"
     r"|(?P<sign><=|>=|==|!=|[<>=+\-*/(),≤≥≠]))"
 )
+_BARE: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[^'\"]+|.", re.DOTALL)
+_PLAIN: Final = str.maketrans("（）＋－＊／＝＜＞！，：；＃．×÷−", "()+-*/=<>!,:;#.*/-")
+_WRONG: Final = (
+    (r"=>", ">="), (r"=<", "<="), (r"<>", "!="), (r"&+", "and"), (r"\|+", "or"), (r"!(?!=)", "not"),
+    (r"\b(?!(?:and|or|not|if|then)\b)(?i:and|or|not|if|then)\b", ""),
+    (r"\b\d[\d.]*(?![eE][+-]?\d)(?=[^\W\d])", "*"),
+)  # fmt: skip
+_NAMES: Final = "a name holds letters, digits and _ only: rename a column that has other signs"
 _SAME_SIGN: Final = {"≤": "<=", "≥": ">=", "≠": "!=", "=": "=="}
 
 
@@ -91,6 +103,30 @@ def parse(expression: str) -> Node:
     return tree
 
 
+def plain(text: str) -> str:
+    """``text`` with full-width signs as plain ones and without a comment; quoted texts stay as they are."""
+    kept: list[str] = []
+    for part in _BARE.findall(text):
+        bare, comment, _ = (part, "", "") if part[0] in "'\"" else part.translate(_PLAIN).partition("#")
+        kept.append(bare)
+        if comment:
+            break
+    return "".join(kept)
+
+
+def _hint(expression: str) -> str:
+    """The right form of what other languages write, if something of the kind stands in the expression."""
+    bare = "".join(" " * len(part) if part[0] in "'\"" else part for part in _BARE.findall(expression))
+    for pattern, right in _WRONG:
+        found = re.search(pattern, bare)
+        if found:
+            wrong = found[0]
+            if right == "*":
+                return f"; write '{wrong}*…' for a product"
+            return f"; write {right or wrong.lower()!r} for {wrong!r}"
+    return ""
+
+
 def names(node: Node) -> tuple[str, ...]:
     """Variables of a tree, each once, in order of appearance."""
     return tuple(dict.fromkeys(_names(node)))
@@ -113,8 +149,8 @@ class _Reader:
     """Recursive descent over the tokens of one expression."""
 
     def __init__(self, expression: str) -> None:
-        self.expression = expression
-        self.depth = 0
+        self.expression = plain(expression)
+        self.depth = self.signs = 0
         self._tokens = self._cut()
         self.token = next(self._tokens)
 
@@ -125,6 +161,7 @@ class _Reader:
             if found is None or found.lastgroup is None:
                 raise EditError(
                     f"edit {self.expression!r}: character {at + 1}: {self.expression[at:].strip()[0]!r} is not known"
+                    + (_hint(self.expression) or f"; {_NAMES}")
                 )
             text = found.group(found.lastgroup)
             kind = "keyword" if text in KEYWORDS else found.lastgroup
@@ -134,12 +171,19 @@ class _Reader:
 
     def error(self, expected: str) -> EditError:
         found = self.token.text or "the end"
+        hint = _hint(self.expression) or (f"; {_NAMES}" if self.token.kind == "name" else "")
         return EditError(
-            f"edit {self.expression!r}: character {self.token.at + 1}: found {found!r}, expected {expected}"
+            f"edit {self.expression!r}: character {self.token.at + 1}: found {found!r}, expected {expected}{hint}"
         )
 
     def _next(self) -> _Token:
         token = self.token
+        self.signs += token.kind in ("sign", "keyword") and token.text in _COUNTED
+        if self.signs > MOST_SIGNS:
+            raise EditError(
+                f"edit {self.expression[:40]!r}…: more than {MOST_SIGNS} signs ({' '.join(_COUNTED)}); "
+                "split it: one edit for each part of 'and', subtotals of a long sum in columns of their own"
+            )
         if token.kind != "end":
             self.token = next(self._tokens)
         return token
@@ -182,9 +226,14 @@ class _Reader:
         return tree
 
     def _negation(self) -> Node:
-        if self._is("not"):
+        turns = 0
+        while self._is("not"):
             self._next()
-            return Call("not", (self._condition(self._negation()),))
+            turns += 1
+        tree = self._condition(self._comparison()) if turns else self._comparison()
+        return Call("not", (tree,)) if turns % 2 else tree
+
+    def _comparison(self) -> Node:
         left = self._sum()
         if not self._is(*COMPARISONS):
             return left
@@ -198,10 +247,10 @@ class _Reader:
         return self._chain(("+", "-"), lambda: self._chain(("*", "/"), self._sign))
 
     def _sign(self) -> Node:
-        if not self._is("+", "-"):
-            return self._atom()
-        minus = self._next().text == "-"
-        inner = self._sign()
+        minus = False
+        while self._is("+", "-"):
+            minus ^= self._next().text == "-"
+        inner = self._atom()
         return Call("-", (inner,)) if minus else inner
 
     def _atom(self) -> Node:
@@ -224,7 +273,7 @@ class _Reader:
         if token.text not in FUNCTIONS:
             raise EditError(
                 f"edit {self.expression!r}: character {token.at + 1}: function {token.text!r} is not known; "
-                f"expected one of {', '.join(FUNCTIONS)}"
+                f"expected one of {', '.join(FUNCTIONS)}{_hint(self.expression) or f'; {_NAMES}'}"
             )
         self._next()
         arguments = [self.rule()]

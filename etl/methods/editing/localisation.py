@@ -19,18 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl.methods.editing.expressions import EditError
-from etl.methods.editing.linear import LinearEdit
+from etl.methods.editing.linear import LinearEdit, linear_system
 from etl.methods.editing.localisation_mip import REACH, Programme
 from etl.methods.registry import method
 from etl.methods.solver import QuietSolver
 
 FloatArray = NDArray[np.float64]
 Status = Literal["consistent", "optimal", "time_limit", "infeasible"]
-#: Shares of the size of what is compared: rounding of a given record; infeasibility of a programme; zero coefficient.
-ROUNDING: Final = 1e-9
+#: Shares of the size of what is compared: infeasibility of a programme; zero coefficient.
 INFEASIBLE: Final = 1e-8
 VANISHING: Final = 1e-9
 MOST_SETS: Final = 400
+#: Programmes that mend what the one before left open by its own tolerance (a yuan of thousands of millions); slack, as a
+#: multiple of what is left, beyond which a bound is not looked at.
+MOST_REFINED: Final = 6
+FAR: Final = 1e8
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Localisation:
     ``status``: ``consistent`` (nothing to change), ``optimal`` (proven lightest), ``time_limit`` (a set that works, its
     weight not proven lightest), ``infeasible`` (no values satisfy the edits). ``repair``: values that satisfy all edits.
     ``proof``: ``sets`` (every lighter set fails an implied edit, whatever the values), ``programme`` (among values within
-    :data:`~etl.methods.editing.localisation_mip.REACH` times their size), empty where nothing is proven.
+    :data:`~etl.methods.editing.localisation_mip.REACH` times their size), empty where nothing is proven. ``held``: of a
+    record that is infeasible, the variables of infinite weight whose given values stand against the edits.
     """
 
     variables: tuple[str, ...]
@@ -49,12 +53,24 @@ class Localisation:
     status: Status
     repair: Mapping[str, float]
     proof: str = ""
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A record (0 where ``missing``), variables ``held`` (infinite weight, given), and the bounds a repair keeps."""
+
+    values: FloatArray
+    missing: tuple[int, ...]
+    held: frozenset[int]
+    lower: FloatArray
+    upper: FloatArray
 
 
 class Localiser:
     """Localises records of one table. ``variables`` fixes the order that decides ties; ``most_sets`` are listed a record
 
-    before the programme takes over.
+    before the programme takes over. A variable of infinite weight keeps a given value; a missing one adds no weight.
 
     Raises
     ------
@@ -72,38 +88,24 @@ class Localiser:
     ) -> None:
         self.variables = tuple(variables)
         self.most_sets = most_sets
-        place = {name: j for j, name in enumerate(self.variables)}
-        self._check(edits, place, weights or {})
-        self.weight = np.array([(weights or {}).get(v, 1.0) for v in self.variables])
-        self.matrix = np.zeros((len(edits), len(self.variables)))
-        for i, edit in enumerate(edits):
-            for name, coefficient in edit.coefficients.items():
-                self.matrix[i, place[name]] = coefficient
-        size = np.abs(self.matrix).max(axis=1)
-        self.matrix /= size[:, None]
-        self.lower = np.array([e.lower for e in edits]) / size
-        self.upper = np.array([e.upper for e in edits]) / size
+        self._check(weights or {})
+        given = np.array([(weights or {}).get(v, 1.0) for v in self.variables])
+        self.fixed = frozenset(map(int, np.flatnonzero(np.isinf(given))))
+        self.weight = np.where(np.isinf(given), 0.0, given)
+        self.system = linear_system(edits, self.variables).scaled()
+        self.matrix = self.system.matrix
         self._solver = _Elastic(self.matrix)
 
-    @staticmethod
-    def _check(edits: Sequence[LinearEdit], place: Mapping[str, int], weights: Mapping[str, float]) -> None:
+    def _check(self, weights: Mapping[str, float]) -> None:
         for name, weight in weights.items():
-            if name not in place or not (0 < weight < float("inf")):
-                raise EditError(f"weights: {name}={weight}: expected a positive weight of one of {', '.join(place)}")
-        lost = next(((e.id, v) for e in edits for v in e.coefficients if v not in place), None)
-        if lost:
-            raise EditError(f"edit {lost[0]}: column {lost[1]} is not in the table; found: {', '.join(place)}")
+            if name not in self.variables:
+                raise EditError(f"weights: {name} is in no edit; variables: {', '.join(self.variables)}")
+            if not weight > 0:
+                raise EditError(f"weights: {name}={weight}: expected a positive weight (Inf: never changed)")
 
     def fails(self, record: FloatArray) -> NDArray[np.bool_]:
-        """Edits that a record fails by more than rounding; shape ``(edits,)``; a missing value leaves an edit open."""
-        terms = self.matrix * record
-        sums = terms.sum(axis=1)
-        bound = np.where(np.isfinite(self.lower), np.abs(self.lower), 0.0)
-        bound = np.maximum(bound, np.where(np.isfinite(self.upper), np.abs(self.upper), 0.0))
-        with np.errstate(invalid="ignore"):
-            room = ROUNDING * np.maximum(np.abs(terms).sum(axis=1), bound)
-            found: NDArray[np.bool_] = (sums < self.lower - room) | (sums > self.upper + room)
-        return found
+        """Edits that a record fails; shape ``(edits,)``; a missing value leaves an edit open."""
+        return self.system.fails(record)
 
     def localise(self, record: FloatArray, *, time_limit: float = 10.0) -> Localisation:
         """The lightest set to change. ``record`` has shape ``(variables,)``; ``nan`` is missing and always in the set.
@@ -112,38 +114,40 @@ class Localiser:
         the table (then the second, …); where the programme decides, the one whose places add up to least. ``time_limit``:
         seconds for this record.
         """
+        failed = self.fails(record)
         missing = tuple(int(j) for j in np.flatnonzero(np.isnan(record)))
-        filled = np.where(np.isnan(record), 0.0, record)
-        complete = np.where(self.matrix[:, list(missing)].any(axis=1), False, self.fails(filled))
-        if not missing and not complete.any():
+        if not missing and not failed.any():
             return Localisation((), 0.0, 0.0, "consistent", {}, "sets")
-        cuts = [frozenset(map(int, np.flatnonzero(row))) for row in self.matrix[complete]]
-        return self._search(filled, missing, cuts, time.monotonic() + time_limit)
+        held = self.fixed - set(missing)
+        case = _Case(np.where(np.isnan(record), 0.0, record), missing, held, *self.system.asked(record))
+        cuts = [frozenset(map(int, np.flatnonzero(row))) for row in self.matrix[failed]]
+        return self._search(case, cuts, time.monotonic() + time_limit)
 
-    def _search(
-        self, record: FloatArray, missing: tuple[int, ...], cuts: list[frozenset[int]], deadline: float
-    ) -> Localisation:
-        order = count()
-        queue: list[tuple[float, int, tuple[int, ...], int]] = [(*self._key(missing), next(order))]
-        seen = {missing}
+    def _search(self, case: _Case, found: Sequence[frozenset[int]], deadline: float) -> Localisation:
+        cuts, order = list(found), count()
+        queue: list[tuple[float, int, tuple[int, ...], int]] = [(*self._key(case.missing), next(order))]
+        seen = {case.missing}
         while queue:
             weight, _, chosen, number = heapq.heappop(queue)
             if time.monotonic() > deadline or number > self.most_sets:
-                return self._programme(record, missing, cuts, weight, deadline)
+                return self._programme(case, [c - case.held for c in cuts], weight, deadline)
             cut = next((c for c in cuts if c.isdisjoint(chosen)), None)
             if cut is None:
-                cut = self._cut(record, chosen)
+                cut = self._cut(case, chosen)
                 if cut is None:
-                    return self._answer(chosen, weight, "optimal", self._mend(record, chosen)[1], "sets")
-                if not cut:
-                    return Localisation(self._named(missing), None, None, "infeasible", {})
+                    return self._answer(chosen, weight, "optimal", self._mend(case, chosen)[1], "sets")
                 cuts.append(cut)
-            for j in cut:
+            if not cut - case.held:
+                return self._infeasible(case, cut)
+            for j in cut - case.held:
                 larger = tuple(sorted((*chosen, j)))
                 if larger not in seen:
                     seen.add(larger)
                     heapq.heappush(queue, (*self._key(larger), next(order)))
         raise AssertionError("a cut always leaves a larger set")
+
+    def _infeasible(self, case: _Case, cut: frozenset[int], bound: float | None = None) -> Localisation:
+        return Localisation(self._named(case.missing), None, bound, "infeasible", {}, held=self._named(sorted(cut)))
 
     def _key(self, chosen: tuple[int, ...]) -> tuple[float, int, tuple[int, ...]]:
         return round(float(self.weight[list(chosen)].sum()), 9), len(chosen), chosen
@@ -157,53 +161,73 @@ class Localiser:
         repair = {self.variables[j]: float(values[j]) for j in chosen}
         return Localisation(self._named(chosen), self._key(chosen)[0], bound, status, repair, proof)
 
-    def _programme(
-        self, record: FloatArray, missing: tuple[int, ...], cuts: list[frozenset[int]], bound: float, deadline: float
-    ) -> Localisation:
-        known = self._unproven(record, missing, bound)
+    def _programme(self, case: _Case, cuts: list[frozenset[int]], bound: float, deadline: float) -> Localisation:
+        known = self._unproven(case, bound)
         if known.status == "infeasible":
             return known
-        repaired = np.array([known.repair.get(v, x) for v, x in zip(self.variables, record, strict=True)])
-        reach = REACH * np.maximum(1.0, np.maximum(np.abs(record), np.abs(repaired)))
-        programme = Programme(self.matrix, self.lower, self.upper, record, missing, reach, self.weight)
-        found = programme.solve(cuts, lambda chosen: self._cut(record, chosen), deadline)
+        repaired = np.array([known.repair.get(v, x) for v, x in zip(self.variables, case.values, strict=True)])
+        reach = REACH * np.maximum(1.0, np.maximum(np.abs(case.values), np.abs(repaired)))
+        programme = Programme(
+            self.matrix, case.lower, case.upper, case.values, case.missing, tuple(sorted(case.held)), reach, self.weight
+        )
+        found = programme.solve(cuts, lambda chosen: self._cut(case, chosen, case.held), deadline)
         if found.chosen is None:
             return replace(known, bound=max(bound, min(found.bound, known.objective or 0.0)))
         return self._answer(
-            found.chosen, self._key(found.chosen)[0], "optimal", self._mend(record, found.chosen)[1], "programme"
+            found.chosen, self._key(found.chosen)[0], "optimal", self._mend(case, found.chosen)[1], "programme"
         )
 
-    def _cut(self, record: FloatArray, chosen: tuple[int, ...]) -> frozenset[int] | None:
-        mended, found = self._mend(record, chosen)
-        return None if mended else frozenset(map(int, np.flatnonzero(found))) - set(chosen)
+    def _cut(self, case: _Case, chosen: tuple[int, ...], held: frozenset[int] = frozenset()) -> frozenset[int] | None:
+        mended, found = self._mend(case, chosen)
+        return None if mended else frozenset(map(int, np.flatnonzero(found))) - held - set(chosen)
 
-    def _mend(self, record: FloatArray, chosen: Sequence[int]) -> tuple[bool, FloatArray]:
+    def _mend(self, case: _Case, chosen: Sequence[int]) -> tuple[bool, FloatArray]:
         """Whether the record can be mended, and values of all variables or else an implied edit's coefficients."""
-        free = np.zeros(record.shape, dtype=bool)
+        free = np.zeros(case.values.shape, dtype=bool)
         free[list(chosen)] = True
-        moved = self.matrix @ np.where(free, 0.0, record)
-        lower, upper = self.lower - moved, self.upper - moved
-        bounds = np.concatenate([lower, upper])
-        scale = max(1.0, float(np.abs(bounds[np.isfinite(bounds)]).max(initial=0.0)))
-        excess, values, multipliers = self._solver.solve(free, lower / scale, upper / scale)
-        if excess <= INFEASIBLE:
-            return True, np.where(free, values * scale, record)
-        implied = self.matrix.T @ multipliers
-        implied[np.abs(implied) <= VANISHING * (np.abs(self.matrix).T @ np.abs(multipliers))] = 0.0
-        return False, implied
+        values = np.where(free, 0.0, case.values)
+        for step in range(MOST_REFINED):
+            sums, room = self.matrix @ values, self.system.room(values)
+            lower, upper = case.lower - sums, case.upper - sums
+            left = np.maximum(lower, -upper) - room
+            if step and (left <= 0).all():
+                break
+            scale = float((left + room)[left > 0].max()) if step else _scale(lower, upper)
+            excess, moves, multipliers = self._solver.solve(free, *_near(lower / scale, upper / scale, step))
+            if excess > INFEASIBLE and excess * scale > room.max():
+                return False, self._implied(multipliers)
+            values = np.where(free, values + moves * scale, values)
+        return True, values
 
-    def _unproven(self, record: FloatArray, missing: tuple[int, ...], bound: float) -> Localisation:
+    def _implied(self, multipliers: FloatArray) -> FloatArray:
+        implied: FloatArray = self.matrix.T @ multipliers
+        implied[np.abs(implied) <= VANISHING * (np.abs(self.matrix).T @ np.abs(multipliers))] = 0.0
+        return implied
+
+    def _unproven(self, case: _Case, bound: float) -> Localisation:
         """A set that works and holds no variable it can do without, found by leaving out the heaviest first."""
-        chosen = list(range(len(self.variables)))
-        mended, values = self._mend(record, chosen)
+        chosen = [j for j in range(len(self.variables)) if j not in case.held]
+        mended, values = self._mend(case, chosen)
         if not mended:
-            return Localisation(self._named(missing), None, bound, "infeasible", {})
-        for j in sorted(set(chosen) - set(missing), key=lambda j: (-self.weight[j], -j)):
+            return self._infeasible(case, frozenset(map(int, np.flatnonzero(values))) & case.held, bound)
+        for j in sorted(set(chosen) - set(case.missing), key=lambda j: (-self.weight[j], -j)):
             fewer = [k for k in chosen if k != j]
-            mended, found = self._mend(record, fewer)
+            mended, found = self._mend(case, fewer)
             if mended:
                 chosen, values = fewer, found
         return self._answer(tuple(chosen), bound, "time_limit", values)
+
+
+def _scale(lower: FloatArray, upper: FloatArray) -> float:
+    bounds = np.concatenate([lower, upper])
+    return max(1.0, float(np.abs(bounds[np.isfinite(bounds)]).max(initial=0.0)))
+
+
+def _near(lower: FloatArray, upper: FloatArray, step: int) -> tuple[FloatArray, FloatArray]:
+    """Bounds of a refining programme: those far away left out, as beside them what is left would be rounding."""
+    if step == 0:
+        return lower, upper
+    return np.where(lower < -FAR, -np.inf, lower), np.where(upper > FAR, np.inf, upper)
 
 
 class _Elastic:

@@ -30,7 +30,8 @@ class Programme:
     r"""Minimise :math:`\sum w_j d_j` subject to :math:`l \le A(x^0 + M t) \le u`, :math:`|t_j| \le d_j \in \{0, 1\}`.
 
     ``matrix`` A, ``lower``, ``upper`` the edits; ``record`` the given values (0 where ``missing``: those are free and their
-    d is 1); ``reach`` M; ``weight`` w. The programme is scaled by M, so that a person count and a turnover weigh alike.
+    d is 1), those ``held`` keep theirs; ``reach`` M; ``weight`` w. The programme is scaled by M, so that a person count
+    and a turnover weigh alike.
     """
 
     matrix: FloatArray
@@ -38,6 +39,7 @@ class Programme:
     upper: FloatArray
     record: FloatArray
     missing: tuple[int, ...]
+    held: tuple[int, ...]
     reach: FloatArray
     weight: FloatArray
 
@@ -72,7 +74,8 @@ class Programme:
 
     def _cost(self) -> FloatArray:
         size = self.weight.size
-        tie = TIE * self.weight.min() * (1.0 + np.arange(size) / size) / size
+        least = self.weight[self.weight > 0].min(initial=np.inf) if self.weight.any() else 1.0
+        tie = TIE * least * (1.0 + np.arange(size) / size) / size
         return np.concatenate([np.zeros(size), self.weight + tie])
 
     def _bounds(self) -> Bounds:
@@ -80,6 +83,8 @@ class Programme:
         low, high = np.r_[-np.ones(size), np.zeros(size)], np.ones(2 * size)
         for j in self.missing:
             low[j], high[j], low[size + j] = -np.inf, np.inf, 1.0
+        for j in self.held:
+            low[j], high[j], high[size + j] = 0.0, 0.0, 0.0
         return Bounds(low, high)
 
     def _constraints(self, cuts: Sequence[frozenset[int]]) -> list[LinearConstraint]:

@@ -1,6 +1,5 @@
-"""``error_localisation`` on any table: edits as lines, weights as text."""
+"""``error_localisation`` on any table."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,33 +9,10 @@ import polars as pl
 from etl.methods.editing.expressions import EditError
 from etl.methods.editing.linear import LinearEdit, linear_edits
 from etl.methods.editing.localisation import Localisation, Localiser
-from etl.methods.editing.rules import edits_from_lines, numeric
+from etl.methods.editing.rules import edits_from_lines, numeric, unknown_column
+from etl.methods.editing.weights import weights_from_text
+from etl.methods.refusals import refuse_duplicates
 from etl.methods.tabular import Column, MethodResult, Parameter, table_method
-
-
-def weights_from_text(text: str, variables: Sequence[str]) -> dict[str, float]:
-    """Weights from ``a=2;b=0.5`` (also ``,``), a JSON object, or numbers in the order of ``variables``; empty: none.
-
-    Raises
-    ------
-    EditError
-        If the text is none of these.
-    """
-    text = text.strip()
-    if not text:
-        return {}
-    try:
-        if text.startswith("{"):
-            return {str(k): float(v) for k, v in json.loads(text).items()}
-        parts = [p.strip() for p in text.replace(";", ",").split(",") if p.strip()]
-        if all("=" not in p for p in parts):
-            return {v: float(p) for v, p in zip(variables, parts, strict=True)}
-        pairs = [p.split("=") for p in parts]
-        return {name.strip(): float(value) for name, value in pairs}
-    except ValueError:
-        raise EditError(
-            f"weights {text!r}: expected 'a=2;b=0.5', a JSON object, or {len(variables)} numbers for {', '.join(variables)}"
-        ) from None
 
 
 @table_method(
@@ -50,24 +26,27 @@ def weights_from_text(text: str, variables: Sequence[str]) -> dict[str, float]:
         Parameter(
             "edits", "lines", "线性审核关系，每行一条 / linear edits, one a line: [id:] a*x + b*y <= c", required=True
         ),
-        Parameter("weights", "text", "变量权数 / weights: a=2;b=0.5 (others 1)", default=""),
+        Parameter(
+            "weights",
+            "text_or_file",
+            "变量权数，Inf 不得改动 / weights: a=2;b=0.5 (others 1, Inf: never changed), or a file variable,weight",
+            default="",
+        ),
         Parameter("time_limit", "number", "每条记录秒数 / seconds a record", default=10.0),
         Parameter("nonnegative", "flag", "变量均不为负 / every variable is at least 0", default=False),
     ],
 )
 def run_error_localisation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
-    """Rows: ``id, variables, objective, status, bound, proof, missing, failed_edits, repair``, in the order of the table."""
+    """Rows: ``id, variables, objective, status, bound, proof, reason, missing, failed_edits, repair``, in the order of the table."""
+    refuse_duplicates("error_localisation", frame, "id")
+    if not parameters["time_limit"] >= 0:
+        raise EditError(f"error_localisation: time_limit {parameters['time_limit']:g}: expected seconds, 0 or more")
     edits = linear_edits(edits_from_lines(parameters["edits"]))
-    used = {name for edit in edits for name in edit.coefficients}
-    variables = [c for c in frame.columns if c in used]
-    lost = sorted(used - set(variables))
-    if lost:
-        raise EditError(
-            f"error_localisation: column {lost[0]} of the edits is not in the table: {', '.join(frame.columns)}"
-        )
+    variables = _variables(edits, frame.columns)
     if parameters["nonnegative"]:
         edits += tuple(LinearEdit(f"nonnegative_{v}", {v: 1.0}, 0.0, float("inf")) for v in variables)
-    localiser = Localiser(edits, variables, weights_from_text(parameters["weights"], variables))
+    columns = [c for c in frame.columns if c != "id"]
+    localiser = Localiser(edits, variables, weights_from_text(parameters["weights"], variables, columns))
     values = numeric(frame.select(variables), variables, "error_localisation")
     records = values.cast(pl.Float64).to_numpy().astype("float64")
     rows = []
@@ -88,6 +67,20 @@ def run_error_localisation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -
     )
 
 
+def _variables(edits: Sequence[LinearEdit], columns: Sequence[str]) -> list[str]:
+    """Columns that the edits read, in the order of the table."""
+    used = {name: edit.id for edit in edits for name in edit.coefficients}
+    if "id" in used:
+        raise EditError(
+            f"error_localisation: edit {used['id']} reads id, which names the record and is never changed; "
+            "copy the column under another name if it is a variable"
+        )
+    lost = sorted(set(used) - set(columns))
+    if lost:
+        raise unknown_column(used[lost[0]], lost[0], columns)
+    return [c for c in columns if c in used]
+
+
 _SCHEMA: Mapping[str, Any] = {
     "id": pl.String,
     "variables": pl.List(pl.String),
@@ -95,6 +88,7 @@ _SCHEMA: Mapping[str, Any] = {
     "status": pl.String,
     "bound": pl.Float64,
     "proof": pl.String,
+    "reason": pl.String,
     "missing": pl.List(pl.String),
     "failed_edits": pl.List(pl.String),
     "repair": pl.List(pl.Struct({"variable": pl.String, "value": pl.Float64})),
@@ -110,7 +104,17 @@ def _row(identifier: str, found: Localisation, missing: list[str], failed: list[
         "status": found.status,
         "bound": found.bound,
         "proof": found.proof or None,
+        "reason": _reason(found),
         "missing": missing,
         "failed_edits": failed,
         "repair": repair,
     }
+
+
+def _reason(found: Localisation) -> str | None:
+    if found.status != "infeasible":
+        return None
+    if not found.held:
+        return "审核关系相互矛盾，任何取值都不能满足 / the edits contradict each other: no values satisfy them"
+    names = ", ".join(found.held)
+    return f"权数为 Inf 的变量（{names}）不得改动，故无解 / no solution while variables of weight Inf ({names}) keep their values"

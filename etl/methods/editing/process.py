@@ -163,9 +163,9 @@ def _localised(
     localiser = Localiser(rows, variables, {k: w for k, w in plan.weights.items() if k in variables})
     found: list[tuple[str, ...]] = []
     open_ = given.copy()
+    bad = set(np.flatnonzero(np.hstack([localiser.fails(given), np.isnan(given)]).any(axis=1)).tolist())
     for i, record in enumerate(given):
-        bad = localiser.fails(record).any() or np.isnan(record).any()
-        found.append(localiser.localise(record, time_limit=plan.time_limit).variables if bad else ())
+        found.append(localiser.localise(record, time_limit=plan.time_limit).variables if i in bad else ())
         open_[i] = _cleared(record, found[-1], variables)
     return open_, found
 

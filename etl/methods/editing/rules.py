@@ -1,5 +1,7 @@
 """Edits as data (审核关系): hard and soft rules checked on a table; what fails, what cannot be judged."""
 
+import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -7,14 +9,15 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
-from etl.methods.editing.expressions import Call, EditError, Name, Node, Number, Text, is_condition, names, parse
+from etl.methods.editing.expressions import Call, EditError, Name, Node, Number, Text, is_condition, names, parse, plain
 from etl.methods.registry import method
 from etl.methods.tabular import Column, MethodResult, Parameter, refuse_near_names, table_method
 
 Severity = Literal["hard", "soft"]
 EDIT_COLUMNS: Final = ("id", "expression", "severity", "source", "tolerance")
-#: Two numbers nearer than this share of their size are equal: the rounding of binary arithmetic.
-ROUNDING: Final = 1e-12
+#: Two sides nearer than this share of their absolute terms are equal: room for the rounding of binary arithmetic, and too
+#: little for one yuan in terms that add up to 10¹⁴.
+ROUNDING: Final = 1e-14
 _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -57,7 +60,7 @@ class Edit:
 
 def edit_from_line(line: str, number: int) -> Edit:
     """An edit from ``expression`` or ``id: expression``, a final ``;`` left out; without an identifier it is ``e<number>``."""
-    text = line.strip().rstrip("; ")
+    text = plain(line).strip().rstrip("; ")
     before, colon, after = text.partition(":")
     identifier, expression = (before.strip(), after.strip()) if colon else (f"e{number}", text)
     if not identifier or not expression:
@@ -126,6 +129,13 @@ def ratio_edit(
     return Edit(identifier, " and ".join([*parts, f"{bottom} >= 0"]), "hard", source)
 
 
+def unknown_column(edit: str, name: str, columns: Sequence[str]) -> EditError:
+    """The refusal of an edit that reads what is no column; says so where the column's name cannot be written in an edit."""
+    odd = [c for c in columns if name in c and not re.fullmatch(r"[^\W\d]\w*", c)]
+    hint = f"; {odd[0]!r} cannot be written in an edit: rename it, with letters, digits and _ only" if odd else ""
+    return EditError(f"edit {edit}: column {name} is not in the table; found: {', '.join(columns)}{hint}")
+
+
 def verdict(edit: Edit) -> pl.Expr:
     """Boolean expression: the record satisfies the edit; null where a missing value leaves it open."""
     return _condition(edit.tree, edit.tolerance)
@@ -151,16 +161,28 @@ def _comparison(node: Call, tolerance: float) -> pl.Expr:
             raise EditError(f"a text can only be compared by = or !=, not by {node.function}")
         texts = [side.cast(pl.String) for side in (left, right)]
         return texts[0] == texts[1] if node.function == "==" else texts[0] != texts[1]
-    room = tolerance + ROUNDING * (left.abs() + right.abs())
+    rounding = ROUNDING * reduce(operator.add, map(_size, node.arguments))
+    room = tolerance + rounding
     gap = left - right
     return {
         "==": gap.abs() <= room,
         "!=": gap.abs() > room,
         "<=": gap <= room,
         ">=": gap >= -room,
-        "<": gap < -ROUNDING * (left.abs() + right.abs()),
-        ">": gap > ROUNDING * (left.abs() + right.abs()),
+        "<": gap < -rounding,
+        ">": gap > rounding,
     }[node.function]
+
+
+def _size(node: Node) -> pl.Expr:
+    """Sum of the absolute terms of a number: what its rounding is measured by."""
+    if isinstance(node, Call) and node.function in ("+", "-", "abs"):
+        return reduce(operator.add, map(_size, node.arguments))
+    if isinstance(node, Call) and node.function == "*":
+        return reduce(operator.mul, map(_size, node.arguments))
+    if isinstance(node, Call) and node.function == "/":
+        return _ARITHMETIC["/"](_size(node.arguments[0]), _value(node.arguments[1]).abs())  # type: ignore[no-any-return]
+    return _value(node).abs()
 
 
 def _value(node: Node) -> pl.Expr:
@@ -202,12 +224,12 @@ def check_edits(frame: pl.DataFrame, edits: Sequence[Edit], key: Sequence[str]) 
     Raises
     ------
     EditError
-        If an edit reads a column that is not there.
+        If an edit reads a column that is not there, or texts where numbers are expected.
     """
     for edit in edits:
         lost = [v for v in edit.variables if v not in frame.columns]
         if lost:
-            raise EditError(f"edit {edit.id}: column {lost[0]} is not in the table; found: {', '.join(frame.columns)}")
+            raise unknown_column(edit.id, lost[0], frame.columns)
     places = frame.select(*key).with_row_index("_row")
     parts = [_failing(frame, edit, order) for order, edit in enumerate(edits)]
     found = pl.concat(parts).join(places, on="_row", how="left").sort("_row", "_order")
@@ -215,7 +237,14 @@ def check_edits(frame: pl.DataFrame, edits: Sequence[Edit], key: Sequence[str]) 
 
 
 def _failing(frame: pl.DataFrame, edit: Edit, order: int) -> pl.DataFrame:
-    outcome = frame.with_row_index("_row").select("_row", ok=verdict(edit))
+    try:
+        outcome = frame.with_row_index("_row").select("_row", ok=verdict(edit))
+    except pl.exceptions.PolarsError:
+        texts = [v for v in edit.variables if not frame[v].dtype.is_numeric()]
+        raise EditError(
+            f"edit {edit.id}: {', '.join(texts) or edit.expression} holds texts, and numbers are expected in "
+            f"{edit.expression!r}; correct the column, or compare it with a text: name = 'text'"
+        ) from None
     return outcome.filter(~pl.col("ok").fill_null(False)).select(
         "_row",
         _order=pl.lit(order),

@@ -57,7 +57,10 @@ class Estimate:
             quantile = float(stdtrit(self.degrees, tail))
         if kind == "log":
             if self.value <= 0:
-                raise ValueError(f"a logarithmic interval needs a positive estimate, got {self.value:g}; use kind t")
+                raise ValueError(
+                    f"a logarithmic interval needs a positive estimate, got {self.value:g}; "
+                    "choose interval t, normal or skewness"
+                )
             factor = math.exp(quantile * self.standard_error / self.value)
             return self.value / factor, self.value * factor
         if kind == "skewness" and abs(self.skewness) > 1e-9:

@@ -123,4 +123,9 @@ def _known_totals(names: tuple[str, ...], totals: Mapping[str, float]) -> FloatA
     extra = sorted(set(totals) - set(names))
     if extra and any(totals[e] != 0 for e in extra):
         raise ValueError(f"group {extra[0]} has a known total but no sampled unit; join it to a neighbour")
+    bad = next((n for n in names if not totals[n] > 0), None)
+    if bad is not None:
+        raise ValueError(
+            f"group {bad}: the known total of the auxiliary is {totals[bad]:g}; a positive one is expected"
+        )
     return np.array([float(totals[n]) for n in names])

@@ -13,9 +13,9 @@ from etl.methods.estimation.domain import domain_estimates
 from etl.methods.estimation.estimate import Estimate
 from etl.methods.estimation.expansion import expansion_total
 from etl.methods.estimation.ratio import ratio_total
-from etl.methods.refusals import refuse_duplicates, refused
+from etl.methods.refusals import refuse_below, refuse_duplicates, refused
 from etl.methods.sampling.tables import numbers_by_key
-from etl.methods.tabular import Column, MethodResult, Parameter, table_method
+from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 POPULATION = Parameter("population", "table", "各层总体单位数：stratum,units / units by stratum", required=True)
 LEVEL = Parameter("level", "number", "置信水平 / confidence level", 0.95)
@@ -35,6 +35,12 @@ def figures(estimate: Estimate, parameters: Mapping[str, Any]) -> dict[str, Any]
 def _sample(method: str, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> StratifiedSample:
     refuse_duplicates(method, frame, "unit")
     population = numbers_by_key(method, parameters["population"], "stratum", "units")
+    broken = next((h for h, size in population.items() if size < 0 or size % 1), None)
+    if broken is not None:
+        raise BadInput(f"{method}: population: stratum {broken} has {population[broken]:g} units; "
+                       "a whole number, 0 or more, is expected")  # fmt: skip
+    if "weight" in frame.columns:
+        refuse_below(method, frame, "unit", "weight", 0)
     return stratified_sample(frame["stratum"].to_list(), population)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from etl.methods.editing.linear import LinearEdit, linear_edits
+from etl.methods.editing.linear import LinearEdit, linear_edits, linear_system
 from etl.methods.editing.rules import edits_from_lines, numeric
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
@@ -69,10 +69,11 @@ def impute_donor(
     if scale not in SCALES or most_tried < 1 or most_uses < 0 or targets.shape[0] != match.shape[0]:
         raise BadInput(f"impute_donor: scale {scale!r}, most_tried {most_tried}, most_uses {most_uses}; see the page")
     size = targets.shape[0]
-    rows, low, high = _system(passes, names, targets.shape[1])
+    _refuse_others(passes, names)
+    system = linear_system(passes, names or [""] * targets.shape[1])
     alike: NDArray[np.bool_] = np.asarray(np.isfinite(match).all(axis=1))
     complete = np.isfinite(targets).all(axis=1) & alike
-    donors = np.flatnonzero(complete & _satisfied(np.nan_to_num(targets), rows, low, high))
+    donors = np.flatnonzero(complete & ~system.fails(np.nan_to_num(targets)).any(axis=1))
     found = Donors(np.full(size, -1), np.full(size, np.nan), np.zeros(size, dtype=np.int64), targets.copy())
     if not donors.size:
         return found
@@ -87,7 +88,7 @@ def impute_donor(
                 continue
             found.tried[i] += 1
             filled = np.where(np.isfinite(targets[i]), targets[i], targets[d])
-            if _satisfied(filled[None, :], rows, low, high)[0]:
+            if not system.fails(filled).any():
                 found.donor[i], found.distance[i], found.values[i] = d, distance, filled
                 uses[d] += 1
                 break
@@ -96,25 +97,11 @@ def impute_donor(
     return found
 
 
-def _system(
-    passes: Sequence[LinearEdit], names: Sequence[str], width: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    place = {n: j for j, n in enumerate(names)}
-    rows = np.zeros((len(passes), width))
-    for i, edit in enumerate(passes):
-        lost = [v for v in edit.coefficients if v not in place]
+def _refuse_others(passes: Sequence[LinearEdit], names: Sequence[str]) -> None:
+    for edit in passes:
+        lost = [v for v in edit.coefficients if v not in names]
         if lost:
             raise BadInput(f"impute_donor: edit {edit.id} reads {lost[0]}, which is not a target ({', '.join(names)})")
-        for name, coefficient in edit.coefficients.items():
-            rows[i, place[name]] = coefficient
-    return rows, np.array([e.lower for e in passes]), np.array([e.upper for e in passes])
-
-
-def _satisfied(values: FloatArray, rows: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
-    sums = values @ rows.T
-    room = 1e-9 * (np.abs(values) @ np.abs(rows).T)
-    found: NDArray[np.bool_] = np.asarray(((sums >= low - room) & (sums <= high + room)).all(axis=1))
-    return found
 
 
 def _placed(match: FloatArray, alike: NDArray[np.bool_], scale: str) -> FloatArray:

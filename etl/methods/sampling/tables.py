@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from etl.methods.refusals import refuse_duplicates, refused
+from etl.methods.refusals import refuse_below, refuse_duplicates, refused
 from etl.methods.sampling.allocation import Allocation, neyman_allocation, size_for_cv
 from etl.methods.sampling.random_numbers import collocate, permanent_random_numbers
 from etl.methods.sampling.rotation import rotation_starts
@@ -52,6 +52,11 @@ def numbers_by_key(method: str, table: pl.DataFrame, key: str, value: str) -> di
 def run_allocation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows ``stratum, units, sample_size, sampling_fraction, design_weight`` in the order of the input."""
     refuse_duplicates("sample_allocation", frame, "stratum")
+    for column in ("units", "deviation"):
+        refuse_below("sample_allocation", frame, "stratum", column, 0)
+    if parameters["minimum"] < 1:
+        raise BadInput(f"sample_allocation: minimum {parameters['minimum']}; 1 or more is expected (2 for a variance): "
+                       "a stratum nobody is asked in cannot be estimated")  # fmt: skip
     units, deviation = frame["units"].to_numpy().astype(np.float64), frame["deviation"].to_numpy()
     every = frame["take_all"].fill_null(False).to_numpy() if "take_all" in frame.columns else None
     total, cv, expected = (parameters[n] for n in ("total", "cv", "expected_total"))
@@ -95,6 +100,7 @@ def run_allocation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Method
 def run_select(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows ``unit, stratum, random_number, selected, design_weight`` (null where not selected), as in the input."""
     refuse_duplicates("sample_select", frame, "unit")
+    _check_place(parameters)
     given = numbers_by_key("sample_select", parameters["sizes"], "stratum", "sample_size")
     strata = frame["stratum"].to_list()
     counts = dict(frame["stratum"].value_counts().iter_rows())
@@ -115,3 +121,13 @@ def run_select(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
     rows = frame.select("unit", "stratum").with_columns(random_number=pl.Series(used), selected=pl.Series(chosen))
     rows = rows.with_columns(design_weight=pl.when("selected").then(weight.cast(pl.Float64)))
     return MethodResult({"frame": rows.height, "selected": int(chosen.sum()), "strata": len(counts)}, rows)
+
+
+def _check_place(parameters: Mapping[str, Any]) -> None:
+    """Where the selection begins: a start on the circle, a round only where there is rotation."""
+    if not 0 <= parameters["start"] <= 1:
+        raise BadInput(f"sample_select: start {parameters['start']:g}; a number from 0 to 1 is expected")
+    if parameters["round"] < 0:
+        raise BadInput(f"sample_select: round {parameters['round']}; 0 or more is expected")
+    if parameters["round"] and parameters["max_times"] is None:
+        raise BadInput("sample_select: round has no effect without rotation; add --param max_times=…")
