@@ -1,18 +1,27 @@
 """``aistat method``: the statistical methods on any table; a CSV in, JSON ``{"result": {…}, "rows": [{…}]}`` out."""
 
 import argparse
+import csv
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aistat.errors import UserError
+from aistat.table_file import SAVE_AS, csv_table
 
 if TYPE_CHECKING:
     import polars as pl
 
     from etl.methods.tabular import Parameter, TableMethod
+
+#: First bytes of files that are no CSV though people take them for one.
+SIGNATURES: Final = {
+    b"PK\x03\x04": "an Excel workbook (xlsx)",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook (xls)",
+    b"\xff\xfe": "UTF-16 text",
+}
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -134,23 +143,23 @@ def read_table(path: Path) -> "pl.DataFrame":
     try:
         if path.suffix.lower() == ".parquet":
             return pl.read_parquet(path)
-        text = _text(path)
-        if not text.strip():
-            raise UserError(f"{path} is empty; a header line and rows are expected")
-        return pl.read_csv(text.encode(), infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        return csv_table(path, _text(path))
+    except (csv.Error, pl.exceptions.PolarsError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot read {path}: {first}; expected a CSV (UTF-8 or GB18030) with a header line") from None
 
 
 def _text(path: Path) -> str:
     raw = path.read_bytes()
+    for start, kind in SIGNATURES.items():
+        if raw.startswith(start):
+            raise UserError(f"{path} is {kind}, not a CSV; {SAVE_AS}")
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UserError(f"{path} is neither UTF-8 nor GB18030 text; save it as CSV UTF-8")
+    raise UserError(f"{path} is neither UTF-8 nor GB18030 text; {SAVE_AS}")
 
 
 def _readable(path: Path) -> str:

@@ -141,19 +141,50 @@ def run_table(method: TableMethod, frame: pl.DataFrame, parameters: Mapping[str,
 
 def checked_frame(method: TableMethod, frame: pl.DataFrame) -> pl.DataFrame:
     """The declared columns of ``frame``, typed; columns the method does not know are left out. A table without a row is refused."""
-    chosen: list[pl.Series] = []
-    for column in method.columns:
-        pattern = column.name if column.pattern else re.escape(column.name)
-        names = [n for n in frame.columns if re.fullmatch(pattern, n)]
-        if not names and column.required and method.input_needed:
-            raise BadInput(
-                f"{method.id}: column {column.name} ({column.note}) is missing; found: {', '.join(frame.columns) or 'none'}; "
-                f"'aistat method show {method.id}' lists what is expected"
-            )
-        chosen += [_typed(method.id, column, frame[n]) for n in names]
+    help_ = f"'aistat method show {method.id}' lists what is expected"
+    typed = typed_columns(method.id, method.columns, frame, help_, absent=not method.input_needed)
     if method.input_needed and not frame.height:
         raise BadInput(f"{method.id}: the table is empty: a header line and no row; at least one row is expected")
+    return typed
+
+
+def typed_columns(
+    where: str, columns: Sequence[Column], frame: pl.DataFrame, help_: str, *, absent: bool = False
+) -> pl.DataFrame:
+    """The declared columns of a table of strings, typed; others are left out. ``absent``: required ones may be absent.
+
+    Raises
+    ------
+    BadInput
+        If a column is missing or its name differs from a declared one by upper case or blanks alone, or a cell is empty
+        or of the wrong kind; says ``where``, the line of a file with one header line, and ``help_``.
+    """
+    known, patterns = ([c.name for c in columns if c.pattern is wanted] for wanted in (False, True))
+    refuse_near_names(where, frame.columns, known, patterns)
+    chosen: list[pl.Series] = []
+    for column in columns:
+        names = [n for n in frame.columns if re.fullmatch(_pattern(column), n)]
+        if not names and column.required and not absent:
+            what = f"a column of {column.note}" if column.pattern else f"column {column.name} ({column.note})"
+            raise BadInput(f"{where}: {what} is missing; found: {', '.join(frame.columns) or 'none'}; {help_}")
+        chosen += [_typed(where, column, frame[n]) for n in names]
     return pl.DataFrame(chosen)
+
+
+def refuse_near_names(where: str, names: Sequence[str], known: Sequence[str], patterns: Sequence[str] = ()) -> None:
+    """BadInput for a column that would be left out, or taken for another, for the case of its letters or a blank alone."""
+    exact = {k.casefold(): k for k in known}
+    for name in names:
+        loose = name.strip().casefold()
+        meant = exact.get(loose)
+        if meant is None and not any(re.fullmatch(p, name) for p in patterns):
+            meant = next((loose for p in patterns if re.fullmatch(p, loose)), None)
+        if meant not in (None, name):
+            raise BadInput(f"{where}: column {name!r} is not known; {meant!r} is: rename the column")
+
+
+def _pattern(column: Column) -> str:
+    return column.name if column.pattern else re.escape(column.name)
 
 
 def names_in(cell: str | None) -> list[str]:
@@ -222,7 +253,7 @@ def _value(method: str, parameter: Parameter, given: Any) -> Any:
         value = _PARAMETER_CASTS[parameter.kind](given)
     except (TypeError, ValueError, KeyError):
         raise BadInput(
-            f"{method}: parameter {parameter.name}: {given!r} is not a {parameter.kind} ({parameter.note})"
+            f"{method}: parameter {parameter.name}: {given!r} is not {_EXPECTED[parameter.kind]} ({parameter.note})"
         ) from None
     if parameter.least is not None and value < parameter.least:
         raise BadInput(
@@ -266,4 +297,16 @@ _PARAMETER_CASTS: dict[str, Callable[[Any], Any]] = {
     "numbers": _list,
     "table": _instance(pl.DataFrame),
     "lines": _instance(list),
+}
+
+_EXPECTED: dict[str, str] = {
+    "text": "a text",
+    "text_or_file": "a text or a file",
+    "choice": "one of the choices",
+    "number": "a number, such as 0.5",
+    "integer": "a whole number, such as 3",
+    "flag": "1/0, true/false or 是/否",
+    "numbers": "a list of numbers with commas between them, such as 0.5,2",
+    "table": "a table; give a CSV file",
+    "lines": "a list of lines; give a text file",
 }

@@ -180,6 +180,8 @@ def test_edits_that_cannot_be_are_refused() -> None:
         Edit("e", "a > 1", "hart")  # type: ignore[arg-type]
     with pytest.raises(EditError, match="column expression"):
         edits_from_table(pl.DataFrame({"id": ["a"]}))
+    with pytest.raises(BadInput, match="column 'Severity' is not known; 'severity' is"):
+        edits_from_table(pl.DataFrame({"id": ["a"], "expression": ["x > 0"], "Severity": ["soft"]}))
     with pytest.raises(EditError, match="column b"):
         check_edits(pl.DataFrame({"a": [1]}), [Edit("e", "a > b")], ["a"])
 
@@ -220,6 +222,23 @@ def test_edits_of_a_contract_mean_what_its_rules_mean() -> None:
 
 
 # --- outliers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("a,1,1\nb,2,1\na,3,1\nc,1,1\n", "outlier_hb: id a is there 2 times"),
+        ("a,1e308,1e-308\nb,2,1\nc,1,1\n", "pair 1, 1e+308 after 1e-308: the change is too large"),
+        ("a,1e308,1e300\nb,2,1\nc,1,1\n", "pair 1, 1e+308 after 1e+300: the change is too large"),
+    ],
+)
+def test_hidiroglou_berthelot_refuses_units_twice_and_changes_past_computing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder, rows: str, said: str
+) -> None:
+    (tmp_path / "in.csv").write_text(f"id,current,previous\n{rows}", encoding="utf-8")
+    call = ["method", "run", "outlier_hb", "--input", str(tmp_path / "in.csv"), "-o", str(tmp_path / "o.json")]
+    assert main([*call, "--param", "u=1"]) == 2
+    assert said in capfd.readouterr().err and not recwarn.list
 
 
 @pytest.mark.parametrize("case", range(4))

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from aistat.cli import main
 from etl.editing_impute import _links
+from etl.methods.imputation.carry import carry_forward
 from etl.methods.imputation.links import LinkOptions, imputation_links, month_of, parents_from_table
 from etl.methods.imputation.ratio_of_means import impute_ratio_of_means
 from etl.methods.imputation.ratio_run import links_from_table
@@ -220,7 +221,9 @@ def test_quarters_and_years_run_over_the_turn_of_the_year() -> None:
         ({"trim_lower": 50}, "below 50 percent"),
         ({"weight": 0}, "0 < weight <= 1"),
         ({"weight": 0.5, "weight_lag": 5, "periodicity": 3}, "no multiple"),
-        ({"min_count": 0}, "min_count 0"),
+        ({"min_count": 0}, "min_count 0; expected 1 or more"),
+        ({"trim_upper": 50}, "trim_upper 50; expected 0 to below 50"),
+        ({"periodicity": 0}, "periodicity 0; expected 1 or more"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], said: str) -> None:
@@ -238,6 +241,79 @@ def test_what_cannot_be_is_refused() -> None:
         parents_from_table(pl.DataFrame({"cell": ["a", "a"], "parent": ["x", "y"]}))
     with pytest.raises(BadInput, match="not a number"):
         links_from_table(pl.DataFrame({"cell": ["a"], "period": ["202401"], "forward": ["x"]}))
+
+
+PAIRS = "unit,period,cell,target,auxiliary\na,202001,1,10,1\na,202002,1,20,1\na,202003,1,30,1\nb,202001,1,5,2\nb,202002,1,,2\nb,202003,1,,2\n"
+QUARTERS = "unit,period,cell,target,auxiliary\na,2020-Q1,1,10,1\na,2020-Q2,1,20,1\n"
+
+
+def run_files(tmp_path: Path, text: str, links: str | None = None, *parameters: str) -> int:
+    (tmp_path / "in.csv").write_text(text, encoding="utf-8")
+    given = list(parameters)
+    if links is not None:
+        (tmp_path / "links.csv").write_text(links, encoding="utf-8")
+        given.append(f"links={tmp_path / 'links.csv'}")
+    command = ["method", "run", "impute_ratio_of_means", "--input", str(tmp_path / "in.csv")]
+    return main([*command, "-o", str(tmp_path / "out.json"), *(x for p in given for x in ("--param", p))])
+
+
+@pytest.mark.parametrize(
+    ("links", "said"),
+    [
+        ("cell,period,forward\n1,202002,3\n1,202002,4\n", "links: line 2, cell 1, period 202002: the cell has more than one line"),
+        ("cell,period,forward\n1,202001,3\n1,202002,3\n1,2020-02,4\n", "links: line 3, cell 1, period 202002: the cell has more"),
+        ("cell,period,fwd\n1,202002,3\n", "links: column fwd is not known; columns cell, period and some of forward"),
+        ("cell,period\n1,202002\n", "links: no column of links"),
+        ("cell,period,forward,Backward\n1,202002,3,2\n", "links: column 'Backward' is not known; 'backward' is"),
+        ("cell,period,forward\n1,202002,-3\n", "links: line 2, cell 1, period 202002: forward is negative"),
+        ("cell,period,forward\n01,202002,3\n", "links: line 2, cell 01, period 202002: no such cell in the input"),
+        ("cell,period,forward\n1,2020x,3\n", "links: line 2, column period: '2020x' is not a period"),
+        ("cell,period,forward\n1,,3\n", "links: line 2, column period: empty"),
+        ("cell,period,forward\n1,2020,3\n", "links: period 2020 is 12 months long, periodicity is 1"),
+    ],
+)  # fmt: skip
+def test_given_links_that_would_be_wrong_or_without_effect_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], links: str, said: str
+) -> None:
+    assert run_files(tmp_path, PAIRS, links) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_quarters_are_not_taken_for_months_when_carried_either() -> None:
+    table = pl.DataFrame({"unit": ["a"] * 2, "period": ["2020-Q1", "2020-Q2"], "value": ["x", None]})
+    with pytest.raises(BadInput, match="period 2020-Q1 is 3 months long, periodicity is 1"):
+        carry_forward(table, most=2)
+    assert carry_forward(table, most=2, periodicity=3)["age"].to_list() == [0, 1]
+
+
+def test_given_links_are_applied_and_those_left_empty_computed(tmp_path: Path) -> None:
+    assert run_files(tmp_path, PAIRS, "cell,period,forward,backward\n1,202002,3,\n1,201912,1,1\n") == 0
+    rows = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["rows"]
+    assert [r["value"] for r in rows] == [10, 20, 30, 5, 15, 22.5]
+    assert run_files(tmp_path, PAIRS, "cell,period,forward\n") == 0
+    rows = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["rows"]
+    assert [r["value"] for r in rows] == [10, 20, 30, 5, 10, 15]
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "said"),
+    [
+        (QUARTERS, [], "period 2020-Q1 is 3 months long, periodicity is 1; set periodicity=3"),
+        (QUARTERS.replace("-Q1", "").replace("-Q2", "1").replace("20201", "2021"), [], "set periodicity=12"),
+        (QUARTERS.replace("-Q1", "").replace("-Q2", "02"), [], "months alone"),
+        (QUARTERS.replace("-Q1", "01").replace("-Q2", "02"), ["periodicity=3"], "periods 202001 and 202002 are not a multiple of 3"),
+        (QUARTERS, ["periodicity=0"], "periodicity 0; expected 1 or more months"),
+        (QUARTERS, ["periodicity=1.5"], "parameter periodicity: '1.5' is not a whole number"),
+        (QUARTERS, ["periodicity=3", "seed=-1"], "parameter seed: -1 is below 0"),
+        ("unit,period,cell,target,auxiliary\n", [], "the table is empty"),
+    ],
+)  # fmt: skip
+def test_periods_that_do_not_fit_and_other_input_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, parameters: list[str], said: str
+) -> None:
+    assert run_files(tmp_path, text, None, *parameters) == 2
+    error = capsys.readouterr().err
+    assert said in error and len(error.strip().splitlines()) == 1
 
 
 def superpopulation(generator: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,23 @@ def test_a_csv_goes_in_and_json_comes_out(tmp_path: Path, encoding: str) -> None
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        TABLE + "\n",
+        TABLE + "\n  \n\n",
+        TABLE.replace("\n", "\r\n") + ",,\r\n,,\r\n",
+        "id, value , value_prev\n" + TABLE.partition("\n")[2],
+        "".join(f"{line},,\n" for line in TABLE.splitlines()),
+        'id,value,value_prev\na,"105.4",100\nb,3,0\n"c",,5',
+    ],
+)
+def test_blank_lines_below_and_blanks_in_the_header_do_not_matter(tmp_path: Path, text: str) -> None:
+    assert run(tmp_path, text) == 0
+    answer = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert [(r["id"], r["reason"]) for r in answer["rows"]] == [("a", None), ("b", "base_zero"), ("c", "missing")]
+
+
+@pytest.mark.parametrize(
     ("text", "extra", "said"),
     [
         ("id,value\na,1\n", [], "column value_prev"),
@@ -36,6 +53,18 @@ def test_a_csv_goes_in_and_json_comes_out(tmp_path: Path, encoding: str) -> None
         (TABLE, ["--param", "k=1"], "parameter k is not known"),
         (TABLE, ["--param", "k"], "expected NAME=VALUE"),
         ("", [], "is empty"),
+        ("id,value,value_prev\n", [], "the table is empty: a header line and no row"),
+        ("id,value,value_prev\na,1,2\nb,3\n", [], "line 3 has 2 cells, the header 3"),
+        ("id,value,value_prev\na,1,2\nb,3,4,5\n", [], "line 3 has 4 cells, the header 3"),
+        ("id,value,value_prev\na,1,2\n\nb,3,4\n", [], "line 3 has 0 cells"),
+        ("\nid,value,value_prev\na,1,2\n", [], "line 1 is blank"),
+        ("id,value,value_prev,value\na,1,2,3\n", [], "column value stands twice in the header"),
+        ("id,value,value_prev,\na,1,2,3\n", [], "column 4 has values but no name"),
+        ("id;value;value_prev\na;1;2\n", [], "separated by semicolons; commas are expected"),
+        ("id\tvalue\tvalue_prev\na\t1\t2\n", [], "separated by tabs; commas are expected"),
+        ('{"id": ["a"]}', [], "is JSON; a CSV is expected"),
+        (b"PK\x03\x04\x14\x00", [], "is an Excel workbook (xlsx), not a CSV; save it as CSV UTF-8"),
+        ("ID,value,value_prev\na,1,2\n", [], "column 'ID' is not known; 'id' is: rename the column"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_2(
@@ -68,7 +97,7 @@ TOY = TableMethod(
     "toy", "toy",
     (Column("x\\d+", "number", "x", pattern=True), Column("on", "flag", "f", required=False, nullable=True),
      Column("t", "period", "t")),
-    (Parameter("n", "integer", "n", 3), Parameter("c", "choice", "c", "a", ("a", "b")), Parameter("l", "numbers", "l"),
+    (Parameter("n", "integer", "n", 3, least=0), Parameter("c", "choice", "c", "a", ("a", "b")), Parameter("l", "numbers", "l"),
      Parameter("f", "table", "f")),
     _echo,
 )  # fmt: skip
@@ -98,11 +127,17 @@ def test_columns_and_parameters_are_cast_as_declared() -> None:
         ({"x1": ["inf"], "t": ["2025"]}, {}, "is not a number"),
         ({"x1": ["1"], "t": ["2025-13"]}, {}, "is not a period"),
         ({"x1": ["1"], "t": ["2025"], "on": ["maybe"]}, {}, "1/0"),
-        ({"t": ["2025"]}, {}, "is missing"),
         ({"x1": [], "t": []}, {}, "the table is empty"),
-        ({"x1": ["1"], "t": ["2025"]}, {"n": "x"}, "not a integer"),
+        ({"t": ["2025"]}, {}, "a column of x is missing; found: t;"),
+        ({"x1": ["1"], "t": ["2025"]}, {"n": "x"}, "not a whole number"),
         ({"x1": ["1"], "t": ["2025"]}, {"c": "z"}, "not one of a, b"),
         ({"x1": ["1"], "t": ["2025"]}, {"f": "z"}, "not a table"),
+        ({"x1": ["1"], "t": ["2025"]}, {"n": "1.5"}, "'1.5' is not a whole number, such as 3"),
+        ({"x1": ["1"], "t": ["2025"]}, {"n": "-1"}, "parameter n: -1 is below 0"),
+        ({"x1": ["1"], "t": ["2025"]}, {"l": "a,b"}, "'a,b' is not a list of numbers with commas between"),
+        ({"x1": ["1"], "t": ["2025"], "On": ["1"]}, {}, "column 'On' is not known; 'on' is"),
+        ({"x1": ["1"], "t": ["2025"], " on": ["1"]}, {}, "column ' on' is not known; 'on' is"),
+        ({"x1": ["1"], "X2": ["1"], "t": ["2025"]}, {}, "column 'X2' is not known; 'x2' is"),
     ],
 )
 def test_what_does_not_fit_is_refused(cells: dict[str, list[str]], parameters: dict[str, object], said: str) -> None:

@@ -49,7 +49,7 @@ def test_winsorised_value_by_hand_and_a_zero_return() -> None:
         ({"a": [0.5, 4, 4, 4]}, "smaller than 1"),
         ({"g": [0.0, 1, 1, 1]}, "not positive"),
         ({"level": [-1.0, 3, 3, 3]}, "negative"),
-        ({"level": [1.0, 3, 3, 3]}, "more than one l_value"),
+        ({"level": [1.0, 3, 3, 3]}, r"more than one l_value \(1 and 3\)"),
         ({"y": [np.nan, 1, 1, 1]}, "missing"),
     ],
 )
@@ -63,6 +63,28 @@ def test_winsorise_table_refuses_a_unit_that_stands_twice() -> None:
     table = pl.read_csv(GOLDEN / "winsorise" / "ons_ratio.csv", infer_schema=False).drop("period")
     with pytest.raises(BadInput, match="unit 123456 is there 4 times"):
         run_table(table_methods()["winsorise"], table, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"design_weight": ["4", "0.5", "0.2"]}, "line 3, unit b, design_weight 0.5: .* smaller than 1 .2 such rows"),
+        ({"calibration_weight": ["1", "1", "0"]}, "line 4, unit c, calibration_weight 0.0: .* not positive"),
+        ({"l_value": ["-3", "3", "3"]}, "line 2, unit a, l_value -3.0: .* negative"),
+        ({k: [] for k in ("unit", "stratum", "value", "design_weight", "calibration_weight", "l_value")}, "the table is empty"),
+    ],
+)  # fmt: skip
+def test_winsorise_table_names_unit_and_line(change: dict[str, list[str]], said: str) -> None:
+    cells = {"unit": list("abc"), "stratum": ["h"] * 3, "value": ["1", "2", "9"], "design_weight": ["4"] * 3}
+    cells |= {"calibration_weight": ["1"] * 3, "l_value": ["3"] * 3} | change
+    with pytest.raises(BadInput, match=said):
+        run_table(table_methods()["winsorise"], pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String)), {})
+
+
+def test_a_negative_value_above_the_threshold_gets_a_higher_weight_as_the_formula_has_it() -> None:
+    # mean -15, L 0: k = -15; -5 -> -5/4 + 3/4 * -15 = -12.5, o = 2.5
+    found = winsorise(np.array([-30.0, -5, -10]), np.full(3, 4.0), np.ones(3), np.zeros(3), list("hhh"))
+    assert found.outlier_weight.tolist() == pytest.approx([1, 2.5, 1.375])
 
 
 def test_optimal_l_solves_its_equation_and_lowers_the_error() -> None:
@@ -269,18 +291,45 @@ def test_totals_that_some_weights_meet_are_met(seed: int, distance: str) -> None
     assert found.miss <= 1e-9
 
 
+@pytest.mark.parametrize("distance", ["linear", "raking", "logit"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bounds_a_refusal_names_do(seed: int, distance: str) -> None:
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([np.ones(12), rng.lognormal(0, 1, (12, 2))])
+    d = rng.uniform(1, 20, 12)
+    t = (d * rng.uniform(0.5, 1.6, 12)) @ x
+    with pytest.raises(Infeasible, match="narrowest bounds") as caught:
+        calibrate(d, x, t, distance=distance, bounds=(0.999, 1.001))  # type: ignore[arg-type]
+    low, high = (float(s) for s in str(caught.value).split("are ")[-1].split(" and "))
+    assert calibrate(d, x, t, distance=distance, bounds=(low, high)).miss <= 1e-9  # type: ignore[arg-type]
+    if distance == "linear":
+        with pytest.raises(Infeasible):
+            calibrate(d, x, t, bounds=(low + 2e-4, high - 2e-4))
+
+
 def test_infeasible_totals_say_what_would_do() -> None:
     d, x, t = problem()
     with pytest.raises(Infeasible, match="narrowest bounds") as caught:
         calibrate(d, x, t, bounds=(0.97, 1.02))
     low, high = (float(s) for s in str(caught.value).split("are ")[-1].split(" and "))
-    assert calibrate(d, x, t, bounds=(low - 1e-4, high + 1e-4)).miss <= 1e-9
+    assert calibrate(d, x, t, bounds=(low, high)).miss <= 1e-9
     with pytest.raises(Infeasible, match="contradict"):
         calibrate(d, np.column_stack([x, x[:, 0]]), np.append(t, t[0] + 5))
     with pytest.raises(Infeasible, match="no unit for one of them"):
         calibrate(d, np.column_stack([x, np.zeros(len(d))]), np.append(t, 7.0))
-    with pytest.raises(Infeasible, match="negative"):
+    with pytest.raises(Infeasible, match="no positive weights, as method raking gives them, meet the totals: total x1"):
         calibrate(np.ones(3), np.array([[1.0], [2.0], [3.0]]), np.array([-5.0]), distance="raking")
+    with pytest.raises(Infeasible, match=r"bounds 0.5 and 2 .* no weights without a negative one do"):
+        calibrate(np.ones(3), np.array([[1.0], [2.0], [3.0]]), np.array([-5.0]), bounds=(0.5, 2.0))
+
+
+def test_a_weight_of_zero_but_for_rounding_is_not_negative() -> None:
+    # exact: g = 1 - x, which is 0 for the last unit
+    frame = pl.DataFrame({"unit": list("abc"), "design_weight": ["8.5", "6.6", "5.5"], "x1": ["0.3", "0.3", "1"]})
+    d, x = np.array([8.5, 6.6, 5.5]), np.array([0.3, 0.3, 1.0])
+    totals = pl.DataFrame({"variable": ["x1"], "total": [repr(float((d * (1 - x)) @ x))]})
+    found = run_table(table_methods()["calibrate_weights"], frame, {"totals": totals})
+    assert abs(found.rows["g_weight"][2]) < 1e-12 and found.result["negative_weights"] == 0
 
 
 @pytest.mark.parametrize(
@@ -329,7 +378,16 @@ def test_calibrate_weights_table() -> None:
     [
         ({"variable": ["x1"], "total": ["42"]}, {}, "no total for"),
         ({"variable": ["x1", "x2", "x3"], "total": ["42", "110", "3"]}, {}, "no column for"),
-        ({"variable": ["x1", "x2"], "total": ["42", "much"]}, {}, "not a number"),
+        ({"variable": ["x1", "x2"], "total": ["42", "much"]}, {}, "the total of x2 is 'much'; .* the total a number"),
+        ({"variable": ["x1", "x2"], "total": ["42", "nan"]}, {}, "the total of x2 is 'nan'"),
+        ({"variable": ["x1", "x2"], "total": ["42", None]}, {}, "the total of x2 is empty"),
+        ({"variable": ["x1", None], "total": ["42", "3"]}, {}, "the total of a line without a variable is '3'"),
+        ({"x1": ["x2"], "42": ["110"]}, {}, "no header line: it begins with x1, 42; write variable,total above"),
+        (
+            {"known": ["42", "110"], "name": ["x1", "x2"]},
+            {},
+            "the total of 42 is 'x1'; variable and total .* this order",
+        ),
         ({"variable": ["x1", "x2"], "total": ["42", "110"]}, {"method": "bounded"}, "needs bounds"),
         ({"variable": ["x1", "x2"], "total": ["42", "110"]}, {"method": "bounded", "bounds": "0.99,1.01"}, "narrowest"),
         ({"variable": ["x1", "x2"], "total": ["42", "110"]}, {"bounds": "0.99"}, "two are expected"),
@@ -338,6 +396,25 @@ def test_calibrate_weights_table() -> None:
 def test_calibrate_weights_table_refuses(totals: dict[str, list[str]], parameters: dict[str, str], said: str) -> None:
     with pytest.raises(BadInput, match=said):
         run_calibration(pl.DataFrame(totals), **parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"design_weight": ["10", "10", "0", "-1"]}, "line 4, unit c, design_weight 0.0: design_weight is not positive .2 such"),
+        ({"x1": None, "x2": None}, "a column of 校准变量 x1 … xk / calibration variables is missing; found: unit, design_weight"),
+        ({"X2": ["1"] * 4}, "column 'X2' is not known"),
+    ],
+)  # fmt: skip
+def test_calibrate_weights_names_the_line_or_column_of_bad_input(change: dict[str, list[str]], said: str) -> None:
+    cells = {"unit": list("abcd"), "design_weight": ["10"] * 4, "x1": ["1"] * 4, "x2": ["1", "2", "3", "4"]} | change
+    totals = pl.DataFrame({"variable": ["x1", "x2"], "total": ["42", "110"]})
+    with pytest.raises(BadInput, match=said):
+        run_table(
+            table_methods()["calibrate_weights"],
+            pl.DataFrame({k: v for k, v in cells.items() if v is not None}),
+            {"totals": totals},
+        )
 
 
 def test_totals_file_in_neither_form_is_refused() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.methods.refusals import refuse_duplicates
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
@@ -77,7 +78,7 @@ def hidiroglou_berthelot(
     Raises
     ------
     BadInput
-        If a parameter is out of range or fewer than three pairs can be judged.
+        If a parameter is out of range, fewer than three pairs can be judged, or a change is too large to be computed.
 
     Source: Hidiroglou and Berthelot (1986), Survey Methodology 12, 73-83.
     """
@@ -87,11 +88,16 @@ def hidiroglou_berthelot(
     if used.sum() < LEAST_PAIRS:
         raise BadInput(f"outlier_hb: {int(used.sum())} pairs of positive values; at least {LEAST_PAIRS} are needed")
     ratio = np.full(current.shape, np.nan)
-    ratio[used] = current[used] / previous[used]
+    # what overflows is refused below
+    with np.errstate(over="ignore"):
+        ratio[used] = current[used] / previous[used]
+    _refuse_overflow(used & ~(np.isfinite(ratio) & (ratio > 0)), current, previous)
     middle = quartiles(ratio[used], quantile_method)[1]
-    symmetric = np.where(ratio < middle, 1.0 - middle / ratio, ratio / middle - 1.0)
-    effect = symmetric * np.maximum(current, previous) ** u
+    with np.errstate(over="ignore"):
+        symmetric = np.where(ratio < middle, 1.0 - middle / ratio, ratio / middle - 1.0)
+        effect = symmetric * np.maximum(current, previous) ** u
     effect[~used] = np.nan
+    _refuse_overflow(used & ~np.isfinite(effect), current, previous)
     first, median, third = quartiles(effect[used], quantile_method)
     least = abs(a * median)
     lower, upper = median - c * max(median - first, least), median + c * max(third - median, least)
@@ -99,11 +105,18 @@ def hidiroglou_berthelot(
     return HidiroglouBerthelot(ratio, effect, outlier, lower, upper, middle, first, median, third, int(used.sum()))
 
 
+def _refuse_overflow(bad: NDArray[np.bool_], current: FloatArray, previous: FloatArray) -> None:
+    if bad.any():
+        i = int(np.flatnonzero(bad)[0])
+        raise BadInput(f"outlier_hb: pair {i + 1}, {current[i]:g} after {previous[i]:g}: the change is too large to be "
+                       "computed; check the unit of measure")  # fmt: skip
+
+
 @table_method(
     "outlier_hb",
     "异常变动（HB 法）/ Hidiroglou–Berthelot outliers",
     [
-        Column("id", "text", "单位 / unit"),
+        Column("id", "text", "单位 / unit, once"),
         Column("current", "number", "本期 / this period", nullable=True),
         Column("previous", "number", "上期 / previous period", nullable=True),
     ],
@@ -116,6 +129,7 @@ def hidiroglou_berthelot(
 )
 def run_outlier_hb(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``id, ratio, effect, is_outlier, reason``; result: the interval and the quartiles."""
+    refuse_duplicates("outlier_hb", frame, "id")
     current, previous = (frame[c].cast(pl.Float64).to_numpy().astype(np.float64) for c in ("current", "previous"))
     found = hidiroglou_berthelot(current, previous, **parameters)
     missing = np.isnan(current) | np.isnan(previous)

@@ -11,9 +11,10 @@ import polars as pl
 
 from etl.methods.editing.expressions import Call, EditError, Name, Node, Number, Text, is_condition, names, parse, plain
 from etl.methods.registry import method
-from etl.methods.tabular import Column, MethodResult, Parameter, table_method
+from etl.methods.tabular import Column, MethodResult, Parameter, refuse_near_names, table_method
 
 Severity = Literal["hard", "soft"]
+EDIT_COLUMNS: Final = ("id", "expression", "severity", "source", "tolerance")
 #: Two sides nearer than this share of their absolute terms are equal: room for the rounding of binary arithmetic, and too
 #: little for one yuan in terms that add up to 10¹⁴.
 ROUNDING: Final = 1e-14
@@ -81,9 +82,10 @@ def edits_from_lines(lines: Sequence[str]) -> tuple[Edit, ...]:
 
 def edits_from_table(table: pl.DataFrame) -> tuple[Edit, ...]:
     """Edits of a table ``id, expression, severity?, source?, tolerance?`` (strings; empty severity is hard)."""
-    missing = [c for c in ("id", "expression") if c not in table.columns]
+    refuse_near_names("edits", table.columns, EDIT_COLUMNS)
+    missing = [c for c in EDIT_COLUMNS[:2] if c not in table.columns]
     if missing:
-        raise EditError(f"edits: column {missing[0]} is missing; expected id, expression, severity, source, tolerance")
+        raise EditError(f"edits: column {missing[0]} is missing; expected {', '.join(EDIT_COLUMNS)}")
     return unique(tuple(_from_row(row, i + 2) for i, row in enumerate(table.iter_rows(named=True))))
 
 

@@ -58,7 +58,7 @@ def _sample(method: str, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> 
         POPULATION, LEVEL, INTERVAL, LONELY,
         Parameter("variance", "choice", "方差 / variance", "linearised", ("linearised", "rao_wu", "preston")),
         Parameter("replicates", "integer", "自助次数 / bootstrap replicates", 500),
-        Parameter("seed", "integer", "自助种子 / seed of the bootstrap", 1),
+        Parameter("seed", "integer", "自助种子 / seed of the bootstrap", 1, least=0),
     ],
 )  # fmt: skip
 def run_total(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:

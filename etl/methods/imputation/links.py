@@ -1,14 +1,14 @@
 """Links of ratio-of-means imputation: by cell and period, with trimming, least counts and fall-back cells."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from etl.methods.registry import method
-from etl.methods.tabular import PERIOD, BadInput
+from etl.methods.tabular import PERIOD, BadInput, Column, typed_columns
 
 KINDS: Final = ("forward", "backward", "construction")
 LINK_SCHEMA: Final = {
@@ -50,20 +50,20 @@ class LinkOptions:
     weight_lag: int = 12
 
     def __post_init__(self) -> None:
-        trims = (self.trim_lower, self.trim_upper)
-        if not (all(0 <= t < 50 for t in trims) and self.trim_above >= 0 and self.min_count >= 1):
-            raise BadInput(
-                f"imputation links: trim {trims}, trim_above {self.trim_above}, min_count {self.min_count}; expected 0 to "
-                "below 50 percent, at least 0, at least 1"
-            )
-        if not (0 < self.weight <= 1 and self.periodicity >= 1 and self.weight_lag >= 1):
-            raise BadInput(
-                f"imputation links: weight {self.weight}, weight_lag {self.weight_lag}, periodicity {self.periodicity}; "
-                "expected 0 < weight <= 1, whole months"
-            )
+        for name, fits, expected in (
+            ("trim_lower", 0 <= self.trim_lower < 50, "0 to below 50 percent"),
+            ("trim_upper", 0 <= self.trim_upper < 50, "0 to below 50 percent"),
+            ("trim_above", self.trim_above >= 0, "0 or more pairs"),
+            ("min_count", self.min_count >= 1, "1 or more pairs"),
+            ("weight", 0 < self.weight <= 1, "0 < weight <= 1"),
+            ("periodicity", self.periodicity >= 1, "1 or more months"),
+            ("weight_lag", self.weight_lag >= 1, "1 or more months"),
+        ):
+            if not fits:
+                raise BadInput(f"imputation links: {name} {getattr(self, name)}; expected {expected}")
         if self.weight < 1 and self.weight_lag % self.periodicity:
             raise BadInput(
-                f"imputation links: weight_lag {self.weight_lag} is no multiple of {self.periodicity} months"
+                f"imputation links: weight_lag {self.weight_lag} is no multiple of the periodicity, {self.periodicity} months"
             )
 
     def chain(self, cell: str) -> tuple[str, ...]:
@@ -83,6 +83,12 @@ def month_of(period: str) -> int:
         raise BadInput(f"period {period!r} is not YYYYMM (or YYYY-MM, YYYY-Qn, YYYY)")
     year, month, quarter = found.groups()
     return int(year) * 12 + (int(month) - 1 if month else 3 * (int(quarter) - 1) if quarter else 0)
+
+
+def length_of(period: str) -> int:
+    """Months of a period (1, 3, 12); BadInput if it is none."""
+    month_of(period)
+    return 3 if "Q" in period else 12 if len(period) == 4 else 1
 
 
 def months_of(periods: pl.Series) -> pl.Series:
@@ -113,7 +119,8 @@ def imputation_links(
     given
         ``cell, step`` and any of the three links: taken instead of the computed ones where not null (count 0).
     wanted
-        ``cell, step`` of the links asked for, those of all rows unless given; what is left out costs next to nothing.
+        ``cell, step`` of the links asked for, those of all rows unless given. Responses are summed for these alone, but a link
+        that falls back is summed over every cell of its source.
 
     Returns
     -------
@@ -148,9 +155,7 @@ def _sums_asked(
 ) -> pl.DataFrame:
     """Sums of the sources that the wanted links come to: a level is asked only for links the one before does not give."""
     asked, found = wanted.select("cell", "step"), [pl.DataFrame(schema=SUMS)]
-    answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
-    if kind == "construction":
-        answered = answered.filter(pl.col("x").is_not_null())
+    answered = responses(frame, kind)
     if answered.is_empty():
         return found[0]
     for level in levels["level"].unique().sort().to_list():
@@ -169,14 +174,20 @@ def _sums_asked(
     return pl.concat(found).unique(["source", "step"])
 
 
-def matched_pairs(frame: pl.DataFrame, levels: pl.DataFrame, kind: str) -> pl.DataFrame:
+def responses(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """The rows that may enter a link: a response, usable, for construction with an auxiliary value."""
+    answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
+    return answered.filter(pl.col("x").is_not_null()) if kind == "construction" else answered
+
+
+def matched_pairs(answered: pl.DataFrame, levels: pl.DataFrame, kind: str) -> pl.DataFrame:
     """``source, step, top, bottom``: what each link's sums run over, one row a unit and level.
 
-    ``levels``: ``cell, source``, each pair once. A unit that changed its cell is a pair of the cells' common sources alone.
+    ``answered``: :func:`responses` of the kind. ``levels``: ``cell, source``, each pair once. A unit that changed its cell
+    is a pair of the cells' common sources alone.
     """
-    answered = frame.filter(pl.col("y").is_not_null() & pl.col("usable"))
     if kind == "construction":
-        given = answered.filter(pl.col("x").is_not_null()).select("cell", "step", top="y", bottom="x")
+        given = answered.select("cell", "step", top="y", bottom="x")
         return given.join(levels, on="cell").select("source", "step", "top", "bottom")
     ordered = answered.select("unit", "step", "cell", "y").sort("unit", "step")
     before = ordered.select(pl.all().shift().name.suffix("_before"))
@@ -278,11 +289,10 @@ def parents_from_table(table: pl.DataFrame | None) -> dict[str, str]:
     """Fall-back cells of a table ``cell, parent``; BadInput if a column is missing or a cell has two parents."""
     if table is None:
         return {}
-    rows: Sequence[dict[str, Any]] = table.to_dicts()
-    if not {"cell", "parent"} <= set(table.columns):
-        raise BadInput(f"fallback: columns cell, parent are expected; found: {', '.join(table.columns)}")
+    columns = (Column("cell", "text", "插补类 / cell"), Column("parent", "text", "后备类 / its parent", nullable=True))
+    typed = typed_columns("fallback", columns, table, "columns cell, parent are expected")
     found: dict[str, str] = {}
-    for row in rows:
-        if row["parent"] and found.setdefault(row["cell"], row["parent"]) != row["parent"]:
-            raise BadInput(f"fallback: cell {row['cell']} has two parents: {found[row['cell']]} and {row['parent']}")
+    for cell, parent in typed.drop_nulls("parent").select("cell", "parent").iter_rows():
+        if found.setdefault(cell, parent) != parent:
+            raise BadInput(f"fallback: cell {cell} has two parents: {found[cell]} and {parent}; keep one")
     return found

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from etl.methods.imputation.links import LinkOptions, imputation_links, month_of
+from etl.methods.imputation.links import KINDS, LinkOptions, imputation_links, length_of, month_of
+from etl.methods.refusals import refuse_row
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput
 
@@ -58,7 +59,7 @@ def impute_ratio_of_means(
         ``sampled`` (false: neither imputed nor used), ``usable`` (false: not used in links), ``back_marker`` (marker of a
         row imputed in an earlier run: kept as it is; only ``r`` enters links; nothing is imputed backward over it).
     given_links
-        ``cell, period`` and any of ``forward, backward, construction``.
+        ``cell, period`` and any of ``forward, backward, construction``: of cells of the frame, each period once.
     units
         The units whose values are asked for; the rows, and the links, are theirs alone. All units enter the links.
     links_of
@@ -73,13 +74,14 @@ def impute_ratio_of_means(
     Raises
     ------
     BadInput
-        If a unit stands twice in a period, periods do not fit the periodicity, or a back marker is unknown.
+        If a unit stands twice in a period, periods do not fit the periodicity, a back marker is unknown, or a given link stands
+        twice, is negative or of a cell that is not there.
 
     Source: ONS Statistical Methods Library and Monthly Business Survey results system, ratio of means (markers and order).
     """
     options = options or LinkOptions()
     prepared = _prepared(frame, options)
-    given = None if given_links is None else _given(given_links, options)
+    given = None if given_links is None else _given(given_links, frame["cell"], options)
     answering = prepared.filter("sampled")
     if units is not None:
         prepared = prepared.filter(pl.col("unit").is_in(units.implode()))
@@ -92,13 +94,30 @@ def impute_ratio_of_means(
     return Imputed(rows, links.join(names, on="step", how="left"), prepared)
 
 
-def steps(periods: pl.Series, periodicity: int) -> pl.Series:
-    """Whole periods since year 0; BadInput if two periods lie less than ``periodicity`` months apart."""
-    months = {p: month_of(p) for p in periods.unique().to_list()}
-    rests = {m % periodicity for m in months.values()}
-    if len(rests) > 1:
-        raise BadInput(f"periods are not {periodicity} months apart; set periodicity to the months between two periods")
-    return periods.replace_strict({p: m // periodicity for p, m in months.items()}, return_dtype=pl.Int64)
+def steps(periods: pl.Series, periodicity: int, where: str = "input") -> pl.Series:
+    """Whole periods since year 0, of ``periodicity`` months each.
+
+    Raises
+    ------
+    BadInput
+        If years, quarters and months stand together, periods are longer than the periodicity, or two lie less than it apart.
+    """
+    names = periods.unique(maintain_order=True).to_list()
+    lengths = {length_of(name): name for name in reversed(names)}
+    if len(lengths) > 1:
+        (one, first), (other, second), *_ = lengths.items()
+        raise BadInput(
+            f"{where}: period {first} is {one} months long, {second} is {other}; keep years, quarters or months alone"
+        )
+    for length, name in lengths.items():
+        if periodicity % length:
+            raise BadInput(f"{where}: period {name} is {length} months long, periodicity is {periodicity}; "
+                           f"set periodicity={length}, or the months between two periods")  # fmt: skip
+    for name in names:
+        if (month_of(name) - month_of(names[0])) % periodicity:
+            raise BadInput(f"{where}: periods {names[0]} and {name} are not a multiple of {periodicity} months apart; "
+                           "set periodicity to the months between two periods")  # fmt: skip
+    return periods.replace_strict(names, [month_of(name) // periodicity for name in names]).cast(pl.Int64)
 
 
 def _prepared(frame: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
@@ -123,8 +142,18 @@ def _prepared(frame: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
     )
 
 
-def _given(links: pl.DataFrame, options: LinkOptions) -> pl.DataFrame:
-    return links.with_columns(step=steps(links["period"], options.periodicity))
+def _given(links: pl.DataFrame, cells: pl.Series, options: LinkOptions) -> pl.DataFrame:
+    """Links with their step, each of a cell of the input, once, not negative."""
+    found = links.with_columns(step=steps(links["period"], options.periodicity, "links"))
+    other = ~found["cell"].is_in(cells.unique().implode())
+    refuse_row(
+        "links", found, other, "no such cell in the input; take the line out or correct the cell", "cell", "period"
+    )
+    twice = found.select("cell", "step").is_duplicated()
+    refuse_row("links", found, twice, "the cell has more than one line for the period; keep one", "cell", "period")
+    for kind in (k for k in KINDS if k in found.columns):
+        refuse_row("links", found, found[kind] < 0, f"{kind} is negative; 0 or more is expected", "cell", "period")
+    return found
 
 
 @dataclass

@@ -1,35 +1,33 @@
 """``impute_ratio_of_means`` on any table."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from etl.methods.imputation.links import KINDS, LinkOptions, parents_from_table
 from etl.methods.imputation.ratio_of_means import MARKERS, impute_ratio_of_means
 from etl.methods.imputation.variance import imputation_totals
-from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
+from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method, typed_columns
+
+LINK_COLUMNS: Final = (
+    Column("cell", "text", "插补类 / imputation cell"),
+    Column("period", "period", "报告期 / period"),
+    *(Column(k, "number", "给定联系系数 / given link", required=False, nullable=True) for k in KINDS),
+)
 
 
 def links_from_table(table: pl.DataFrame | None) -> pl.DataFrame | None:
     """Given links ``cell, period, forward?, backward?, construction?`` of a table of strings; empty is computed."""
     if table is None:
         return None
-    if not {"cell", "period"} <= set(table.columns):
-        raise BadInput(
-            f"links: columns cell, period and some of {', '.join(KINDS)} are expected; found: {table.columns}"
-        )
-    here = [k for k in KINDS if k in table.columns]
-    numbers = table.with_columns(pl.col(here).cast(pl.Float64, strict=False))
-    for kind in here:
-        bad = (
-            table[kind].is_not_null()
-            & (table[kind].str.strip_chars() != "")
-            & ~numbers[kind].is_finite().fill_null(False)
-        )
-        if bad.any():
-            raise BadInput(f"links: line {int(bad.arg_true()[0]) + 2}: {table[kind].filter(bad)[0]!r} is not a number")
-    return numbers.select("cell", "period", *here)
+    expected = f"columns cell, period and some of {', '.join(KINDS)} are expected"
+    links = typed_columns("links", LINK_COLUMNS, table, expected)
+    unknown = [c for c in table.columns if c not in links.columns]
+    if unknown or links.width < 3:
+        what = f"column {unknown[0]} is not known" if unknown else "no column of links"
+        raise BadInput(f"links: {what}; {expected}")
+    return links
 
 
 @table_method(
@@ -61,7 +59,7 @@ def links_from_table(table: pl.DataFrame | None) -> pl.DataFrame | None:
         Parameter(
             "replicates", "integer", "方差重复次数（0 不算）/ replicates of the variance, 0 for none", default=200
         ),
-        Parameter("seed", "integer", "随机种子 / seed", default=1),
+        Parameter("seed", "integer", "随机种子 / seed", default=1, least=0),
     ],
 )
 def run_impute_ratio_of_means(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from etl.methods.imputation.links import KINDS, LinkOptions, matched_pairs, trimmed
+from etl.methods.imputation.links import KINDS, LinkOptions, matched_pairs, responses, trimmed
 from etl.methods.imputation.ratio_of_means import Imputed
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput
@@ -148,7 +148,7 @@ class _Pools:
         )
         self._pairs: dict[str, dict[tuple[str, int], tuple[FloatArray, FloatArray]]] = {}
         for kind in KINDS:
-            pairs = matched_pairs(found.prepared.filter("sampled"), levels, kind)
+            pairs = matched_pairs(responses(found.prepared.filter("sampled"), kind), levels, kind)
             if kind != "construction" and (options.trim_lower or options.trim_upper):
                 pairs = trimmed(pairs, options)
             self._pairs[kind] = {

@@ -1,6 +1,7 @@
 """Calibration of weights to known totals: linear (GREG), raking, bounded."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix, eye, hstack, vstack
 
-from etl.methods.refusals import refuse_duplicates, refused
+from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 from etl.methods.weighting.distances import Distance, factor
@@ -81,6 +82,22 @@ def calibrate(
     q = np.ones_like(d) if scale is None else np.asarray(scale, dtype=np.float64)
     labels = [f"x{j + 1}" for j in range(t.size)] if names is None else list(names)
     _check(d, x, t, q, distance, bounds)
+    found = _solved(d, x, t, q, distance, bounds, max_iterations)
+    if not found.miss <= EXACT:
+        _explain(d, x, t, q, found.g, labels, distance, bounds, max_iterations)
+    return found
+
+
+def _solved(
+    d: FloatArray,
+    x: FloatArray,
+    t: FloatArray,
+    q: FloatArray,
+    distance: Distance,
+    bounds: tuple[float, float] | None,
+    max_iterations: int,
+) -> Calibrated:
+    """The weights the steps come to, whatever they miss."""
     # columns in units of their size: the steps are then free of units of measure
     unit = np.maximum(np.abs(d[:, None] * x).sum(axis=0), np.abs(t))
     unit[unit == 0] = 1.0
@@ -96,10 +113,7 @@ def calibrate(
         multiplier, steps = moved, steps + 1
     g = factor(distance, q * (z @ multiplier), bounds).value
     g = _polish(d, z, g, goal, distance, bounds)
-    miss = _miss(d * g, x, t)
-    if not miss <= EXACT:
-        _explain(d, x, t, g, labels, distance, bounds)
-    return Calibrated(d * g, g, steps, miss)
+    return Calibrated(d * g, g, steps, _miss(d * g, x, t))
 
 
 def _check(
@@ -181,10 +195,12 @@ def _explain(
     d: FloatArray,
     x: FloatArray,
     t: FloatArray,
+    q: FloatArray,
     g: FloatArray,
     names: Sequence[str],
-    distance: str,
+    distance: Distance,
     bounds: tuple[float, float] | None,
+    max_iterations: int,
 ) -> None:
     """Raise with the reason: contradiction, bounds too narrow (and which would do), or no convergence."""
     reached = (d * g) @ x
@@ -197,15 +213,30 @@ def _explain(
         raise Infeasible(f"the totals contradict each other or the sample has no unit for one of them: {off}; "
                          "check the totals file, join classes that have no unit in the sample")  # fmt: skip
     low, high = bounds if bounds is not None else (0.0 if distance == "raking" else -np.inf, np.inf)
-    if not feasible(scaled, aim, low, high):
-        width = narrowest_bounds(scaled, aim)
-        cure = (
-            f"the narrowest bounds about 1 that do are {max(1 - width, 0):.4f} and {1 + width:.4f}"
-            if np.isfinite(width)
-            else "no weights without a negative one do"
-        )
-        raise Infeasible(f"no weights within bounds {low:g} and {high:g} meet the totals: {off}; {cure}")
-    raise Infeasible(f"no convergence: {off}; widen the bounds, join small classes or use method linear")
+    if feasible(scaled, aim, low, high):
+        raise Infeasible(f"no convergence: {off}; widen the bounds, join small classes or use method linear")
+    if bounds is None:
+        raise Infeasible(f"no positive weights, as method {distance} gives them, meet the totals: {off}; "
+                         "check the totals; method linear would need negative weights")  # fmt: skip
+    tried = (
+        wider
+        for wider in outward(narrowest_bounds(scaled, aim))
+        if _solved(d, x, t, q, distance, wider, max_iterations).miss <= EXACT
+    )
+    found = next(tried, None)
+    cure = f"the narrowest bounds about 1 that do are {found[0]:.4f} and {found[1]:.4f}" if found else (
+        "no weights without a negative one do; method linear without bounds allows these")  # fmt: skip
+    raise Infeasible(f"no weights within bounds {low:g} and {high:g} meet the totals: {off}; {cure}")
+
+
+def outward(width: float) -> Iterator[tuple[float, float]]:
+    """Bounds of four digits about 1 that hold ``1 - width`` and ``1 + width``, wider and wider; none if it is ``inf``.
+
+    The linear programme is exact to 1e-7, and the interval of method logit is open: not the first may do.
+    """
+    for slack in (1e-6, 1e-4, 1e-3, 1e-2, 1e-1) if np.isfinite(width) else ():
+        low, high = 1 - width - slack, 1 + width + slack
+        yield max(math.floor(low * 1e4) / 1e4, 0.0), math.ceil(high * 1e4) / 1e4
 
 
 def feasible(contribution: FloatArray, goal: FloatArray, low: float, high: float) -> bool:
@@ -259,6 +290,8 @@ def run_calibrate(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodR
     asked = parameters["method"]
     if asked == "bounded" and bounds is None:
         raise BadInput("calibrate_weights: method bounded needs bounds; add --param bounds=0.5,2")
+    not_positive = frame["design_weight"] <= 0
+    refuse_row("calibrate_weights", frame, not_positive, "design_weight is not positive", "unit", "design_weight")
     x, d = frame.select(names).to_numpy().astype(np.float64), frame["design_weight"].to_numpy()
     with refused("calibrate_weights"):
         known = read_totals(parameters["totals"], names)
@@ -273,7 +306,7 @@ def run_calibrate(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodR
     result = {
         "method": asked, "units": rows.height, "iterations": found.iterations, "max_relative_error": found.miss,
         "g_min": float(found.g.min()), "g_max": float(found.g.max()),
-        "negative_weights": int((found.weight < 0).sum()),
+        "negative_weights": int((found.g < -EXACT).sum()),
         "totals": {n: {"target": float(k), "design": float(d @ x[:, j]), "calibrated": float(reached[j])}
                    for j, (n, k) in enumerate(zip(names, known, strict=True))},
     }  # fmt: skip
@@ -288,6 +321,10 @@ def read_totals(table: pl.DataFrame, names: Sequence[str]) -> FloatArray:
     ValueError
         If a variable has no total, more than one, or it is not a number, or a total belongs to no variable.
     """
+    numbers = [c for c in table.columns if _number(c) is not None]
+    if numbers:
+        raise ValueError(f"the totals file has no header line: it begins with {', '.join(table.columns)}; "
+                         "write variable,total above the first total")  # fmt: skip
     if table.height == 1 and set(table.columns) & set(names):
         pairs = list(table.row(0, named=True).items())
     elif {"variable", "total"} <= set(table.columns) or table.width == 2:
@@ -297,16 +334,24 @@ def read_totals(table: pl.DataFrame, names: Sequence[str]) -> FloatArray:
         raise ValueError("the totals file needs columns variable and total, or one row with a column for each variable")
     given: dict[str, float] = {}
     for name, text in pairs:
-        key = str(name).strip()
+        key, total = str(name or "").strip(), _number(text)
         if key in given:
             raise ValueError(f"the totals file gives {key} twice")
-        try:
-            given[key] = float(text)
-        except (TypeError, ValueError):
-            raise ValueError(f"the total of {key} is {text!r}, not a number") from None
+        if total is None or not key:
+            said = "empty" if text is None else repr(text)
+            raise ValueError(f"the totals file: the total of {key or 'a line without a variable'} is {said}; variable and "
+                             "total are expected in this order, the total a number")  # fmt: skip
+        given[key] = total
     lost, extra = [n for n in names if n not in given], [n for n in given if n not in names]
     if lost or extra:
         raise ValueError(
             f"variables of the input and the totals file differ: no total for {lost}, no column for {extra}"
         )
     return np.array([given[n] for n in names])
+
+
+def _number(text: Any) -> float | None:
+    try:
+        return found if math.isfinite(found := float(text)) else None
+    except (TypeError, ValueError):
+        return None

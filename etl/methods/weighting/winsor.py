@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from etl.methods.refusals import refuse_duplicates, refused
+from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.registry import method
 from etl.methods.tabular import Column, MethodResult, table_method
 
@@ -99,7 +99,10 @@ def _check(
     order = np.lexsort((level, code))
     differ = np.flatnonzero((np.diff(code[order]) == 0) & (np.diff(level[order]) != 0))
     if differ.size:
-        raise ValueError(f"stratum {names[code[order][differ[0]]]} has more than one l_value; one for each is expected")
+        first, second = (level[order][differ[0] + k] for k in (0, 1))
+        raise ValueError(
+            f"stratum {names[code[order][differ[0]]]} has more than one l_value ({first:g} and {second:g}); one for each is expected"
+        )
 
 
 @method("weighting.optimal_l_value")
@@ -158,6 +161,12 @@ def run_winsorise(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodR
     """Rows in the order of the input; ``new_weight`` is ``a * g * o``."""
     period = ["period"] if "period" in frame.columns else []
     refuse_duplicates("winsorise", frame, "unit", *period)
+    for column, bad, what in (
+        ("design_weight", frame["design_weight"] < 1, "smaller than 1"),
+        ("calibration_weight", frame["calibration_weight"] <= 0, "not positive"),
+        ("l_value", frame["l_value"] < 0, "negative"),
+    ):
+        refuse_row("winsorise", frame, bad, f"{column} is {what}", *period, "unit", column)
     group = pl.concat_str([*period, "stratum"], separator=" / ").alias("group")
     arrays = {n: frame[n].to_numpy() for n in frame.columns if n not in ("unit", "stratum", "period")}
     with refused("winsorise"):
