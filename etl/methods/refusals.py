@@ -37,14 +37,6 @@ def refuse_duplicates(method: str, frame: pl.DataFrame, *key: str) -> None:
         raise BadInput(f"{method}: {first} is there {times} times; one row for each {' and '.join(key)} is expected")
 
 
-def refuse_below(method: str, frame: pl.DataFrame, key: str, column: str, least: float) -> None:
-    """BadInput naming the first row (by its ``key``) whose number in ``column`` is below ``least``."""
-    low = frame.filter(pl.col(column) < least)
-    if low.height:
-        raise BadInput(f"{method}: {key} {low[key][0]}: {column} {low[column][0]:g}; {least:g} or more is expected "
-                       f"({low.height} such rows)")  # fmt: skip
-
-
 def one_spelling(method: str, frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` with ``period`` in one spelling (``202201`` as ``2022-01``), all of one length.
 

@@ -473,7 +473,7 @@ def test_estimate_total_table() -> None:
 @pytest.mark.parametrize(
     ("weights", "units", "value", "interval", "said"),
     [
-        (["5", "-5"], "10", "3", "t", "unit 1: weight -5; 0 or more"),
+        (["5", "-5"], "10", "3", "t", "unit 1, weight -5.0: 0 or more"),
         (["5", "5"], "10.5", "3", "t", "stratum a has 10.5 units; a whole number"),
         (["5", "5"], "-10", "3", "t", "stratum a has -10 units"),
         (["5", "5"], "10", "-3", "log", "choose interval t, normal or skewness"),

@@ -13,7 +13,7 @@ from etl.methods.estimation.domain import domain_estimates
 from etl.methods.estimation.estimate import Estimate
 from etl.methods.estimation.expansion import expansion_total
 from etl.methods.estimation.ratio import ratio_total
-from etl.methods.refusals import refuse_below, refuse_duplicates, refused
+from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.sampling.tables import numbers_by_key
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
@@ -40,7 +40,7 @@ def _sample(method: str, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> 
         raise BadInput(f"{method}: population: stratum {broken} has {population[broken]:g} units; "
                        "a whole number, 0 or more, is expected")  # fmt: skip
     if "weight" in frame.columns:
-        refuse_below(method, frame, "unit", "weight", 0)
+        refuse_row(method, frame, frame["weight"] < 0, "0 or more is expected", "unit", "weight")
     return stratified_sample(frame["stratum"].to_list(), population)
 
 

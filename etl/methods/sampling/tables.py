@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from etl.methods.refusals import refuse_below, refuse_duplicates, refused
+from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.sampling.allocation import Allocation, neyman_allocation, size_for_cv
 from etl.methods.sampling.random_numbers import collocate, permanent_random_numbers
 from etl.methods.sampling.rotation import rotation_starts
@@ -53,7 +53,7 @@ def run_allocation(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Method
     """Rows ``stratum, units, sample_size, sampling_fraction, design_weight`` in the order of the input."""
     refuse_duplicates("sample_allocation", frame, "stratum")
     for column in ("units", "deviation"):
-        refuse_below("sample_allocation", frame, "stratum", column, 0)
+        refuse_row("sample_allocation", frame, frame[column] < 0, "0 or more is expected", "stratum", column)
     if parameters["minimum"] < 1:
         raise BadInput(f"sample_allocation: minimum {parameters['minimum']}; 1 or more is expected (2 for a variance): "
                        "a stratum nobody is asked in cannot be estimated")  # fmt: skip
