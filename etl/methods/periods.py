@@ -9,7 +9,7 @@ from typing import Literal
 Frequency = Literal[1, 4, 12]
 _FORMS: tuple[tuple[Frequency, re.Pattern[str]], ...] = (
     (1, re.compile(r"(\d{4})")),
-    (4, re.compile(r"(\d{4})-?Q([1-4])")),
+    (4, re.compile(r"(\d{4})-?Q([1-4])", re.I)),
     (12, re.compile(r"(\d{4})-?(0[1-9]|1[0-2])")),
 )
 

@@ -134,6 +134,14 @@ def test_contributions_add_up_to_the_growth_of_the_total(parts: list[tuple[float
     assert math.fsum(found.points) == pytest.approx(100 * found.total.ratio, abs=1e-12 * (1 + size))
 
 
+def test_a_quarter_may_be_written_with_a_small_q_in_tables_too() -> None:
+    small, plain = (
+        run_table(table_methods()["growth_rates"], pl.DataFrame({"period": p, "value": ["100", "110"]}), {}).rows
+        for p in (["2024q1", "2025-q1"], ["2024Q1", "2025-Q1"])
+    )
+    assert small.equals(plain) and small["yoy"][1] == pytest.approx(0.1)
+
+
 def test_contributions_by_hand() -> None:
     found = contributions(np.array([60.0, 55.0]), np.array([50.0, 50.0]))
     assert found.points.tolist() == [10.0, 5.0] and found.share.tolist() == [10 / 15, 5 / 15]

@@ -21,9 +21,7 @@ from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table
 
 PREFIX: Final = "dim_"
 TREE: Final = ("dimension", "code", "parent")
-DIMENSION: Final = Column(
-    "dim_.+", "text", "维度代码 dim_… / code of a dimension, one column dim_NAME each", pattern=True
-)
+DIMENSION: Final = Column("dim_.+", "text", "维度代码 / code of a dimension, one column each", pattern=True)
 COMMON: Final = (
     Parameter("tables", "lines", "每行一张表的维度，逗号分隔 / one table a line: its dimensions, default one of all"),
     Parameter("hierarchies", "table", "层次 / dimension, code, parent (empty: the total)"),
@@ -99,7 +97,7 @@ def _enter(
     ],
     [
         Parameter("base", "integer", "舍入基数 / rounding base", default=3),
-        Parameter("seed", "integer", "同优时的随机种子 / seed among equals", default=1, least=0),
+        Parameter("seed", "integer", "同优时的随机种子 / seed among equals", default=1),
         Parameter(
             "determined", "flag", "可推算的小计数也舍入 / round small counts that follow from others", default=True
         ),
