@@ -165,7 +165,7 @@ def typed_columns(
     for column in columns:
         names = [n for n in frame.columns if re.fullmatch(_pattern(column), n)]
         if not names and column.required and not absent:
-            what = f"a column of {column.note}" if column.pattern else f"column {column.name} ({column.note})"
+            what = _described(column) if column.pattern else f"column {column.name} ({column.note})"
             raise BadInput(f"{where}: {what} is missing; found: {', '.join(frame.columns) or 'none'}; {help_}")
         chosen += [_typed(where, column, frame[n]) for n in names]
     return pl.DataFrame(chosen)
@@ -181,6 +181,12 @@ def refuse_near_names(where: str, names: Sequence[str], known: Sequence[str], pa
             meant = next((loose for p in patterns if re.fullmatch(p, loose)), None)
         if meant not in (None, name):
             raise BadInput(f"{where}: column {name!r} is not known; {meant!r} is: rename the column")
+
+
+def _described(column: Column) -> str:
+    """Columns of a pattern in words: how their names begin, where all begin alike, and what they are."""
+    begins = re.match(r"\w*", column.name)
+    return f"a column {begins[0]}… of {column.note}" if begins and begins[0] else f"a column of {column.note}"
 
 
 def _pattern(column: Column) -> str:

@@ -128,7 +128,7 @@ def test_columns_and_parameters_are_cast_as_declared() -> None:
         ({"x1": ["1"], "t": ["2025-13"]}, {}, "is not a period"),
         ({"x1": ["1"], "t": ["2025"], "on": ["maybe"]}, {}, "1/0"),
         ({"x1": [], "t": []}, {}, "the table is empty"),
-        ({"t": ["2025"]}, {}, "a column of x is missing; found: t;"),
+        ({"t": ["2025"]}, {}, "a column x… of x is missing; found: t;"),
         ({"x1": ["1"], "t": ["2025"]}, {"n": "x"}, "not a whole number"),
         ({"x1": ["1"], "t": ["2025"]}, {"c": "z"}, "not one of a, b"),
         ({"x1": ["1"], "t": ["2025"]}, {"f": "z"}, "not a table"),

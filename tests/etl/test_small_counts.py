@@ -173,7 +173,7 @@ def test_bad_files_are_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "tree.csv").write_text("dimension,code,parent\nplanet,Mars,\n", encoding="utf-8")
     cases = [
         ("dim_a,count\nx,-1\n", [], "line 2, column count: below 0"),
-        ("a,count\nx,1\n", [], "a column of 维度代码 dim_… / code of a dimension, one column dim_NAME each is missing"),
+        ("a,count\nx,1\n", [], "a column dim_… of 维度代码 / code of a dimension, one column each is missing"),
         ("dim_a\nx\n", param("base", 1), "expected 2 or more"),
         ("dim_a\nx\n", param("hierarchies", tmp_path / "tree.csv"), "dimension planet has no column"),
     ]

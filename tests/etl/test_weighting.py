@@ -402,7 +402,7 @@ def test_calibrate_weights_table_refuses(totals: dict[str, list[str]], parameter
     ("change", "said"),
     [
         ({"design_weight": ["10", "10", "0", "-1"]}, "line 4, unit c, design_weight 0.0: design_weight is not positive .2 such"),
-        ({"x1": None, "x2": None}, "a column of 校准变量 x1 … xk / calibration variables is missing; found: unit, design_weight"),
+        ({"x1": None, "x2": None}, "a column x… of 校准变量 x1 … xk / calibration variables is missing; found: unit, design_weight"),
         ({"X2": ["1"] * 4}, "column 'X2' is not known"),
     ],
 )  # fmt: skip
