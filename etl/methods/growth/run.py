@@ -8,10 +8,10 @@ import polars as pl
 
 from etl.methods.growth.contributions import contributions
 from etl.methods.growth.decomposition import COMPONENTS, Component, Waterfall, decompose, link_groups
-from etl.methods.growth.rates import Rate, RateRow, growth_rates
+from etl.methods.growth.rates import Rate, RateRow, growth_rates, incomplete
 from etl.methods.index_number.deflate import deflate
 from etl.methods.periods import gaps, series
-from etl.methods.refusals import refuse_row
+from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, names_in, table_method
 
 LIST: tuple[Component, ...] = ("listed", "delisted")
@@ -167,6 +167,7 @@ def _amounts(part: Waterfall, parts: Sequence[Component]) -> dict[str, Any]:
 )
 def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``id, growth_ratio, points, share_of_change``; result: growth of the total, ``points`` their sum."""
+    refuse_duplicates("contributions", frame, "id")
     found = contributions(frame["value"].to_numpy(), frame["value_prev"].to_numpy())
     change = frame["value"] - frame["value_prev"]
     ratio = pl.when(pl.col("value_prev") > 0).then(pl.col("value") / pl.col("value_prev") - 1)
@@ -206,15 +207,19 @@ def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
     if real and parameters["amounts"] == "cumulated":
         raise BadInput("growth_rates: a deflator needs the amounts of each period; give amounts=current")
     if real:
+        refuse_row("growth_rates", frame, frame["deflator"] <= 0, "the price index is not above zero", "period")
         prices = frame["deflator"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        values = deflate(values, prices, base=float(parameters["deflator_base"]))
+        with refused("growth_rates"):
+            values = deflate(values, prices, base=float(parameters["deflator_base"]))
     found = growth_rates(
         dict(zip(periods, (float(v) for v in values), strict=True)),
         cumulated=parameters["amounts"] == "cumulated",
         january_february=parameters["january_february"],
     )
     rows = pl.DataFrame([_rate_row(row) for row in found], infer_schema_length=None)
-    missing = [str(p) for p in gaps(periods)]
+    halves = incomplete(periods, cumulated=parameters["amounts"] == "cumulated")
+    lost = {*gaps(periods), *(halves if parameters["january_february"] == "combined" else ())}
+    missing = [str(p) for p in sorted(lost)]
     said = {"prices": "constant" if real else "current", "deflator": parameters["deflator_name"] if real else None}
     return MethodResult({"rows": len(found), **said, "missing_periods": missing}, rows)
 
