@@ -149,6 +149,8 @@ def test_constant_prices_by_the_command() -> None:
     found = run_table(table_methods()["growth_rates"], frame, {"deflator_name": "PPI 2024Q1=100"})
     assert found.rows["yoy"][1] == pytest.approx(110 / 104 - 1) and found.result["prices"] == "constant"
     assert found.result["deflator"] == "PPI 2024Q1=100"
+    with pytest.raises(BadInput, match="deflator_name: there is no column deflator"):
+        run_table(table_methods()["growth_rates"], frame.rename({"deflator": "price_index"}), {"deflator_name": "PPI"})
     with pytest.raises(BadInput, match="amounts=current"):
         run_table(table_methods()["growth_rates"], frame, {"amounts": "cumulated"})
     with pytest.raises(BadInput, match="twice"):

@@ -14,6 +14,7 @@ from etl.methods.periods import gaps, series
 from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, names_in, table_method
 
+PRICES = {"deflator_base": 100.0, "deflator_name": "column deflator"}
 LIST: tuple[Component, ...] = ("listed", "delisted")
 LIST_COLUMNS = ("listed", "listed_prev")
 NEW = ("entry", "entrant", "entered", "new", "birth", "born", "新增", "新建", "入库")
@@ -192,8 +193,10 @@ def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
     [
         Parameter("amounts", "choice", "当期或累计 / what the values are", "current", ("current", "cumulated")),
         Parameter("january_february", "choice", "1—2月合并 / together or apart", "combined", ("combined", "separate")),
-        Parameter("deflator_base", "number", "价格指数的基数 / value of the price index at its base", 100.0),
-        Parameter("deflator_name", "text", "缩减指数名称 / name of the price index", "column deflator"),
+        Parameter(
+            "deflator_base", "number", "价格指数的基数 / value of the price index at its base", PRICES["deflator_base"]
+        ),
+        Parameter("deflator_name", "text", "缩减指数名称 / name of the price index", PRICES["deflator_name"]),
     ],
 )
 def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -204,6 +207,12 @@ def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
         raise BadInput(f"growth_rates: column period: {error}") from None
     values = frame["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     real = "deflator" in frame.columns
+    idle = [name for name, default in PRICES.items() if parameters[name] != default]
+    if idle and not real:
+        raise BadInput(
+            f"growth_rates: parameter {idle[0]}: there is no column deflator, the rates would be at current prices; "
+            "name the price index's column deflator, or leave the parameter out"
+        )
     if real and parameters["amounts"] == "cumulated":
         raise BadInput("growth_rates: a deflator needs the amounts of each period; give amounts=current")
     if real:
