@@ -196,3 +196,10 @@ def test_a_part_that_stands_twice_is_refused() -> None:
     frame = pl.DataFrame({"id": ["a", "b", "a"], "value": ["1", "2", "3"], "value_prev": ["1", "1", "1"]})
     with pytest.raises(BadInput, match="id a is there 2 times"):
         run_table(table_methods()["contributions"], frame, {})
+
+
+def test_a_total_among_the_parts_is_said() -> None:
+    frame = pl.DataFrame({"id": ["合计", "a", "b"], "value": ["0.3", "0.1", "0.2"], "value_prev": ["20", "10", "10"]})
+    runner = table_methods()["contributions"]
+    assert "合计 is the sum of all other parts" in run_table(runner, frame, {}).result["note"]
+    assert run_table(runner, frame.with_columns(value_prev=pl.Series(["21", "10", "10"])), {}).result["note"] is None

@@ -167,7 +167,7 @@ def _amounts(part: Waterfall, parts: Sequence[Component]) -> dict[str, Any]:
     ],
 )
 def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
-    """Rows: ``id, growth_ratio, points, share_of_change``; result: growth of the total, ``points`` their sum."""
+    """Rows: ``id, growth_ratio, points, share_of_change``; result: growth of the total, ``points`` their sum, ``note``."""
     refuse_duplicates("contributions", frame, "id")
     found = contributions(frame["value"].to_numpy(), frame["value_prev"].to_numpy())
     change = frame["value"] - frame["value_prev"]
@@ -179,7 +179,22 @@ def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
     )
     whole = found.total
     points = None if whole.ratio is None else 100.0 * whole.ratio
-    return MethodResult({"growth_ratio": whole.ratio, "reason": whole.reason, "points": points}, rows)
+    said = {"growth_ratio": whole.ratio, "reason": whole.reason, "points": points, "note": _total_among(frame)}
+    return MethodResult(said, rows)
+
+
+def _total_among(frame: pl.DataFrame) -> str | None:
+    """What to know where a row has the sum of all others in both periods: most likely the total, which would count twice."""
+    if frame.height < 3:
+        return None
+    both = frame.select("value", "value_prev").to_numpy()
+    halves = np.isclose(2 * both, both.sum(axis=0), rtol=1e-12, atol=0).all(axis=1) & (both != 0).any(axis=1)
+    found = frame["id"].filter(pl.Series(halves)).to_list()
+    if len(found) != 1:
+        return None
+    return (
+        f"{found[0]} is the sum of all other parts in both periods: if it is the total, leave it out (it counts twice)"
+    )
 
 
 @table_method(
