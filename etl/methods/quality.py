@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from etl.methods.refusals import refuse_row
 from etl.methods.registry import method
-from etl.methods.tabular import BadInput, Column, MethodResult, table_method
+from etl.methods.tabular import Column, MethodResult, table_method
 
 STATUSES: Final = ("responded", "nonresponse", "out_of_scope", "unresolved")
 FLAGS: Final = ("reported", "edited", "imputed")
@@ -52,13 +53,13 @@ def process_quality(units: pl.DataFrame) -> ProcessQuality:
     Over-coverage (A2) is out of scope by all units whose status is known. Unit non-response (A4) is by eligible units; of the
     unresolved ones the share that was eligible among the resolved is counted as eligible (the usual assumption, AAPOR RR3).
     Item non-response (A5) is by responding units: no reported value, be it imputed or empty. Imputation (A7) and editing are
-    by units with a value, and by value.
+    by units in scope with a value, and by value.
     """
     n = dict(units.group_by("status").agg(pl.len()).iter_rows())
     w = dict(units.group_by("status").agg(pl.col("weight").sum()).iter_rows())
     known = units.height - n.get("unresolved", 0)
     responded = units.filter(pl.col("status") == "responded")
-    valued = units.drop_nulls("value")
+    valued = units.filter(pl.col("status") != "out_of_scope").drop_nulls("value")
     mass = valued.select("flag", m=pl.col("weight") * pl.col("value").abs())
     by_flag = dict(mass.group_by("flag").agg(pl.col("m").sum()).iter_rows())
     total = float(mass["m"].sum())
@@ -133,17 +134,25 @@ def comparable_length(breaks: list[str], periods: list[str]) -> int:
 )
 def run_quality(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Result: the fields of :class:`ProcessQuality`; rows: units by status and flag."""
-    for column, allowed in (("status", STATUSES), ("flag", FLAGS)):
-        wrong = frame.filter(pl.col(column).is_not_null() & ~pl.col(column).is_in(allowed))
-        if wrong.height:
-            raise BadInput(
-                f"quality_indicators: column {column}: {wrong[column][0]!r} is not one of {', '.join(allowed)}"
-            )
-    if frame.filter(pl.col("value").is_not_null() & pl.col("flag").is_null()).height:
-        raise BadInput("quality_indicators: column flag: a value has no flag; reported, edited or imputed is expected")
-    if frame["unit"].is_duplicated().any():
-        raise BadInput("quality_indicators: column unit: a unit stands twice; one row a unit is expected")
     if "weight" not in frame.columns:
         frame = frame.with_columns(weight=pl.lit(1.0))
+    _refuse_rows(frame)
     rows = frame.group_by("status", "flag").agg(units=pl.len(), weight=pl.col("weight").sum()).sort("status", "flag")
     return MethodResult(process_quality(frame).__dict__, rows)
+
+
+def _refuse_rows(frame: pl.DataFrame) -> None:
+    """BadInput for words that are not known, and for what cannot be true of a unit."""
+    status, flag, valued = frame["status"], frame["flag"], frame["value"].is_not_null()
+    answered = valued & flag.is_in(["reported", "edited"])
+    silent = status.is_in(["nonresponse", "unresolved"])
+    for column, words in (("status", STATUSES), ("flag", FLAGS)):
+        bad = ~frame[column].is_in(words)
+        refuse_row("quality_indicators", frame, bad, f"not one of {', '.join(words)}", "unit", column)
+    for bad, said in (
+        (frame["unit"].is_duplicated(), "the unit stands twice; one row a unit is expected"),
+        (valued & flag.is_null(), "its value has no flag; reported, edited or imputed is expected"),
+        (frame["weight"] < 0, "its weight is below zero; a design weight is expected"),
+        (silent & answered, "it did not respond, yet its flag says that it reported a value; correct status or flag"),
+    ):
+        refuse_row("quality_indicators", frame, bad, said, "unit")

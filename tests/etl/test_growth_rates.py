@@ -28,7 +28,7 @@ FLOWS = months(
 
 @pytest.mark.parametrize(
     ("text", "said", "frequency"),
-    [("2025", "2025", 1), ("2025Q3", "2025-Q3", 4), ("2025-q3", "2025-Q3", 4), ("202509", "2025-09", 12)],
+    [("2025", "2025", 1), ("2025Q3", "2025-Q3", 4), ("202509", "2025-09", 12)],
 )
 def test_periods_are_read_and_written(text: str, said: str, frequency: int) -> None:
     assert str(parse(text)) == said and parse(text).frequency == frequency
@@ -41,6 +41,7 @@ def test_a_series_has_one_frequency_and_no_period_twice() -> None:
         (["2025", "2025-01"], "frequency"),
         (["2025-01", "202501"], "twice"),
         (["2025-13"], "not a period"),
+        (["2025-q3"], "not a period"),
     ):
         with pytest.raises(ValueError, match=said):
             series(texts)
@@ -84,6 +85,41 @@ def test_a_published_combined_figure_without_a_january_is_taken_as_it_is() -> No
     assert rows["2025-03"].yoy.ratio == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "lost"), [("2024-01", {"2024-02", "2025-02"}), ("2025-01", {"2025-02"})], ids=["first month", "a gap"]
+)
+def test_a_february_is_not_both_months_where_others_have_their_january(left_out: str, lost: set[str]) -> None:
+    """One month of the two was taken for both: +65 % and -43 % where the truth, of full rows, is +10 %."""
+    frame = pl.DataFrame({"period": [str(p) for p in FLOWS], "value": [str(v) for v in FLOWS.values()]})
+    found = run_table(table_methods()["growth_rates"], frame.filter(pl.col("period") != left_out), {})
+    rows = {row["period"]: row for row in found.rows.to_dicts()}
+    assert {p for p in rows if p.endswith("-02") and rows[p]["yoy_reason"] == "missing"} == lost | {"2024-02"}
+    assert rows["2025-03"]["cumulated_yoy_reason"] == "missing" and rows["2025-03"]["yoy"] == pytest.approx(0.2)
+    assert left_out in found.result["missing_periods"]
+
+
+def test_a_january_without_a_row_is_said() -> None:
+    frame = pl.DataFrame({"period": ["2024-12", "2025-01"], "value": ["1", "2"]})
+    for amounts in ("current", "cumulated"):
+        found = run_table(table_methods()["growth_rates"], frame, {"amounts": amounts})
+        assert found.rows["period"].to_list() == ["2024-12"] and found.result["missing_periods"] == ["2025-02"]
+    apart = run_table(table_methods()["growth_rates"], frame, {"january_february": "separate"})
+    assert apart.rows.height == 2 and apart.result["missing_periods"] == []
+
+
+def test_prices_that_cannot_be_are_refused_with_the_period() -> None:
+    frame = pl.DataFrame({"period": ["2024", "2025"], "value": ["1", "2"], "deflator": ["100", "0"]})
+    with pytest.raises(BadInput, match="line 3, period 2025: the price index is not above zero"):
+        run_table(table_methods()["growth_rates"], frame, {})
+    with pytest.raises(BadInput, match="growth_rates: the base of the price index is -1"):
+        run_table(table_methods()["growth_rates"], frame.head(1), {"deflator_base": "-1"})
+
+
+def test_percentage_points_say_why_there_are_none() -> None:
+    rows = growth_rates({of(1, 2023): 0.0, of(1, 2024): 2.0, of(1, 2025): 3.0})
+    assert [r.points.reason for r in rows] == ["missing", "base_zero", "base_zero"]
+
+
 def test_missing_is_not_zero() -> None:
     rows = {str(r.period): r for r in growth_rates(months({"2025-01": 1.0, "2025-02": math.nan, "2025-03": 3.0}))}
     assert math.isnan(rows["2025-03"].cumulated) and rows["2025-01"].cumulated == 1.0
@@ -113,6 +149,8 @@ def test_constant_prices_by_the_command() -> None:
     found = run_table(table_methods()["growth_rates"], frame, {"deflator_name": "PPI 2024Q1=100"})
     assert found.rows["yoy"][1] == pytest.approx(110 / 104 - 1) and found.result["prices"] == "constant"
     assert found.result["deflator"] == "PPI 2024Q1=100"
+    with pytest.raises(BadInput, match="deflator_name: there is no column deflator"):
+        run_table(table_methods()["growth_rates"], frame.rename({"deflator": "price_index"}), {"deflator_name": "PPI"})
     with pytest.raises(BadInput, match="amounts=current"):
         run_table(table_methods()["growth_rates"], frame, {"amounts": "cumulated"})
     with pytest.raises(BadInput, match="twice"):
@@ -150,3 +188,26 @@ def test_contributions_by_hand() -> None:
     frame = pl.DataFrame({"id": ["a", "b"], "value": ["60", "55"], "value_prev": ["50", "50"]})
     ran = run_table(table_methods()["contributions"], frame, {})
     assert ran.result["points"] == pytest.approx(15.0) and ran.rows["points"].to_list() == [10.0, 5.0]
+
+
+def test_rounding_errors_are_no_change_and_no_base() -> None:
+    """0.1 + 0.2 - 0.3 is 3e-17 in binary: shares of +7e15 and -7e15 came out, growth of 2e17."""
+    still = contributions(np.array([0.1, 0.2]), np.array([0.3, 0.0]))
+    assert np.isnan(still.share).all() and still.points == pytest.approx([-200 / 3, 200 / 3])
+    empty = contributions(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, -0.3]))
+    assert empty.total.reason == "base_zero" and np.isnan(empty.points).all()
+    small = contributions(np.array([1e9, 0.02]), np.array([1e9, 0.01]))
+    assert small.share == pytest.approx([0, 1])
+
+
+def test_a_part_that_stands_twice_is_refused() -> None:
+    frame = pl.DataFrame({"id": ["a", "b", "a"], "value": ["1", "2", "3"], "value_prev": ["1", "1", "1"]})
+    with pytest.raises(BadInput, match="id a is there 2 times"):
+        run_table(table_methods()["contributions"], frame, {})
+
+
+def test_a_total_among_the_parts_is_said() -> None:
+    frame = pl.DataFrame({"id": ["合计", "a", "b"], "value": ["0.3", "0.1", "0.2"], "value_prev": ["20", "10", "10"]})
+    runner = table_methods()["contributions"]
+    assert "合计 is the sum of all other parts" in run_table(runner, frame, {}).result["note"]
+    assert run_table(runner, frame.with_columns(value_prev=pl.Series(["21", "10", "10"])), {}).result["note"] is None

@@ -339,3 +339,20 @@ def test_rebase_and_deflate_as_commands() -> None:
     money = pl.DataFrame({"id": ["a"], "value": ["110"], "price_index": ["104"]})
     ran = run_table(table_methods()["deflate"], money, {"deflator": "PPI 2024=100"})
     assert ran.rows["constant_price_value"][0] == pytest.approx(110 / 1.04) and "PPI" in ran.result["deflator"]
+    with pytest.raises(BadInput, match="line 2, id a: the price index is not above zero"):
+        run_table(table_methods()["deflate"], money.with_columns(price_index=pl.lit("0")), {"deflator": "PPI"})
+    with pytest.raises(BadInput, match="deflate: the base of the price index is 0"):
+        run_table(table_methods()["deflate"], money, {"deflator": "PPI", "base": "0"})
+
+
+def test_a_part_of_the_base_year_is_said_and_a_level_is_above_zero() -> None:
+    frame = pl.DataFrame({"period": [f"2024Q{q}" for q in range(1, 5)], "value": ["98", "99", "101", "102"]})
+    rebase_of, parameters = table_methods()["index_rebase"], {"base": "2024"}
+    assert run_table(rebase_of, frame, parameters).result["note"] is None
+    assert run_table(rebase_of, frame.head(2), {"base": "2024-Q1"}).result["note"] is None
+    assert (
+        "2 of the 4 periods of 2024, 2024-Q1, 2024-Q2:"
+        in run_table(rebase_of, frame.head(2), parameters).result["note"]
+    )
+    with pytest.raises(BadInput, match="parameter level: 0 is not above zero"):
+        run_table(rebase_of, frame, {**parameters, "level": "0"})

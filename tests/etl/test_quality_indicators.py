@@ -52,7 +52,18 @@ def test_the_runner_refuses_what_it_cannot_read() -> None:
     assert run_table(runner, frame.drop("weight"), {}).rows["units"].sum() == 10
     for bad, said in (
         (frame.with_columns(status=pl.lit("gone")), "not one of"), (frame.with_columns(flag=pl.lit(None, pl.String)), "no flag"),
-        (pl.concat([frame, frame]), "twice"),
+        (pl.concat([frame, frame]), "twice"), (frame.with_columns(weight=-pl.col("weight").cast(pl.Float64)), "weight is below zero"),
+        (frame.with_columns(flag=pl.lit("reported")), "line 8, unit 6: it did not respond"),
     ):  # fmt: skip
         with pytest.raises(BadInput, match=said):
             run_table(runner, bad, {})
+
+
+def test_what_is_out_of_scope_has_no_part_in_imputation() -> None:
+    """As in the nightly indicators: imputed values are by values in scope."""
+    outside = UNITS.filter(pl.col("status") == "out_of_scope").with_columns(
+        value=pl.lit(100.0), flag=pl.lit("reported")
+    )
+    assert process_quality(pl.concat([UNITS.filter(pl.col("status") != "out_of_scope"), outside])) == process_quality(
+        UNITS
+    )

@@ -341,6 +341,14 @@ def test_stl_comes_near_x13_and_refuses_the_same() -> None:
         stl(MONTHS, AIRLINE, seasonal_window=8)
     with pytest.raises(Refused, match="35 periods"):
         stl(MONTHS[:35], AIRLINE[:35])
+    assert stl(MONTHS[:36], AIRLINE[:36]).notes == ("fewer than 5 years: unstable factors",)
+
+
+def test_stl_of_a_series_without_a_remainder_has_none() -> None:
+    """Weights made of rounding errors left the trend of a straight line flat in its last year."""
+    line = np.arange(24.0)
+    found = stl([of(4, 2015).shift(k) for k in range(24)], line, transform="none")
+    assert found.trend == pytest.approx(line, abs=1e-9) and found.irregular == pytest.approx(0 * line, abs=1e-9)
 
 
 def test_spec_changes() -> None:

@@ -67,9 +67,9 @@ def mean_growth(ratios: Sequence[float]) -> Rate:
 
 
 def percentage_points(now: Rate, before: Rate) -> Rate:
-    """Difference of two growth rates in percentage points (个百分点): 0.054 after 0.049 is 0.5."""
+    """Difference of two growth rates in percentage points (个百分点): 0.054 after 0.049 is 0.5; the reason of the first without."""
     if now.ratio is None or before.ratio is None:
-        return Rate(None, "missing")
+        return Rate(None, now.reason or before.reason)
     return Rate((now.ratio - before.ratio) * 100, None)
 
 
@@ -111,17 +111,29 @@ def cumulate(amounts: Mapping[Period, float], *, combined: bool) -> dict[Period,
 def combine_january_february(amounts: Mapping[Period, float]) -> dict[Period, float]:
     """February stands for both months; January is no longer there.
 
-    Without a January the February given is taken to be that of both months already (as it is published).
+    Where no year has a January, each February is taken to be that of both months already (as it is published). Where some
+    have, the months stand apart, and a February without its January is one month of the two: the sum is missing.
     """
+    apart = any(_january(p) for p in amounts)
     found: dict[Period, float] = {}
     for period, value in amounts.items():
-        if period.frequency == 12 and period.within == 1:
-            february = period.shift(1)
-            if february in amounts:
-                found[february] = value + amounts[february]
-        elif not (period.frequency == 12 and period.within == 2 and period.shift(-1) in amounts):
+        if apart and _february(period):
+            found[period] = value + amounts.get(period.shift(-1), math.nan)
+        elif not _january(period):
             found[period] = value
     return dict(sorted(found.items()))
+
+
+def incomplete(periods: Sequence[Period], *, cumulated: bool) -> list[Period]:
+    """Januaries and Februaries that are not there though the other month is, so that January and February have no sum.
+
+    An amount since January needs no January of its own.
+    """
+    have = set(periods)
+    apart = not cumulated and any(_january(p) for p in periods)
+    partners = [p.shift(1) for p in periods if _january(p)]
+    partners += [p.shift(-1) for p in periods if apart and _february(p)]
+    return [p for p in partners if p not in have]
 
 
 @method("growth.rates")
@@ -164,6 +176,10 @@ def _january(period: Period) -> bool:
     return period.frequency == 12 and period.within == 1
 
 
+def _february(period: Period) -> bool:
+    return period.frequency == 12 and period.within == 2
+
+
 def _row(
     period: Period,
     own: Mapping[Period, float],
@@ -172,7 +188,7 @@ def _row(
     *,
     combined: bool,
 ) -> RateRow:
-    both = combined and period.frequency == 12 and period.within == 2
+    both = combined and _february(period)
     after_both = combined and period.frequency == 12 and period.within == 3
     before = period.shift(-2 if both else -1)
     year = period.frequency

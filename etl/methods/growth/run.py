@@ -8,12 +8,13 @@ import polars as pl
 
 from etl.methods.growth.contributions import contributions
 from etl.methods.growth.decomposition import COMPONENTS, Component, Waterfall, decompose, link_groups
-from etl.methods.growth.rates import Rate, RateRow, growth_rates
+from etl.methods.growth.rates import Rate, RateRow, growth_rates, incomplete
 from etl.methods.index_number.deflate import deflate
 from etl.methods.periods import gaps, series
-from etl.methods.refusals import refuse_row
+from etl.methods.refusals import refuse_duplicates, refuse_row, refused
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, names_in, table_method
 
+PRICES = {"deflator_base": 100.0, "deflator_name": "column deflator"}
 LIST: tuple[Component, ...] = ("listed", "delisted")
 LIST_COLUMNS = ("listed", "listed_prev")
 NEW = ("entry", "entrant", "entered", "new", "birth", "born", "新增", "新建", "入库")
@@ -166,7 +167,8 @@ def _amounts(part: Waterfall, parts: Sequence[Component]) -> dict[str, Any]:
     ],
 )
 def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
-    """Rows: ``id, growth_ratio, points, share_of_change``; result: growth of the total, ``points`` their sum."""
+    """Rows: ``id, growth_ratio, points, share_of_change``; result: growth of the total, ``points`` their sum, ``note``."""
+    refuse_duplicates("contributions", frame, "id")
     found = contributions(frame["value"].to_numpy(), frame["value_prev"].to_numpy())
     change = frame["value"] - frame["value_prev"]
     ratio = pl.when(pl.col("value_prev") > 0).then(pl.col("value") / pl.col("value_prev") - 1)
@@ -177,7 +179,22 @@ def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
     )
     whole = found.total
     points = None if whole.ratio is None else 100.0 * whole.ratio
-    return MethodResult({"growth_ratio": whole.ratio, "reason": whole.reason, "points": points}, rows)
+    said = {"growth_ratio": whole.ratio, "reason": whole.reason, "points": points, "note": _total_among(frame)}
+    return MethodResult(said, rows)
+
+
+def _total_among(frame: pl.DataFrame) -> str | None:
+    """What to know where a row has the sum of all others in both periods: most likely the total, which would count twice."""
+    if frame.height < 3:
+        return None
+    both = frame.select("value", "value_prev").to_numpy()
+    halves = np.isclose(2 * both, both.sum(axis=0), rtol=1e-12, atol=0).all(axis=1) & (both != 0).any(axis=1)
+    found = frame["id"].filter(pl.Series(halves)).to_list()
+    if len(found) != 1:
+        return None
+    return (
+        f"{found[0]} is the sum of all other parts in both periods: if it is the total, leave it out (it counts twice)"
+    )
 
 
 @table_method(
@@ -191,8 +208,10 @@ def run_contributions(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Met
     [
         Parameter("amounts", "choice", "当期或累计 / what the values are", "current", ("current", "cumulated")),
         Parameter("january_february", "choice", "1—2月合并 / together or apart", "combined", ("combined", "separate")),
-        Parameter("deflator_base", "number", "价格指数的基数 / value of the price index at its base", 100.0),
-        Parameter("deflator_name", "text", "缩减指数名称 / name of the price index", "column deflator"),
+        Parameter(
+            "deflator_base", "number", "价格指数的基数 / value of the price index at its base", PRICES["deflator_base"]
+        ),
+        Parameter("deflator_name", "text", "缩减指数名称 / name of the price index", PRICES["deflator_name"]),
     ],
 )
 def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
@@ -203,18 +222,28 @@ def run_rates(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
         raise BadInput(f"growth_rates: column period: {error}") from None
     values = frame["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     real = "deflator" in frame.columns
+    idle = [name for name, default in PRICES.items() if parameters[name] != default]
+    if idle and not real:
+        raise BadInput(
+            f"growth_rates: parameter {idle[0]}: there is no column deflator, the rates would be at current prices; "
+            "name the price index's column deflator, or leave the parameter out"
+        )
     if real and parameters["amounts"] == "cumulated":
         raise BadInput("growth_rates: a deflator needs the amounts of each period; give amounts=current")
     if real:
+        refuse_row("growth_rates", frame, frame["deflator"] <= 0, "the price index is not above zero", "period")
         prices = frame["deflator"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        values = deflate(values, prices, base=float(parameters["deflator_base"]))
+        with refused("growth_rates"):
+            values = deflate(values, prices, base=float(parameters["deflator_base"]))
     found = growth_rates(
         dict(zip(periods, (float(v) for v in values), strict=True)),
         cumulated=parameters["amounts"] == "cumulated",
         january_february=parameters["january_february"],
     )
     rows = pl.DataFrame([_rate_row(row) for row in found], infer_schema_length=None)
-    missing = [str(p) for p in gaps(periods)]
+    halves = incomplete(periods, cumulated=parameters["amounts"] == "cumulated")
+    lost = {*gaps(periods), *(halves if parameters["january_february"] == "combined" else ())}
+    missing = [str(p) for p in sorted(lost)]
     said = {"prices": "constant" if real else "current", "deflator": parameters["deflator_name"] if real else None}
     return MethodResult({"rows": len(found), **said, "missing_periods": missing}, rows)
 

@@ -13,7 +13,7 @@ from etl.methods.index_number.deflate import deflate
 from etl.methods.index_number.rebase import rebase
 from etl.methods.index_number.table import Cube, item_cube, refuse_for_volumes
 from etl.methods.periods import parse, series
-from etl.methods.refusals import refused
+from etl.methods.refusals import refuse_row, refused
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
@@ -133,18 +133,26 @@ def _volumes(parameters: Mapping[str, Any], cube: Cube) -> tuple[dict[str, Any],
 )
 def run_rebase(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``period, index`` in the order of the input."""
-    try:
+    if parameters["level"] <= 0:
+        raise BadInput(f"index_rebase: parameter level: {parameters['level']:g} is not above zero; give 100, say")
+    with refused("index_rebase"):
         periods = series(frame["period"].to_list())
         labels = [str(p) for p in periods]
         at = _base_positions("index_rebase", labels, parameters["base"])
         values = frame["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
         found = rebase(values, at, level=parameters["level"])
-    except BadInput:
-        raise
-    except ValueError as error:
-        raise BadInput(f"index_rebase: {error}") from None
     rows = pl.DataFrame({"period": labels, "index": found}).with_columns(pl.col("index").fill_nan(None))
-    return MethodResult({"base": [labels[i] for i in at], "level": parameters["level"]}, rows)
+    base = [labels[i] for i in at]
+    note = _part_of_year(parameters["base"], base, periods[0].frequency)
+    return MethodResult({"base": base, "level": parameters["level"], "note": note}, rows)
+
+
+def _part_of_year(asked: str, base: Sequence[str], frequency: int) -> str | None:
+    """What to know where a year was asked for and not all of its periods are there."""
+    if parse(asked).frequency != 1 or len(base) == frequency:
+        return None
+    said = f"the table has {len(base)} of the {frequency} periods of {asked.strip()}, {', '.join(base)}"
+    return f"{said}: their mean is taken for that of the year; complete the year"
 
 
 @table_method(
@@ -162,10 +170,9 @@ def run_rebase(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResu
 )
 def run_deflate(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``id, constant_price_value``; the result says by which deflator."""
+    refuse_row("deflate", frame, frame["price_index"] <= 0, "the price index is not above zero", "id")
     columns = (frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in ("value", "price_index"))
-    try:
+    with refused("deflate"):
         found = deflate(*columns, base=parameters["base"])
-    except ValueError as error:
-        raise BadInput(f"deflate: {error}") from None
     rows = frame.select("id").with_columns(constant_price_value=pl.Series(found, nan_to_null=True))
     return MethodResult({"deflator": parameters["deflator"], "base": parameters["base"]}, rows)

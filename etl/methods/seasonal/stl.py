@@ -12,6 +12,8 @@ from etl.methods.registry import method
 from etl.methods.seasonal.x13 import check
 
 FloatArray = NDArray[np.float64]
+EXACT = 1e-12
+"""A remainder below this part of the range of the series is rounding."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,16 @@ def stl(
     """
     if seasonal_window < 7 or seasonal_window % 2 == 0:
         raise ValueError(f"seasonal_window is {seasonal_window}; an odd number from 7 on is needed")
-    notes = check(periods, values, transform)
+    notes = check(periods, values, transform, model=False)
     from statsmodels.tsa.seasonal import STL  # type: ignore[import-untyped]  # here: seconds to import
 
     log = transform == "log" or (transform == "auto" and bool((values > 0).all()))
     work = np.log(values) if log else values
-    fit = STL(work, period=periods[0].frequency, seasonal=seasonal_window, robust=robust).fit()
+    options = {"period": periods[0].frequency, "seasonal": seasonal_window}
+    fit = STL(work, **options).fit()
+    # Without a remainder there is no outlier: the weights would be made of rounding errors, and lose whole years.
+    if robust and np.abs(fit.resid).max() > EXACT * np.ptp(work):
+        fit = STL(work, **options, robust=True).fit()
     parts = [np.asarray(a, dtype=np.float64) for a in (fit.trend, fit.seasonal, fit.resid)]
     trend, seasonal, irregular = (np.exp(a) for a in parts) if log else parts
     adjusted = values / seasonal if log else values - seasonal

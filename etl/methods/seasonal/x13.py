@@ -137,8 +137,8 @@ def _adjusted(out: Output) -> tuple[FloatArray, list[str]]:
     return forced, ["years are forced: seasonally_adjusted is not value less (by) combined, nor trend with irregular"]
 
 
-def check(periods: Sequence[Period], values: FloatArray, transform: str) -> list[str]:
-    """Refuse what cannot be adjusted; returns what the user should know about the series.
+def check(periods: Sequence[Period], values: FloatArray, transform: str, *, model: bool = True) -> list[str]:
+    """Refuse what cannot be adjusted; returns what the user should know about the series (``model``: adjusted by X-13).
 
     Raises
     ------
@@ -153,7 +153,7 @@ def check(periods: Sequence[Period], values: FloatArray, transform: str) -> list
     holes = gaps(periods)
     if holes:
         raise Refused(
-            f"the series has no row for {holes[0]} ({len(holes)} such periods); X-13 needs every period, complete it"
+            f"the series has no row for {holes[0]} ({len(holes)} such periods); every period is needed, complete it"
         )
     missing = np.flatnonzero(~np.isfinite(values))
     if missing.size:
@@ -172,9 +172,10 @@ def check(periods: Sequence[Period], values: FloatArray, transform: str) -> list
     if transform == "auto" and not (values > 0).all():
         notes.append("a value is not above zero: no logarithm, additive adjustment")
     if len(periods) < SHORT_YEARS * frequency:
-        notes.append(
-            f"fewer than {SHORT_YEARS} years: model and factors are unstable; no sliding spans, no revision history"
+        unstable = (
+            "model and factors are unstable; no sliding spans, no revision history" if model else "unstable factors"
         )
+        notes.append(f"fewer than {SHORT_YEARS} years: {unstable}")
     if np.ptp(values) == 0:
         raise Refused("the series does not change, so there is nothing to adjust; check the values")
     return notes
