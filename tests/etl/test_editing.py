@@ -1,6 +1,7 @@
 """Editing: rules as data, outliers against Banff, unit errors, prorating and selective scores against the ONS's examples."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from etl.methods.editing.outlier import hidiroglou_berthelot, quartiles
 from etl.methods.editing.rules import Edit, check_edits, edits_from_lines, edits_from_table
 from etl.methods.editing.selective import combine_scores, selective_score
 from etl.methods.editing.unit_error import unit_errors
-from etl.methods.tabular import BadInput
+from etl.methods.tabular import BadInput, run_table, table_methods
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "outlier_hb"
 
@@ -395,6 +396,64 @@ def test_prorate_runs(tmp_path: Path) -> None:
     assert first["marker"] == "C" and first["a"] + first["b"] + first["c"] == 100 and first["difference"] == 1
     assert answer["rows"][1]["marker"] == "N" and answer["rows"][1]["c"] is None
     assert answer["result"] == {"C": 1, "T": 0, "N": 1, "M": 1, "S": 0}
+
+
+@pytest.mark.parametrize(
+    ("total", "parts", "options", "marker", "final"),
+    [
+        (1625, [632, 732, 99, 162], {"amend_total": True, "absolute": 11}, "N", 1625),
+        (10817, [9201, 866, 632, 112], {"amend_total": True, "absolute": 11}, "T", 10811),
+        (90, [90, 0, 4, 6], {"amend_total": False, "percentage": 0.1}, "C", 90),
+        (1964, [632, 732, 99, 162], {"amend_total": True, "absolute": 25, "percentage": 0.1}, "M", 1964),
+        (306, [240, 0, 30, 10], {"amend_total": True, "absolute": 25, "percentage": 0.1}, "T", 280),
+        (11, [0, 0, 0, 0], {"amend_total": True, "absolute": 11}, "S", 11),
+        (100, [50, 50], {"amend_total": False, "absolute": 11, "predictive": 300}, "N", 100),
+    ],
+)
+def test_totals_and_components_test_data_of_the_ons(
+    total: float, parts: list[float], options: dict[str, Any], marker: str, final: float
+) -> None:
+    """ONSdigital/sml-python-small, example_test_data, A to F; a total that is the sum is N whatever is predicted."""
+    found = totals_and_components(total, parts, **{"predictive": total, **options})
+    assert (found.marker, found.total) == (marker, final)
+    assert found.components == pytest.approx([81, 0, 3.6, 5.4] if marker == "C" else parts)
+
+
+def test_ten_milliards_are_prorated_to_the_yuan(tmp_path: Path) -> None:
+    text = "id,total,a,b\nu,10000000000,5000000005,5000000000\n"
+    row = run(tmp_path, "prorate", text, components="a,b", percentage="0.1", decimals="0")["rows"][0]
+    assert row["marker"] == "C" and row["a"] + row["b"] == 10_000_000_000
+    assert prorate(np.array([1.25, 2.75]), 4.0, decimals=0).tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("amend", ["0", "1"])
+def test_sums_are_decimal_and_a_missing_part_is_not_zero(tmp_path: Path, amend: str) -> None:
+    text = "id,total,a,b\n" + "u,10,10,\n" * 101 + "v,0.3,0.1,0.2\nw,100,95,\nx,1,0.9,0\n"
+    answer = run(tmp_path, "prorate", text, components="a,b", absolute="0.1", percentage="0.06", amend_total=amend)
+    assert [r["marker"] for r in answer["rows"][-3:]] == ["N", "M", "T" if amend == "1" else "C"]
+    assert (answer["rows"][-2]["total"], answer["rows"][-2]["a"], answer["rows"][-2]["b"]) == (100, 95, None)
+
+
+def test_one_part_that_would_change_its_sign_does_not_stop_the_others(tmp_path: Path) -> None:
+    text = "id,total,a,b\nu,300,100,-90\nv,100,50,49\n"
+    answer = run(tmp_path, "prorate", text, components="a,b", absolute="500")
+    assert [r["marker"] for r in answer["rows"]] == ["M", "C"] and answer["rows"][0]["b"] == -90
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"components": "a,a", "absolute": "1"}, "a, which stands there twice"),
+        ({"components": "a,total", "absolute": "1"}, "total, which is no component"),
+        ({"components": "a,difference", "absolute": "1"}, "difference, which is no component"),
+        ({"components": "a,b", "percentage": "10"}, "percentage=10 is 1000%"),
+        ({"components": "a,b", "absolute": "9", "decimals": "0"}, "total 100.5 has more than 0 decimals"),
+    ],
+)
+def test_what_cannot_be_prorated_is_refused(options: dict[str, str], said: str) -> None:
+    frame = pl.DataFrame({"id": ["u"], "total": ["100.5"], "a": ["50"], "b": ["48"], "difference": ["1"]})
+    with pytest.raises(BadInput, match=re.escape(said)):
+        run_table(table_methods()["prorate"], frame, options)
 
 
 def test_missing_values_that_follow_from_equalities() -> None:
