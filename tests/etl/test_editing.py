@@ -302,6 +302,23 @@ def test_resistant_fences(tmp_path: Path) -> None:
         resistant_fences(np.array([1.0]), inner=4)
 
 
+def test_equal_values_are_inside_on_the_log_scale(tmp_path: Path) -> None:
+    """exp(log(3)) is more than 3, so that six threes were six outliers."""
+    text = "id,value\n" + "".join(f"a{i},3\n" for i in range(6))
+    for log in ("0", "1"):
+        assert run(tmp_path, "outlier_fences", text, log=log)["result"]["none"] == 6
+    answer = run(tmp_path, "outlier_fences", text + "b,4\n", log="1")
+    assert (answer["rows"][6]["outlier"], answer["rows"][6]["side"]) == ("extreme", "high")
+
+
+def test_fences_refuse_a_unit_twice_in_its_group(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": ["a", "a", "b"], "value": ["1", "2", "3"], "group": ["x", "x", "y"]})
+    with pytest.raises(BadInput, match="group x, id a is there 2 times"):
+        run_table(table_methods()["outlier_fences"], frame, {})
+    once = frame.with_columns(group=pl.Series(["x", "y", "y"]))
+    assert run_table(table_methods()["outlier_fences"], once, {}).result["not_judged"] == 3
+
+
 # --- errors of unit ------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +341,13 @@ def test_unit_errors_of_every_kind() -> None:
     assert found.corrected[2:5].tolist() == pytest.approx([351, 1200, 900]) and found.ratio[7] == pytest.approx(
         5 / 0.006
     )
+
+
+@pytest.mark.parametrize("name", ["value", "ratio", "id"])
+def test_targets_never_take_the_place_of_a_result(name: str) -> None:
+    frame = pl.DataFrame({"id": ["u"], "current": ["50000"], "previous": ["50"], "value": ["7000"], "ratio": ["1"]})
+    with pytest.raises(BadInput, match=f"targets names {name}, which is a column of the result"):
+        run_table(table_methods()["thousand_error"], frame, {"targets": name})
 
 
 @pytest.mark.parametrize(
