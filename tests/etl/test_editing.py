@@ -141,6 +141,21 @@ def test_edit_check_runs_on_edits_as_data(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_codes_of_digits_are_compared_as_texts(tmp_path: Path) -> None:
+    """All of a column's codes being digits, 0110 was read as the number 110.0, and every record failed."""
+    (tmp_path / "edits.csv").write_text("id,expression\ncode,code = '0110' or 面积 > 5\n", encoding="utf-8")
+    answer = run(
+        tmp_path, "edit_check", "id,code,面积\nu,0110,1\nv,0111,1\nw,0111,9\nx,,1\n", edits=str(tmp_path / "edits.csv")
+    )
+    assert [(r["id"], r["outcome"]) for r in answer["rows"]] == [("v", "failed"), ("x", "missing")]
+
+
+def test_edit_check_counts_records_that_can_be_told_apart() -> None:
+    edits = pl.DataFrame({"id": ["e"], "expression": ["a > 10"]})
+    with pytest.raises(BadInput, match="id u is there 2 times"):
+        run_table(table_methods()["edit_check"], pl.DataFrame({"id": ["u", "u"], "a": ["1", "2"]}), {"edits": edits})
+
+
 def test_texts_where_numbers_are_expected_are_told() -> None:
     for expression in ("name >= 2", "name + a = 3", "abs(name) < 1"):
         with pytest.raises(EditError, match="edit e: name holds texts"):
@@ -528,3 +543,28 @@ def test_scores_of_several_questions_and_of_none(tmp_path: Path) -> None:
     first = answer["rows"][0]
     assert (first["id"], first["score"], first["needs_review"]) == ("a", None, True)
     assert answer["result"] == {"records": 2, "to_review": 1, "not_scored": 1, "score_left_unreviewed": 1.0}
+
+
+def test_a_record_with_a_question_that_cannot_be_scored_is_reviewed(tmp_path: Path) -> None:
+    """A question left empty was left out, and its record passed on the score of the others."""
+    text = "id,question,value,predicted,design_weight,total\na,x,10,10,1,100\na,y,,10,1,100\nb,x,10,9.9,1,100\n"
+    answer = run(tmp_path, "selective_editing", text, threshold="1")
+    assert next((r["id"], r["score"], r["needs_review"]) for r in answer["rows"]) == ("a", None, True)
+    assert answer["result"]["not_scored"] == 1 and answer["result"]["to_review"] == 1
+    assert combine_scores(np.array([300.0, 400.0]), np.ones(2), "minkowski", 400) == pytest.approx(400)
+    assert combine_scores(np.zeros(2), np.ones(2), "minkowski") == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "said"),
+    [
+        ("design_weight", ["1", "-1"], "line 3, id a, design_weight -1.0: 0 or more is expected"),
+        ("question_weight", ["-1", "1"], "line 2, id a, question_weight -1.0: 0 or more is expected"),
+        ("question", ["x", "x"], "id a, question x is there 2 times"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(column: str, cells: list[str], said: str) -> None:
+    columns = {"id": ["a", "a"], "question": ["x", "y"], "value": ["1", "5000"], "predicted": ["1", "1"]}
+    frame = pl.DataFrame({**columns, "design_weight": ["1", "1"], "total": ["9", "9"], column: cells})
+    with pytest.raises(BadInput, match=said):
+        run_table(table_methods()["selective_editing"], frame, {"threshold": "1"})
