@@ -150,6 +150,13 @@ def test_codes_of_digits_are_compared_as_texts(tmp_path: Path) -> None:
     assert [(r["id"], r["outcome"]) for r in answer["rows"]] == [("v", "failed"), ("x", "missing")]
 
 
+def test_edit_check_runs_where_every_variable_is_a_text() -> None:
+    edits = pl.DataFrame({"id": ["e"], "expression": ["code = '0110'"]})
+    for codes, failed in ((["0110"], 0), (["110"], 1)):
+        found = run_table(table_methods()["edit_check"], pl.DataFrame({"id": ["u"], "code": codes}), {"edits": edits})
+        assert found.result["failed_hard"] == failed
+
+
 def test_edit_check_counts_records_that_can_be_told_apart() -> None:
     edits = pl.DataFrame({"id": ["e"], "expression": ["a > 10"]})
     with pytest.raises(BadInput, match="id u is there 2 times"):

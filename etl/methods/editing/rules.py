@@ -299,7 +299,7 @@ def run_edit_check(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Method
     edits = edits_from_table(parameters["edits"])
     refuse_duplicates("edit_check", frame, "id")
     texts = {name for edit in edits for name in _compared_with_text(edit.tree)} & set(frame.columns)
-    typed = numeric(frame.drop("id", *texts), (), "edit_check").with_columns(frame.select("id", *(texts - {"id"})))
+    typed = frame.with_columns(numeric(frame.drop("id", *texts), (), "edit_check").get_columns())
     rows = check_edits(typed, edits, ["id"])
     failed = rows.filter(outcome="failed")
     hard = failed.filter(severity="hard")
