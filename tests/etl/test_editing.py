@@ -493,7 +493,7 @@ def test_one_part_that_would_change_its_sign_does_not_stop_the_others(tmp_path: 
         ({"components": "a,total", "absolute": "1"}, "total, which is no component"),
         ({"components": "a,difference", "absolute": "1"}, "difference, which is no component"),
         ({"components": "a,b", "percentage": "10"}, "percentage=10 is 1000%"),
-        ({"components": "a,b", "absolute": "9", "decimals": "0"}, "total 100.5 has more than 0 decimals"),
+        ({"components": "a,b", "absolute": "9", "decimals": "0"}, "give more decimals or correct the total (id u)"),
     ],
 )
 def test_what_cannot_be_prorated_is_refused(options: dict[str, str], said: str) -> None:

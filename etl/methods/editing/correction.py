@@ -237,7 +237,10 @@ def _prorated(
         found = TotalsAndComponents("M", total, tuple(known.values()), found.difference)
     parts = found.components
     if found.marker == "C" and options["decimals"] is not None:
-        parts = tuple(prorate(np.array(list(known.values())), total, decimals=options["decimals"]).tolist())
+        try:
+            parts = tuple(prorate(np.array(list(known.values())), total, decimals=options["decimals"]).tolist())
+        except BadInput as error:
+            raise BadInput(f"{error} (id {identifier})") from None
     corrected = {**given, **dict(zip(known, parts, strict=True))}
     return {
         "id": identifier, "marker": found.marker, "total": found.total, **corrected,
