@@ -1,6 +1,7 @@
 """Editing: rules as data, outliers against Banff, unit errors, prorating and selective scores against the ONS's examples."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from etl.methods.editing.outlier import hidiroglou_berthelot, quartiles
 from etl.methods.editing.rules import Edit, check_edits, edits_from_lines, edits_from_table
 from etl.methods.editing.selective import combine_scores, selective_score
 from etl.methods.editing.unit_error import unit_errors
-from etl.methods.tabular import BadInput
+from etl.methods.tabular import BadInput, run_table, table_methods
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "outlier_hb"
 
@@ -138,6 +139,28 @@ def test_edit_check_runs_on_edits_as_data(tmp_path: Path) -> None:
         "records": 3, "records_failing_hard": 1, "failed_hard": 1, "failed_soft": 0, "not_judged": 2,
         "failed_by_edit": {"balance": 1, "share": 0},
     }  # fmt: skip
+
+
+def test_codes_of_digits_are_compared_as_texts(tmp_path: Path) -> None:
+    """All of a column's codes being digits, 0110 was read as the number 110.0, and every record failed."""
+    (tmp_path / "edits.csv").write_text("id,expression\ncode,code = '0110' or 面积 > 5\n", encoding="utf-8")
+    answer = run(
+        tmp_path, "edit_check", "id,code,面积\nu,0110,1\nv,0111,1\nw,0111,9\nx,,1\n", edits=str(tmp_path / "edits.csv")
+    )
+    assert [(r["id"], r["outcome"]) for r in answer["rows"]] == [("v", "failed"), ("x", "missing")]
+
+
+def test_edit_check_runs_where_every_variable_is_a_text() -> None:
+    edits = pl.DataFrame({"id": ["e"], "expression": ["code = '0110'"]})
+    for codes, failed in ((["0110"], 0), (["110"], 1)):
+        found = run_table(table_methods()["edit_check"], pl.DataFrame({"id": ["u"], "code": codes}), {"edits": edits})
+        assert found.result["failed_hard"] == failed
+
+
+def test_edit_check_counts_records_that_can_be_told_apart() -> None:
+    edits = pl.DataFrame({"id": ["e"], "expression": ["a > 10"]})
+    with pytest.raises(BadInput, match="id u is there 2 times"):
+        run_table(table_methods()["edit_check"], pl.DataFrame({"id": ["u", "u"], "a": ["1", "2"]}), {"edits": edits})
 
 
 def test_texts_where_numbers_are_expected_are_told() -> None:
@@ -301,6 +324,23 @@ def test_resistant_fences(tmp_path: Path) -> None:
         resistant_fences(np.array([1.0]), inner=4)
 
 
+def test_equal_values_are_inside_on_the_log_scale(tmp_path: Path) -> None:
+    """exp(log(3)) is more than 3, so that six threes were six outliers."""
+    text = "id,value\n" + "".join(f"a{i},3\n" for i in range(6))
+    for log in ("0", "1"):
+        assert run(tmp_path, "outlier_fences", text, log=log)["result"]["none"] == 6
+    answer = run(tmp_path, "outlier_fences", text + "b,4\n", log="1")
+    assert (answer["rows"][6]["outlier"], answer["rows"][6]["side"]) == ("extreme", "high")
+
+
+def test_fences_refuse_a_unit_twice_in_its_group(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": ["a", "a", "b"], "value": ["1", "2", "3"], "group": ["x", "x", "y"]})
+    with pytest.raises(BadInput, match="group x, id a is there 2 times"):
+        run_table(table_methods()["outlier_fences"], frame, {})
+    once = frame.with_columns(group=pl.Series(["x", "y", "y"]))
+    assert run_table(table_methods()["outlier_fences"], once, {}).result["not_judged"] == 3
+
+
 # --- errors of unit ------------------------------------------------------------------------------------------------
 
 
@@ -323,6 +363,13 @@ def test_unit_errors_of_every_kind() -> None:
     assert found.corrected[2:5].tolist() == pytest.approx([351, 1200, 900]) and found.ratio[7] == pytest.approx(
         5 / 0.006
     )
+
+
+@pytest.mark.parametrize("name", ["value", "ratio", "id"])
+def test_targets_never_take_the_place_of_a_result(name: str) -> None:
+    frame = pl.DataFrame({"id": ["u"], "current": ["50000"], "previous": ["50"], "value": ["7000"], "ratio": ["1"]})
+    with pytest.raises(BadInput, match=f"targets names {name}, which is a column of the result"):
+        run_table(table_methods()["thousand_error"], frame, {"targets": name})
 
 
 @pytest.mark.parametrize(
@@ -397,6 +444,64 @@ def test_prorate_runs(tmp_path: Path) -> None:
     assert answer["result"] == {"C": 1, "T": 0, "N": 1, "M": 1, "S": 0}
 
 
+@pytest.mark.parametrize(
+    ("total", "parts", "options", "marker", "final"),
+    [
+        (1625, [632, 732, 99, 162], {"amend_total": True, "absolute": 11}, "N", 1625),
+        (10817, [9201, 866, 632, 112], {"amend_total": True, "absolute": 11}, "T", 10811),
+        (90, [90, 0, 4, 6], {"amend_total": False, "percentage": 0.1}, "C", 90),
+        (1964, [632, 732, 99, 162], {"amend_total": True, "absolute": 25, "percentage": 0.1}, "M", 1964),
+        (306, [240, 0, 30, 10], {"amend_total": True, "absolute": 25, "percentage": 0.1}, "T", 280),
+        (11, [0, 0, 0, 0], {"amend_total": True, "absolute": 11}, "S", 11),
+        (100, [50, 50], {"amend_total": False, "absolute": 11, "predictive": 300}, "N", 100),
+    ],
+)
+def test_totals_and_components_test_data_of_the_ons(
+    total: float, parts: list[float], options: dict[str, Any], marker: str, final: float
+) -> None:
+    """ONSdigital/sml-python-small, example_test_data, A to F; a total that is the sum is N whatever is predicted."""
+    found = totals_and_components(total, parts, **{"predictive": total, **options})
+    assert (found.marker, found.total) == (marker, final)
+    assert found.components == pytest.approx([81, 0, 3.6, 5.4] if marker == "C" else parts)
+
+
+def test_ten_milliards_are_prorated_to_the_yuan(tmp_path: Path) -> None:
+    text = "id,total,a,b\nu,10000000000,5000000005,5000000000\n"
+    row = run(tmp_path, "prorate", text, components="a,b", percentage="0.1", decimals="0")["rows"][0]
+    assert row["marker"] == "C" and row["a"] + row["b"] == 10_000_000_000
+    assert prorate(np.array([1.25, 2.75]), 4.0, decimals=0).tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("amend", ["0", "1"])
+def test_sums_are_decimal_and_a_missing_part_is_not_zero(tmp_path: Path, amend: str) -> None:
+    text = "id,total,a,b\n" + "u,10,10,\n" * 101 + "v,0.3,0.1,0.2\nw,100,95,\nx,1,0.9,0\n"
+    answer = run(tmp_path, "prorate", text, components="a,b", absolute="0.1", percentage="0.06", amend_total=amend)
+    assert [r["marker"] for r in answer["rows"][-3:]] == ["N", "M", "T" if amend == "1" else "C"]
+    assert (answer["rows"][-2]["total"], answer["rows"][-2]["a"], answer["rows"][-2]["b"]) == (100, 95, None)
+
+
+def test_one_part_that_would_change_its_sign_does_not_stop_the_others(tmp_path: Path) -> None:
+    text = "id,total,a,b\nu,300,100,-90\nv,100,50,49\n"
+    answer = run(tmp_path, "prorate", text, components="a,b", absolute="500")
+    assert [r["marker"] for r in answer["rows"]] == ["M", "C"] and answer["rows"][0]["b"] == -90
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"components": "a,a", "absolute": "1"}, "a, which stands there twice"),
+        ({"components": "a,total", "absolute": "1"}, "total, which is no component"),
+        ({"components": "a,difference", "absolute": "1"}, "difference, which is no component"),
+        ({"components": "a,b", "percentage": "10"}, "percentage=10 is 1000%"),
+        ({"components": "a,b", "absolute": "9", "decimals": "0"}, "give more decimals or correct the total (id u)"),
+    ],
+)
+def test_what_cannot_be_prorated_is_refused(options: dict[str, str], said: str) -> None:
+    frame = pl.DataFrame({"id": ["u"], "total": ["100.5"], "a": ["50"], "b": ["48"], "difference": ["1"]})
+    with pytest.raises(BadInput, match=re.escape(said)):
+        run_table(table_methods()["prorate"], frame, options)
+
+
 def test_missing_values_that_follow_from_equalities() -> None:
     edits = linear_edits(edits_from_lines(["a + b = c", "c - d = e", "b >= 0"]))
     record: dict[str, float | None] = {"a": 3.0, "b": 4.0, "c": None, "d": 1.0, "e": None}
@@ -445,3 +550,28 @@ def test_scores_of_several_questions_and_of_none(tmp_path: Path) -> None:
     first = answer["rows"][0]
     assert (first["id"], first["score"], first["needs_review"]) == ("a", None, True)
     assert answer["result"] == {"records": 2, "to_review": 1, "not_scored": 1, "score_left_unreviewed": 1.0}
+
+
+def test_a_record_with_a_question_that_cannot_be_scored_is_reviewed(tmp_path: Path) -> None:
+    """A question left empty was left out, and its record passed on the score of the others."""
+    text = "id,question,value,predicted,design_weight,total\na,x,10,10,1,100\na,y,,10,1,100\nb,x,10,9.9,1,100\n"
+    answer = run(tmp_path, "selective_editing", text, threshold="1")
+    assert next((r["id"], r["score"], r["needs_review"]) for r in answer["rows"]) == ("a", None, True)
+    assert answer["result"]["not_scored"] == 1 and answer["result"]["to_review"] == 1
+    assert combine_scores(np.array([300.0, 400.0]), np.ones(2), "minkowski", 400) == pytest.approx(400)
+    assert combine_scores(np.zeros(2), np.ones(2), "minkowski") == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "said"),
+    [
+        ("design_weight", ["1", "-1"], "line 3, id a, design_weight -1.0: 0 or more is expected"),
+        ("question_weight", ["-1", "1"], "line 2, id a, question_weight -1.0: 0 or more is expected"),
+        ("question", ["x", "x"], "id a, question x is there 2 times"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(column: str, cells: list[str], said: str) -> None:
+    columns = {"id": ["a", "a"], "question": ["x", "y"], "value": ["1", "5000"], "predicted": ["1", "1"]}
+    frame = pl.DataFrame({**columns, "design_weight": ["1", "1"], "total": ["9", "9"], column: cells})
+    with pytest.raises(BadInput, match=said):
+        run_table(table_methods()["selective_editing"], frame, {"threshold": "1"})

@@ -19,7 +19,7 @@ from etl.methods.editing.rules import Edit, balance_edit, check_edits, edits_fro
 from etl.methods.editing.summary import editing_summary
 from etl.methods.imputation.carry import carry_forward
 from etl.methods.imputation.donor import impute_donor
-from etl.methods.tabular import BadInput
+from etl.methods.tabular import BadInput, run_table, table_methods
 
 NAN = float("nan")
 
@@ -57,6 +57,35 @@ def test_donors_agree_with_a_search_of_every_pair() -> None:
     for i in range(0, 120, 4):
         distance = np.abs(match[donors] - match[i]).max(axis=1)
         assert found.donor[i] == donors[distance.argmin()] and found.distance[i] == distance.min()
+
+
+def test_donors_as_near_by_ranks_are_taken_in_order() -> None:
+    """2/11 - 1/11 is not 3/11 - 2/11 in binary: of two donors as near the second was taken. Ranks compared as fractions."""
+    number = np.arange(1.0, 11.0)
+    targets = np.where(np.isin(number, [2, 6, 9]), np.nan, number)[:, None]
+    found = impute_donor(targets, number[:, None])
+    assert found.donor[[1, 5, 8]].tolist() == [0, 4, 7] and found.distance[[1, 5, 8]] == pytest.approx(1 / 11)
+
+
+@pytest.mark.parametrize(
+    ("ids", "options", "said"),
+    [
+        (["a", "b"], {"targets": "y,y", "match": "x"}, "targets names y twice"),
+        (["a", "b"], {"targets": "y", "match": "x,x"}, "match names x twice"),
+        (["a", "a"], {"targets": "y", "match": "x"}, "id a is there 2 times"),
+    ],
+)
+def test_donors_that_cannot_be_told_apart_are_refused(ids: list[str], options: dict[str, str], said: str) -> None:
+    frame = pl.DataFrame({"id": ids, "x": ["1", "2"], "y": ["1", None]})
+    with pytest.raises(BadInput, match=said):
+        run_table(table_methods()["impute_donor"], frame, options)
+
+
+@pytest.mark.parametrize("name", ["most", "periodicity"])
+def test_nothing_is_carried_by_steps_of_zero(name: str) -> None:
+    frame = pl.DataFrame({"unit": ["a"], "period": ["202401"], "value": ["1"]})
+    with pytest.raises(BadInput, match=f"impute_carry: parameter {name}: 0 is below 1"):
+        run_table(table_methods()["impute_carry"], frame, {name: "0"})
 
 
 def test_impute_donor_runs_within_cells(tmp_path: Path) -> None:

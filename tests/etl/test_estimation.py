@@ -486,6 +486,39 @@ def test_estimate_total_refuses(weights: list[str], units: str, value: str, inte
         run_table(table_methods()["estimate_total"], frame, {"population": population, "interval": interval})
 
 
+def test_a_hundred_domains_of_zero_before_the_first_figure() -> None:
+    """A null coefficient of variation in the first hundred rows stopped the table at the first number."""
+    size = 121
+    frame = pl.DataFrame(
+        {
+            "unit": [f"u{i}" for i in range(size)], "stratum": ["a"] * size,
+            "value": ["0"] * 120 + ["5"], "domain": [f"d{i:03d}" for i in range(size)],
+        }
+    )  # fmt: skip
+    population = pl.DataFrame({"stratum": ["a"], "units": ["200"]})
+    found = run_table(table_methods()["estimate_total"], frame, {"population": population})
+    assert found.rows["cv"].null_count() == 120 and found.rows["estimate"][-1] == pytest.approx(5 * 200 / size)
+
+
+def test_ratio_estimate_by_the_test_data_of_the_ons() -> None:
+    """ONSdigital/statistical-methods-library, ht_ratio, 03_combined_ratio: calibration factors 1.022 and 1.355."""
+    for strata, factor in (
+        ({"3": ([2, 11, 8], 8), "4": ([12, 5, 12, 11], 8)}, (139, 1.022)),
+        ({"1": ([2], 4), "2": ([11, 6, 8], 4)}, (56, 1.355)),
+    ):
+        rows = [(h, str(x)) for h, (sampled, _) in strata.items() for x in sampled]
+        frame = pl.DataFrame({"stratum": [r[0] for r in rows], "auxiliary": [r[1] for r in rows]}).with_columns(
+            unit=pl.Series([f"u{i}" for i in range(len(rows))]), value=pl.lit("1"), group=pl.lit("g")
+        )
+        parameters = {
+            "population": pl.DataFrame({"stratum": list(strata), "units": [str(n) for _, n in strata.values()]}),
+            "totals": pl.DataFrame({"group": ["g"], "total": [str(factor[0])]}),
+            "lonely": "centre",
+        }
+        found = run_table(table_methods()["ratio_estimate"], frame, parameters)
+        assert found.rows["calibration_factor"][0] == pytest.approx(factor[1], abs=5e-4)
+
+
 def test_ratio_estimate_table() -> None:
     x, y, _ = cochran_49()
     frame = pl.DataFrame({"unit": [str(i) for i in range(49)], "stratum": ["all"] * 49, "value": y, "auxiliary": x})

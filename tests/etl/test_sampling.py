@@ -259,6 +259,7 @@ def test_tables_allocate_and_select() -> None:
         ({"start": "2"}, "start 2; a number from 0 to 1"),
         ({"start": "-.1"}, "start -0.1; a number from 0 to 1"),
         ({"round": "-1", "max_times": "3"}, "round -1; 0 or more"),
+        ({"seed": "9" * 40}, "seed 9{40}; a whole number of at most 38 digits"),
         ({"round": "2"}, "round has no effect without rotation; add --param max_times"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -9,13 +10,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from etl.methods.editing.linear import LinearEdit, linear_system
-from etl.methods.editing.rules import numeric
+from etl.methods.editing.rules import ROUNDING, numeric
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
 FloatArray = NDArray[np.float64]
 Marker = Literal["C", "T", "N", "M", "S"]
 SAME: Final = 1e-9
+RESERVED: Final = ("id", "marker", "total", "predictive", "original_total", "difference")
 
 
 @method("editing.deterministic")
@@ -78,18 +80,21 @@ def prorate(
     Raises
     ------
     BadInput
-        If nothing can be moved (all movable components zero) or a component would change its sign.
+        If nothing can be moved (all movable components zero), a component would change its sign, or the total has more
+        places than ``decimals``.
 
     Source: Statistics Canada, Banff, prorating; Bankier, JOS 1986 for weights that say how far a component may be trusted.
     """
     known = np.where(np.isnan(components), 0.0, components)
     share = np.abs(known) * (np.ones(known.shape) if weights is None else weights)
     gap = total - known.sum()
-    if abs(gap) <= SAME * max(abs(total), np.abs(known).sum()):
-        return components.copy()
-    if share.sum() == 0:
+    if decimals is not None and abs(round(total, decimals) - total) > ROUNDING * abs(total):
+        raise BadInput(f"prorate: total {total} has more than {decimals} decimals, and parts rounded to {decimals} cannot "
+                       "add up to it; give more decimals or correct the total")  # fmt: skip
+    same = abs(gap) <= ROUNDING * (abs(total) + np.abs(known).sum())
+    if share.sum() == 0 and not same:
         raise BadInput(f"prorate: no component can be moved to reach {total}; give one a value or correct the total")
-    moved = known + share * gap / share.sum()
+    moved = known if same else known + share * gap / share.sum()
     if (moved * known < 0).any():
         raise BadInput(f"prorate: a component would change its sign to reach {total}; the record needs a look")
     moved = moved if decimals is None else _rounded(moved, total, decimals, share > 0)
@@ -130,12 +135,13 @@ def totals_and_components(
 
     The sum of parts is compared with ``predictive`` (default: the total). Within ``absolute`` or, else, when the predictive
     value lies within ``percentage`` (a share, 0.1) of the sum, the total (``amend_total``) or the parts are corrected.
-    ``S``: a positive total whose parts are all zero.
+    Sums and differences are those of the decimal numbers given. ``N``: the total is the sum, whatever the predictive value.
+    ``M`` too where a part would change its sign. ``S``: a positive total whose parts add up to zero.
 
     Raises
     ------
     BadInput
-        If neither threshold is given or one is negative.
+        If neither threshold is given, one is negative or ``percentage`` is 1 or more.
 
     Source: ONS Statistical Methods Library, Totals and Components.
     """
@@ -143,21 +149,32 @@ def totals_and_components(
         raise BadInput("prorate: give absolute or percentage, the difference up to which a correction is made")
     if min(absolute or 0.0, percentage or 0.0) < 0:
         raise BadInput(f"prorate: absolute={absolute}, percentage={percentage}; expected at least 0")
-    parts, given = tuple(components), float(sum(components))
-    expected = total if predictive is None else predictive
+    if percentage is not None and percentage >= 1:
+        raise BadInput(f"prorate: percentage={percentage:g} is {percentage:.0%}; expected less than 1 (0.1 is 10 %)")
+    parts, given = tuple(components), sum(map(_exact, components), Decimal(0))
+    expected = _exact(total if predictive is None else predictive)
     if total > 0 and given == 0:
         return TotalsAndComponents("S", total, parts, None)
-    difference = abs(expected - given)
-    if difference == 0 and total == given:
-        return TotalsAndComponents("N", total, parts, 0.0)
-    near = absolute is not None and difference <= absolute
+    gap = abs(expected - given)
+    difference = float(gap)
+    if _exact(total) == given:
+        return TotalsAndComponents("N", total, parts, difference)
+    near = absolute is not None and gap <= _exact(absolute)
     if not near and percentage is not None:
-        near = given * (1 - percentage) <= expected <= given * (1 + percentage)
+        near = given * (1 - _exact(percentage)) <= expected <= given * (1 + _exact(percentage))
     if near and amend_total:
-        return TotalsAndComponents("T", given, parts, difference)
+        return TotalsAndComponents("T", float(given), parts, difference)
     if near and total > 0:
-        return TotalsAndComponents("C", total, tuple(prorate(np.array(parts), total).tolist()), difference)
+        try:
+            return TotalsAndComponents("C", total, tuple(prorate(np.array(parts), total).tolist()), difference)
+        except BadInput:  # a part would change its sign
+            pass
     return TotalsAndComponents("M", total, parts, difference)
+
+
+def _exact(value: float) -> Decimal:
+    """The decimal number as written: 0.1 + 0.2 is 0.3."""
+    return Decimal(repr(float(value)))
 
 
 @table_method(
@@ -185,6 +202,10 @@ def run_prorate(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodRes
         raise BadInput(
             f"prorate: components names {lost[0] if lost else 'nothing'}; columns: {', '.join(frame.columns)}"
         )
+    odd = [n for n in names if n in RESERVED or names.count(n) > 1]
+    if odd:
+        raise BadInput(f"prorate: components names {odd[0]}, which " + (
+            "is no component or a column of the result; rename the column" if odd[0] in RESERVED else "stands there twice"))  # fmt: skip
     values = numeric(frame.select(names), names, "prorate").cast(pl.Float64)
     expected = frame["predictive"] if "predictive" in frame.columns else [None] * frame.height
     rows = [
@@ -194,7 +215,10 @@ def run_prorate(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodRes
         )
     ]
     markers = [r["marker"] for r in rows]
-    return MethodResult(result={m: markers.count(m) for m in ("C", "T", "N", "M", "S")}, rows=pl.DataFrame(rows))
+    return MethodResult(
+        result={m: markers.count(m) for m in ("C", "T", "N", "M", "S")},
+        rows=pl.DataFrame(rows, infer_schema_length=None),
+    )
 
 
 def _prorated(
@@ -209,9 +233,14 @@ def _prorated(
         absolute=options["absolute"],
         percentage=options["percentage"],
     )
+    if found.marker in ("C", "T") and len(known) < len(given):  # what is missing is not zero: a person looks
+        found = TotalsAndComponents("M", total, tuple(known.values()), found.difference)
     parts = found.components
     if found.marker == "C" and options["decimals"] is not None:
-        parts = tuple(prorate(np.array(list(known.values())), total, decimals=options["decimals"]).tolist())
+        try:
+            parts = tuple(prorate(np.array(list(known.values())), total, decimals=options["decimals"]).tolist())
+        except BadInput as error:
+            raise BadInput(f"{error} (id {identifier})") from None
     corrected = {**given, **dict(zip(known, parts, strict=True))}
     return {
         "id": identifier, "marker": found.marker, "total": found.total, **corrected,

@@ -9,6 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from etl.methods.editing.outlier import QUANTILES, QuantileMethod, quartiles
+from etl.methods.editing.rules import ROUNDING
+from etl.methods.refusals import refuse_duplicates
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
@@ -72,13 +74,14 @@ def resistant_fences(
         Parameter("outer", "number", "外栅栏倍数 / outer multiple", default=3.0),
         Parameter("log", "flag", "对数尺度 / logarithms", default=False),
         Parameter("quantile_method", "choice", "四分位数定义 / quartiles", default="linear", choices=tuple(QUANTILES)),
-        Parameter("min_group", "integer", "组内最少个数 / fewest values of a group", default=5),
+        Parameter("min_group", "integer", "组内最少个数 / fewest values of a group", default=5, least=1),
     ],
 )
 def run_outlier_fences(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``id, group, outlier (none|mild|extreme), side (low|high), lower, upper, reason``."""
     options = {k: v for k, v in parameters.items() if k != "min_group"}
     table = frame.with_row_index("_row")
+    refuse_duplicates("outlier_fences", frame, *(["group"] if "group" in frame.columns else []), "id")
     table = table if "group" in table.columns else table.with_columns(group=pl.lit("all"))
     parts = [
         _judge(part, options, parameters["min_group"]) for part in table.partition_by("group", maintain_order=True)
@@ -91,16 +94,19 @@ def run_outlier_fences(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Me
 def _judge(part: pl.DataFrame, options: Mapping[str, Any], least: int) -> pl.DataFrame:
     values = part["value"].cast(pl.Float64).to_numpy().astype(np.float64)
     usable = np.isfinite(values) & ((values > 0) | (not options["log"]))
+    placed = np.log(values, where=usable, out=np.full(values.shape, np.nan)) if options["log"] else values
     lower = upper = None
     kind, side, reason = (np.full(values.shape, None, dtype=object) for _ in range(3))
     reason[~usable] = np.where(np.isnan(values[~usable]), "missing", "not_positive")
     if usable.sum() < least:
         reason[usable] = "small_group"
     else:
-        fences = resistant_fences(values, **options)
-        lower, upper = fences.inner_lower, fences.inner_upper
-        low, high = usable & (values < lower), usable & (values > upper)
-        far = usable & ((values < fences.outer_lower) | (values > fences.outer_upper))
+        # judged on the scale of the quartiles: the way back from a logarithm is not exact
+        fences = resistant_fences(placed, **{**options, "log": False})
+        lower, upper = (float(np.exp(f)) if options["log"] else f for f in (fences.inner_lower, fences.inner_upper))
+        room = ROUNDING * (abs(fences.outer_lower) + abs(fences.outer_upper))
+        low, high = placed < fences.inner_lower - room, placed > fences.inner_upper + room
+        far = (placed < fences.outer_lower - room) | (placed > fences.outer_upper + room)
         kind[usable] = "none"
         kind[low | high] = "mild"
         kind[far] = "extreme"

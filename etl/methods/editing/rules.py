@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, Literal
@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from etl.methods.editing.expressions import Call, EditError, Name, Node, Number, Text, is_condition, names, parse, plain
+from etl.methods.refusals import refuse_duplicates
 from etl.methods.registry import method
 from etl.methods.tabular import Column, MethodResult, Parameter, refuse_near_names, table_method
 
@@ -272,6 +273,14 @@ def numeric(frame: pl.DataFrame, wanted: Sequence[str], method_id: str) -> pl.Da
     return pl.DataFrame(columns)
 
 
+def _compared_with_text(node: Node) -> Iterator[str]:
+    """Variables that stand against a text: codes, which keep their zeros though all of them may be digits."""
+    if isinstance(node, Call):
+        against = node.function in ("==", "!=") and any(isinstance(a, Text) for a in node.arguments)
+        for argument in node.arguments:
+            yield from names(argument) if against else _compared_with_text(argument)
+
+
 @table_method(
     "edit_check",
     "审核关系检查 / hard and soft edits checked",
@@ -288,7 +297,9 @@ def numeric(frame: pl.DataFrame, wanted: Sequence[str], method_id: str) -> pl.Da
 def run_edit_check(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``id, edit, severity, outcome, variables, source``; result: counts by edit and by severity."""
     edits = edits_from_table(parameters["edits"])
-    typed = numeric(frame.drop("id"), (), "edit_check").with_columns(frame["id"])
+    refuse_duplicates("edit_check", frame, "id")
+    texts = {name for edit in edits for name in _compared_with_text(edit.tree)} & set(frame.columns)
+    typed = frame.with_columns(numeric(frame.drop("id", *texts), (), "edit_check").get_columns())
     rows = check_edits(typed, edits, ["id"])
     failed = rows.filter(outcome="failed")
     hard = failed.filter(severity="hard")

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from etl.methods.refusals import refuse_duplicates, refuse_row
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
@@ -58,7 +59,8 @@ def combine_scores(
         return float((scores * weights).sum() / weights.sum()) if weights.sum() > 0 else float("nan")
     if combination != "minkowski" or not distance >= 1:
         raise BadInput(f"selective_editing: combination {combination!r}, distance {distance}; see the method's page")
-    return float((scores**distance).sum() ** (1.0 / distance))
+    most = float(scores.max()) or 1.0
+    return most * float(((scores / most) ** distance).sum() ** (1.0 / distance))
 
 
 @table_method(
@@ -82,6 +84,11 @@ def combine_scores(
 )
 def run_selective_editing(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows: ``id, score, needs_review, rank, basis``: highest score first; not scored (``basis`` null) before all."""
+    for column in ("design_weight", "question_weight"):
+        if column in frame.columns:
+            refuse_row("selective_editing", frame, frame[column] < 0, "0 or more is expected", "id", column)
+    if "question" in frame.columns:
+        refuse_duplicates("selective_editing", frame, "id", "question")
     spare = pl.col("auxiliary_predicted") if "auxiliary_predicted" in frame.columns else pl.lit(None, dtype=pl.Float64)
     table = frame.with_columns(
         expected=pl.coalesce("predicted", spare),
@@ -102,7 +109,9 @@ def run_selective_editing(frame: pl.DataFrame, parameters: Mapping[str, Any]) ->
                     part["weight"].to_numpy(),
                     parameters["combination"],
                     parameters["distance"],
-                ),
+                )
+                if part["score"].is_not_nan().all()
+                else None,
                 "basis": None if part["basis"].null_count() else " ".join(sorted(set(part["basis"]))),
             }
             for part in table.partition_by("id", maintain_order=True)

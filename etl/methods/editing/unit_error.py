@@ -18,6 +18,7 @@ Marker = Literal["C", "N", "S"]
 #: ONS thousand-pound correction: corrected when the ratio lies strictly between 350 and 1,350.
 LOWER: Final = 0.35
 UPPER: Final = 1.35
+RESERVED: Final = ("id", "original", "value", "ratio", "factor", "marker")
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,9 @@ def run_thousand_error(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Me
     lost = [t for t in targets if t not in frame.columns]
     if lost:
         raise BadInput(f"thousand_error: targets names {lost[0]}, which is not a column")
+    odd = [t for t in targets if t in RESERVED]
+    if odd:
+        raise BadInput(f"thousand_error: targets names {odd[0]}, which is a column of the result; rename the column")
     frame = numeric(frame.drop("id"), targets, "thousand_error").with_columns(frame["id"])
     given = {
         c: frame[c].cast(pl.Float64).to_numpy().astype(np.float64)

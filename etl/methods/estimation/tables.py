@@ -81,7 +81,7 @@ def run_total(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
             for d in found
         ]
         result = {**figures(total, parameters), "variance_method": parameters["variance"]}
-    return MethodResult(result, pl.DataFrame(rows))
+    return MethodResult(result, pl.DataFrame(rows, infer_schema_length=None))
 
 
 @table_method(

@@ -62,8 +62,8 @@ def carry_forward(frame: pl.DataFrame, *, most: int = 12, periodicity: int = 1) 
         Column("value", "text", "数值或代码 / value or code", nullable=True),
     ],
     [
-        Parameter("most", "integer", "最多结转几期 / periods a value is carried at most", default=12),
-        Parameter("periodicity", "integer", "期间隔月数 / months between periods", default=1),
+        Parameter("most", "integer", "最多结转几期 / periods a value is carried at most", default=12, least=1),
+        Parameter("periodicity", "integer", "期间隔月数 / months between periods", default=1, least=1),
     ],
 )
 def run_impute_carry(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:

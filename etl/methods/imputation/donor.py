@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from etl.methods.editing.linear import LinearEdit, linear_edits, linear_system
 from etl.methods.editing.rules import edits_from_lines, numeric
+from etl.methods.refusals import refuse_duplicates
 from etl.methods.registry import method
 from etl.methods.tabular import BadInput, Column, MethodResult, Parameter, table_method
 
@@ -79,7 +80,7 @@ def impute_donor(
         return found
     from scipy.spatial import cKDTree  # half a second to load with its company; most nights have no donor to look for
 
-    placed = _placed(match, alike, scale)
+    placed, unit = _placed(match, alike, scale)
     tree = cKDTree(placed[donors])
     uses = np.zeros(size, dtype=np.int64)
     for i in np.flatnonzero(~np.isfinite(targets).all(axis=1) & alike):
@@ -89,7 +90,7 @@ def impute_donor(
             found.tried[i] += 1
             filled = np.where(np.isfinite(targets[i]), targets[i], targets[d])
             if not system.fails(filled).any():
-                found.donor[i], found.distance[i], found.values[i] = d, distance, filled
+                found.donor[i], found.distance[i], found.values[i] = d, distance / unit, filled
                 uses[d] += 1
                 break
             if found.tried[i] >= most_tried:
@@ -104,16 +105,16 @@ def _refuse_others(passes: Sequence[LinearEdit], names: Sequence[str]) -> None:
             raise BadInput(f"impute_donor: edit {edit.id} reads {lost[0]}, which is not a target ({', '.join(names)})")
 
 
-def _placed(match: FloatArray, alike: NDArray[np.bool_], scale: str) -> FloatArray:
+def _placed(match: FloatArray, alike: NDArray[np.bool_], scale: str) -> tuple[FloatArray, float]:
+    """Values or ranks, and what distances are divided by: of undivided ranks equal distances are exactly equal."""
     if scale == "none":
-        return match
+        return match, 1.0
     from scipy.stats import rankdata  # as the tree
 
     placed = np.full(match.shape, np.nan)
-    count = int(alike.sum())
     for k in range(match.shape[1]):
-        placed[alike, k] = rankdata(match[alike, k]) / (count + 1)
-    return placed
+        placed[alike, k] = rankdata(match[alike, k])
+    return placed, float(alike.sum() + 1)
 
 
 def _nearest(tree: "cKDTree", point: FloatArray, donors: IntArray):  # type: ignore[no-untyped-def]
@@ -137,6 +138,9 @@ def _nearest(tree: "cKDTree", point: FloatArray, donors: IntArray):  # type: ign
 def _text_list(text: str, columns: Sequence[str], what: str) -> list[str]:
     names = [n.strip() for n in text.split(",") if n.strip()]
     lost = [n for n in names if n not in columns]
+    twice = [n for n in names if names.count(n) > 1]
+    if twice:
+        raise BadInput(f"impute_donor: {what} names {twice[0]} twice")
     if lost or not names:
         raise BadInput(f"impute_donor: {what} names {lost[0] if lost else 'nothing'}; columns: {', '.join(columns)}")
     return names
@@ -163,6 +167,7 @@ def _text_list(text: str, columns: Sequence[str], what: str) -> list[str]:
 )
 def run_impute_donor(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResult:
     """Rows (one a value imputed or left missing): ``id, variable, value, donor, distance, tried``."""
+    refuse_duplicates("impute_donor", frame, "id")
     columns = [c for c in frame.columns if c not in ("id", "cell")]
     targets = _text_list(parameters["targets"], columns, "targets")
     match = _text_list(parameters["match"], columns, "match")

@@ -127,6 +127,8 @@ def _check_place(parameters: Mapping[str, Any]) -> None:
     """Where the selection begins: a start on the circle, a round only where there is rotation."""
     if not 0 <= parameters["start"] <= 1:
         raise BadInput(f"sample_select: start {parameters['start']:g}; a number from 0 to 1 is expected")
+    if abs(parameters["seed"]) >= 2**127:
+        raise BadInput(f"sample_select: seed {parameters['seed']}; a whole number of at most 38 digits is expected")
     if parameters["round"] < 0:
         raise BadInput(f"sample_select: round {parameters['round']}; 0 or more is expected")
     if parameters["round"] and parameters["max_times"] is None:
