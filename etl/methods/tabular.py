@@ -29,7 +29,7 @@ FLAGS = {
     "yes": True,
     "no": False,
 }
-PERIOD = re.compile(r"(\d{4})(?:-?(0[1-9]|1[0-2])|-?[Qq]([1-4]))?")
+PERIOD = re.compile(r"(\d{4})(?:-?(0[1-9]|1[0-2])|-?Q([1-4]))?")
 BETWEEN_NAMES = re.compile("[;；,，、]")
 
 
@@ -240,9 +240,10 @@ def _flag(text: pl.Series) -> tuple[pl.Series, str]:
 
 
 def _period(text: pl.Series) -> tuple[pl.Series, str]:
+    text = text.str.to_uppercase()  # of 2025q3
     fits = text.str.contains(f"^(?:{PERIOD.pattern})$")
     expected = "a period (2025, 2025-09, 202509, 2025-Q3)"
-    return pl.select(pl.when(fits).then(text.str.to_uppercase()).alias(text.name)).to_series(), expected
+    return pl.select(pl.when(fits).then(text).alias(text.name)).to_series(), expected
 
 
 _CASTS: dict[str, Callable[[pl.Series], tuple[pl.Series, str]]] = {

@@ -345,6 +345,21 @@ def test_rebase_and_deflate_as_commands() -> None:
         run_table(table_methods()["deflate"], money, {"deflator": "PPI", "base": "0"})
 
 
+def test_a_chain_says_too_where_its_base_year_is_not_whole() -> None:
+    frame = pl.DataFrame(
+        {
+            "item": "a",
+            "period": [f"2024Q{q}" for q in range(1, 5)],
+            "price": ["98", "99", "101", "102"],
+            "quantity": "1",
+        }
+    )
+    chained, parameters = table_methods()["chain_index"], {"base": "2024"}
+    assert run_table(chained, frame, parameters).result["note"] is None
+    assert run_table(chained, frame.head(2), {}).result["note"] is None
+    assert "2 of the 4 periods of 2024" in run_table(chained, frame.head(2), parameters).result["note"]
+
+
 def test_a_part_of_the_base_year_is_said_and_a_level_is_above_zero() -> None:
     frame = pl.DataFrame({"period": [f"2024Q{q}" for q in range(1, 5)], "value": ["98", "99", "101", "102"]})
     rebase_of, parameters = table_methods()["index_rebase"], {"base": "2024"}

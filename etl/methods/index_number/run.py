@@ -68,8 +68,10 @@ def run_chain(frame: pl.DataFrame, parameters: Mapping[str, Any]) -> MethodResul
         rows["quantity_index"] = rebase(volume, base) if np.isfinite(volume[base]).all() else volume * np.nan
     table = pl.DataFrame({"period": cube.labels, **rows}).with_columns(pl.col(pl.Float64).fill_nan(None))
     said = {k: parameters[k] for k in ("formula", "linking")}
-    result = {**said, "base": [cube.labels[i] for i in base], "items": len(cube.items), "note": note}
-    return MethodResult(result, table)
+    named, asked = [cube.labels[i] for i in base], parameters["base"]
+    part = _part_of_year(asked, named, cube.periods[0].frequency) if asked and cube.periods else None
+    notes = "; ".join(n for n in (note, part) if n) or None
+    return MethodResult({**said, "base": named, "items": len(cube.items), "note": notes}, table)
 
 
 def _values(cube: Cube) -> FloatArray:

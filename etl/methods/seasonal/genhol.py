@@ -27,8 +27,8 @@ def chinese_new_year() -> tuple[date, ...]:
     """Dates of the Chinese New Year (春节) of 1899 to 2101, in order.
 
     ``cny.csv``: the calendar of GB/T 33661-2017 as the conversion tables of the Hong Kong Observatory give it; a test
-    computes every date again from the new moons and the winter solstice. The first and last are there for windows that
-    reach from them into 1900 and 2100.
+    computes every date again from the new moons and the winter solstice. The first and last, which those tables do not have, are
+    such computed dates; they are there for windows that reach from them into 1900 and 2100.
     """
     with TABLE.open(encoding="utf-8", newline="") as file:
         return tuple(date.fromisoformat(row["new_year"]) for row in csv.DictReader(file))
